@@ -1,0 +1,7 @@
+//! Who is it? Pure: no store, no sockets, no clock. `now` and random bytes come in as arguments.
+//!
+//! What is judged here is carried out by `service`, which loads, takes a step of this module, commits, and answers.
+
+pub mod device;
+pub mod session;
+pub mod user;

@@ -1,0 +1,38 @@
+//! A session as it is stored: what a signed-in browser may show for itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::{SessionId, UserId};
+
+/// A session, as it is stored under `session/SHA256`. The cookie's value is not in it: the key is its digest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Session {
+    /// Stays the same when the cookie's value changes.
+    pub id: SessionId,
+    pub user: UserId,
+    /// The account's epoch at the login; a session of an older epoch is ended.
+    pub epoch: u64,
+    pub created_at: Timestamp,
+    /// The maximum lifetime: after this moment it is over, whatever its use.
+    pub expires_at: Timestamp,
+    /// Written behind, at most once in 30 s.
+    pub last_seen: Timestamp,
+    /// Last activity on each route with an idle timeout of its own, by the route's name.
+    #[serde(default)]
+    pub route_last_seen: Vec<(String, Timestamp)>,
+    /// When this browser last gave the second factor, in this login or before it (a device key that spared it).
+    #[serde(default)]
+    pub second_factor_at: Option<Timestamp>,
+    /// Where and with what it began, for the person's own list.
+    pub client: Origin,
+}
+
+/// Where a login came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub address: String,
+    /// At most 256 characters, without control characters.
+    #[serde(default)]
+    pub user_agent: String,
+}

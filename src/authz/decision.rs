@@ -1,0 +1,149 @@
+//! The decision: one pure function from what is known to what happens.
+//!
+//! ```text
+//! route.access   identity            answer
+//! deny           whoever             Deny(Route)
+//! public         whoever             Forward, as the person if there is one who may be named, else as nobody
+//! authenticated  none, or over       Challenge(Login)
+//! authenticated  not allowed         Deny(NotAllowed | Network)
+//! authenticated  factor due          Challenge(SecondFactor | Enrolment)
+//! authenticated  all in order        Forward(Permit)
+//! ```
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::identity::{Account, Identity};
+use super::requirement::Due;
+use super::route::{Access, Route};
+use crate::clock::Timestamp;
+use crate::id::SessionId;
+
+/// What is judged of the request itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The effective client address: the peer, or what a trusted proxy says.
+    pub client: IpAddr,
+    /// The `Origin` of a WebSocket handshake; `None` for any other request.
+    pub websocket_origin: Option<WebSocketOrigin<'a>>,
+}
+
+/// Where a WebSocket handshake comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct WebSocketOrigin<'a> {
+    /// The header's value; `None` where a client that is no browser sent none.
+    pub origin: Option<&'a str>,
+    /// The origin of the host asked for, as a browser would spell it.
+    pub own: &'a str,
+}
+
+/// What happens with a request.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    Forward(Permit),
+    Challenge(Challenge),
+    Deny(Denial),
+}
+
+/// What is missing, and could be supplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// Nobody is signed in, or the session is over.
+    Login,
+    /// Signed in, and a second factor is due by the re-check interval.
+    SecondFactor,
+    /// Signed in, and a second factor is due that has yet to be enrolled.
+    Enrolment,
+}
+
+/// What cannot be supplied: 403.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// The route lets nobody through.
+    Route,
+    /// The person is not among those allowed.
+    NotAllowed,
+    /// The address is not within the networks allowed.
+    Network,
+    /// A page of another origin opens a WebSocket.
+    WebSocketOrigin,
+}
+
+/// The right to forward one request as one person, or as nobody. Only [`decide`] makes one.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    bearer: Option<(Arc<Account>, SessionId)>,
+}
+
+impl Permit {
+    /// Whom the upstream is told about; `None` on a public route without a session.
+    #[must_use]
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.bearer.as_ref().map(|(account, _)| account)
+    }
+
+    /// The session on whose strength it was given.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.bearer.as_ref().map(|(_, session)| *session)
+    }
+}
+
+/// Decides one request. Pure: one reading of the clock comes in as `now`.
+#[must_use]
+pub fn decide(route: &Route, facts: &Facts<'_>, identity: Option<&Identity>, now: Timestamp) -> Decision {
+    if route.access == Access::Deny {
+        return Decision::Deny(Denial::Route);
+    }
+    let in_networks =
+        route.allow.networks.is_empty() || route.allow.networks.iter().any(|network| network.contains(&facts.client));
+    if !in_networks {
+        return Decision::Deny(Denial::Network);
+    }
+    let identity = identity.filter(|identity| is_alive(route, identity, now));
+    if route.access == Access::Public {
+        // Nobody is named who would not pass an authenticated route just now: a half-valid session is nobody.
+        let named = identity.filter(|identity| second_factor_due(route, identity, now) == Due::Nothing);
+        return Decision::Forward(Permit { bearer: named.map(bearer) });
+    }
+    let Some(identity) = identity else {
+        return Decision::Challenge(Challenge::Login);
+    };
+    if !origin_is_welcome(route, facts) {
+        return Decision::Deny(Denial::WebSocketOrigin);
+    }
+    if !is_allowed(route, &identity.account) {
+        return Decision::Deny(Denial::NotAllowed);
+    }
+    match second_factor_due(route, identity, now) {
+        Due::Nothing => Decision::Forward(Permit { bearer: Some(bearer(identity)) }),
+        Due::Code => Decision::Challenge(Challenge::SecondFactor),
+        Due::Enrolment => Decision::Challenge(Challenge::Enrolment),
+    }
+}
+
+fn is_alive(route: &Route, identity: &Identity, now: Timestamp) -> bool {
+    now < identity.expires_at && now.since(identity.last_seen) < route.idle_timeout
+}
+
+fn second_factor_due(route: &Route, identity: &Identity, now: Timestamp) -> Due {
+    route.second_factor.due(identity.account.second_factor, identity.second_factor_at, now)
+}
+
+fn is_allowed(route: &Route, account: &Account) -> bool {
+    let user = route.allow.users.is_empty() || route.allow.users.contains(&account.login);
+    let group = route.allow.groups.is_empty() || account.groups.iter().any(|group| route.allow.groups.contains(group));
+    user && group
+}
+
+/// RFC 6455 §10.2: a browser always tells the origin of the page that opens a WebSocket; cookies go along whatever it is.
+fn origin_is_welcome(route: &Route, facts: &Facts<'_>) -> bool {
+    let Some(handshake) = facts.websocket_origin else { return true };
+    let Some(origin) = handshake.origin else { return true };
+    origin.eq_ignore_ascii_case(handshake.own)
+        || route.websocket_origins.iter().any(|allowed| origin.eq_ignore_ascii_case(allowed))
+}
+
+fn bearer(identity: &Identity) -> (Arc<Account>, SessionId) {
+    (Arc::clone(&identity.account), identity.session)
+}

@@ -1,0 +1,337 @@
+//! The configuration: what the YAML says ([`schema`]), every problem with its place ([`diagnostic`]), and a [`Config`]
+//! that is valid by construction.
+//!
+//! Whoever holds a `Config` need not check it again: files were read, addresses parsed, routes proved unambiguous.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::HeaderName;
+use ipnet::IpNet;
+
+use crate::authn::user::Method;
+use crate::authz::{Host, Policy, RouteId, RouteTable, SecondFactorDemand};
+use crate::secret::{Keys, SecretString};
+
+/// The configuration in force; a reload swaps it as a whole.
+pub type Current = Arc<ArcSwap<Config>>;
+
+/// A whole configuration.
+#[derive(Debug)]
+pub struct Config {
+    pub server: Server,
+    pub log: Log,
+    pub store: Store,
+    pub keys: Arc<Keys>,
+    /// Where the keys were read from; the store's id is kept beside it.
+    pub key_file: PathBuf,
+    pub session: Session,
+    pub second_factor: SecondFactor,
+    pub password: Password,
+    pub lockout: Lockout,
+    pub mail: Option<Mail>,
+    pub portal: Portal,
+    pub identity: Identity,
+    pub audit: Audit,
+    pub routes: RouteTable,
+    /// One for each route, in the table's order.
+    pub upstreams: Vec<RouteUpstream>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub listen: Vec<Listen>,
+    pub tls: Option<Tls>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub metrics: Option<SocketAddr>,
+    pub admin_socket: PathBuf,
+    pub shutdown_grace: Duration,
+    pub upgrade_grace: Duration,
+    /// Never zero: 0 in the file has become the number of cores.
+    pub workers: usize,
+    pub proxy_protocol: bool,
+}
+
+/// Where a listening socket comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    Address(SocketAddr),
+    /// A socket passed by systemd under this name.
+    Systemd(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub listen: Vec<Listen>,
+    /// The first one serves clients that name no host that any of them is for.
+    pub certificates: Vec<Certificate>,
+    pub redirect_http: bool,
+}
+
+/// A certificate chain and its key, read and proved to belong together.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub certified: Arc<rustls::sign::CertifiedKey>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLog {
+    Off,
+    Json,
+    Combined,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Json,
+    Text,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    pub access: AccessLog,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone)]
+pub enum Store {
+    Sled {
+        path: PathBuf,
+    },
+    /// Accepted by the schema, refused with a clear message until the engine is there.
+    Postgres {
+        url: SecretString,
+        stale_for: Duration,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Session {
+    pub idle_timeout: Duration,
+    pub max_lifetime: Duration,
+    pub max_per_user: usize,
+}
+
+/// Whether a browser that passed the second factor is spared it (F13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RememberDevice {
+    Ask,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone)]
+pub struct SecondFactor {
+    /// The gateway's word; a route's own stands over it.
+    pub demand: SecondFactorDemand,
+    pub default_method: Method,
+    pub remember_device: RememberDevice,
+    pub totp: Totp,
+    pub mail_code: MailCode,
+    pub recovery_codes: RecoveryCodes,
+}
+
+#[derive(Debug, Clone)]
+pub struct Totp {
+    pub issuer: String,
+    pub period: Duration,
+    pub digits: u8,
+    /// Accepted clock skew, in steps either way (RFC 6238 §5.2).
+    pub skew: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct MailCode {
+    pub lifetime: Duration,
+    pub max_attempts: u32,
+    pub resend_after: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct RecoveryCodes {
+    pub count: u8,
+    pub digits: u8,
+    pub low_water: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Password {
+    /// In characters.
+    pub min_length: usize,
+    /// Of the four: lower case, upper case, digits, others.
+    pub min_classes: u8,
+    pub max_age: Option<Duration>,
+    pub argon2: Argon2,
+}
+
+/// Cost of a password hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Argon2 {
+    /// In KiB.
+    pub memory_kib: u32,
+    pub iterations: u32,
+    pub parallelism: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Lockout {
+    pub max_failures: u32,
+    pub window: Duration,
+    pub duration: Duration,
+    /// Wrong ones in a row, for an account, after which time alone does not help.
+    pub max_in_row: u32,
+    pub per_address: AddressThrottle,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct AddressThrottle {
+    pub max_failures: u32,
+    pub window: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Mail {
+    pub from: String,
+    pub smtp: Smtp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpSecurity {
+    StartTls,
+    Tls,
+    None,
+}
+
+#[derive(Debug, Clone)]
+pub struct Smtp {
+    pub host: String,
+    pub port: u16,
+    pub security: SmtpSecurity,
+    pub credentials: Option<(String, SecretString)>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Portal {
+    /// `/.sekisho`: begins with `/`, ends without one.
+    pub path: String,
+    pub url: Option<String>,
+    pub host: Option<Host>,
+    pub admin_networks: Vec<IpNet>,
+    /// Never empty; the first is the default.
+    pub languages: Vec<Language>,
+    pub title: String,
+    pub theme: Option<PathBuf>,
+}
+
+/// A language that the pages speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Language {
+    Ja,
+    En,
+}
+
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub headers: BTreeMap<HeaderName, HeaderTemplate>,
+    pub encoding: HeaderEncoding,
+    /// Further names to strip; a trailing `*` makes a prefix.
+    pub strip: Vec<String>,
+    pub assertion: bool,
+}
+
+/// How what is not ASCII stands in an identity header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderEncoding {
+    Percent,
+    Utf8,
+    Rfc2047,
+}
+
+/// A template over the account: text and placeholders, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderTemplate(pub Vec<TemplatePart>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplatePart {
+    Text(String),
+    Id,
+    Login,
+    Name,
+    Email,
+    /// Comma-separated.
+    Groups,
+    Role,
+}
+
+#[derive(Debug, Clone)]
+pub struct Audit {
+    pub file: Option<PathBuf>,
+    pub retain: Duration,
+}
+
+/// Where a route leads, and how.
+#[derive(Debug, Clone)]
+pub struct RouteUpstream {
+    pub upstream: Upstream,
+    pub identity: BTreeMap<HeaderName, HeaderTemplate>,
+    pub preserve_host: bool,
+    pub timeouts: Timeouts,
+    /// In bytes; `None`: no limit.
+    pub max_body: Option<u64>,
+    pub forget_cookies: Vec<String>,
+}
+
+/// One upstream server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    Http {
+        host: String,
+        port: u16,
+    },
+    Https {
+        host: String,
+        port: u16,
+    },
+    Unix {
+        path: PathBuf,
+    },
+    /// A route with `access: deny` leads nowhere.
+    Nowhere,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    pub connect: Duration,
+    pub read: Duration,
+    pub write: Duration,
+}
+
+impl Config {
+    /// Where this route leads.
+    #[must_use]
+    pub fn upstream(&self, id: RouteId) -> Option<&RouteUpstream> {
+        self.upstreams.get(id.0)
+    }
+
+    /// Whether `address` is a proxy whose word is believed.
+    #[must_use]
+    pub fn trusts(&self, address: std::net::IpAddr) -> bool {
+        self.server.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
+
+    /// What a page of sekisho's own asks for: the gateway's policy, or the account's where that is stricter.
+    #[must_use]
+    pub const fn portal_demand(&self) -> SecondFactorDemand {
+        let demand = self.second_factor.demand;
+        match demand.policy {
+            Policy::Off => SecondFactorDemand { policy: Policy::PerUser, ..demand },
+            Policy::PerUser | Policy::Required => demand,
+        }
+    }
+}

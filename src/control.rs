@@ -1,0 +1,1 @@
+//! The Unix socket that the command line speaks to: frames, peers, commands.

@@ -1,0 +1,137 @@
+//! The login: password, then what is due, then a session. Each call loads the flow, takes one step of `authn::login`, and
+//! commits it before it answers.
+
+use std::time::Duration;
+
+use super::ServiceError;
+use super::visit::Visit;
+use crate::authn::user::Method;
+use crate::authz::SecondFactorDemand;
+use crate::secret::{SecretString, Token};
+
+/// All logins.
+pub struct Logins {
+    _private: (),
+}
+
+/// What a browser or script gave for itself.
+#[derive(Debug)]
+pub struct Credentials {
+    pub login: String,
+    pub password: SecretString,
+}
+
+/// Where the person wanted to go: decides what is asked for, and where the way leads afterwards.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    pub demand: SecondFactorDemand,
+    /// A checked path on the same host.
+    pub return_to: String,
+}
+
+/// Where a login stands after a step.
+#[derive(Debug)]
+pub enum Step {
+    /// A code is due.
+    Code {
+        flow: Token,
+    },
+    /// An authenticator app has to be enrolled first.
+    Enrol {
+        flow: Token,
+    },
+    /// In. `device`: the browser's new device key, to be set as its cookie.
+    SignedIn {
+        session: Token,
+        device: Option<Token>,
+        return_to: String,
+    },
+    Refused(Refusal),
+}
+
+/// Why a step was not taken. Values of the domain; the pages turn them into words (F14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Wrong login or password, or locked for a while: deliberately the same.
+    InvalidCredentials,
+    /// The code is wrong. `clock_hint`: repeated failures, the phone's clock may be off (F16).
+    WrongCode { clock_hint: bool },
+    /// The code was good, once: it or a newer one was used before.
+    UsedCode,
+    /// Too many tries, for this address, code or account.
+    TooManyAttempts { retry_after: Duration },
+    /// The flow is over, unknown, or another browser's: from the start.
+    RestartLogin,
+    /// The account was changed or locked meanwhile (said only after the right password in this flow).
+    Locked,
+}
+
+/// What the page of a login in progress shows.
+#[derive(Debug, Clone)]
+pub struct FlowView {
+    pub login: String,
+    pub method: Method,
+    pub stage: Stage,
+    pub return_to: String,
+    /// For how long a remembered device is spared the code on the way this person is going.
+    pub recheck_interval: Duration,
+    /// Whether the page asks "skip the code on this device".
+    pub offers_remember: bool,
+    /// A step-up of somebody signed in, not a login from the start.
+    pub step_up: bool,
+}
+
+/// Which page a flow belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    CodeDue,
+    EnrolmentDue,
+}
+
+impl Logins {
+    /// The password step. The device and session cookies are the visit's; an old session of the same browser ends.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`] where too many hashes wait; others where the store cannot.
+    pub async fn password(
+        &self,
+        _visit: &Visit,
+        _user_agent: Option<&str>,
+        _credentials: Credentials,
+        _destination: Destination,
+    ) -> Result<Step, ServiceError> {
+        todo!("service helper")
+    }
+
+    /// The code step, for the flow of the visit's flow cookie (or the JSON API's `flow`).
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn code(
+        &self,
+        _visit: &Visit,
+        _user_agent: Option<&str>,
+        _flow: &Token,
+        _code: &str,
+        _remember: bool,
+    ) -> Result<Step, ServiceError> {
+        todo!("service helper")
+    }
+
+    /// Begins a step-up for the visit's session: no password while the session lives, but the code or, where nothing is
+    /// enrolled, the password again and then the enrolment ([`Step::Refused`] with [`Refusal::RestartLogin`]).
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn step_up(&self, _visit: &Visit, _destination: Destination) -> Result<Step, ServiceError> {
+        todo!("service helper")
+    }
+
+    /// The login in progress, for its page; `None`: over or unknown.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn view(&self, _visit: &Visit, _flow: &Token) -> Result<Option<FlowView>, ServiceError> {
+        todo!("service helper")
+    }
+}

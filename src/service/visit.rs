@@ -1,0 +1,93 @@
+//! A request as the pages and the use cases see it: settled by the gateway, and by nobody else.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::session::LiveSession;
+use crate::authn::session::Origin;
+use crate::authz::{Challenge, Denial, NormalTarget, RouteId};
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::id::RequestId;
+use crate::secret::Token;
+
+/// Everything about one request that was settled before the portal saw it. Goes along as an extension of the
+/// `http::Request`; the portal reads no address, scheme, host or sekisho cookie from headers.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    pub request_id: RequestId,
+    /// The one reading of the clock for this request.
+    pub now: Timestamp,
+    /// The configuration in force when the request came.
+    pub config: Arc<Config>,
+    /// The effective client address.
+    pub client: IpAddr,
+    /// Whether the effective scheme is https: decides the cookies' names.
+    pub secure: bool,
+    /// Whether anybody may sign in over this connection: https, or loopback on both sides with nothing in between.
+    pub may_sign_in: bool,
+    pub target: NormalTarget,
+    /// The route of the target; `None` for the portal's own paths.
+    pub route: Option<RouteId>,
+    pub cookies: SekishoCookies,
+    /// The living session of the request's cookie, if there is one.
+    pub session: Option<Arc<LiveSession>>,
+    /// What is asked of the portal.
+    pub ask: Ask,
+}
+
+/// sekisho's own cookies, as far as they are well-formed and came once.
+#[derive(Debug, Clone, Default)]
+pub struct SekishoCookies {
+    pub session: Option<Token>,
+    pub device: Option<Token>,
+    /// The login in progress.
+    pub flow: Option<Token>,
+    /// What form tokens are bound to before anybody is known.
+    pub csrf: Option<Token>,
+    /// `ja` or `en`, as chosen by the person.
+    pub language: Option<String>,
+}
+
+/// What the gateway wants from the portal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// The page at the target's path.
+    Page,
+    /// An answer to a request that may not pass yet: 303 to a page, or 401.
+    Challenge(Challenge),
+    /// 403.
+    Denied(Denial),
+    /// Something went wrong on the way: a small page or problem+json.
+    Failure(Failure),
+}
+
+/// What went wrong on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// 400
+    BadRequest,
+    /// 404
+    NoRoute,
+    /// 413
+    TooLarge,
+    /// 500
+    Internal,
+    /// 502
+    UpstreamUnreachable,
+    /// 503
+    Unavailable,
+    /// 504
+    UpstreamTimeout,
+    /// 403: plain HTTP where signing in is not safe, and no TLS listener to lead to.
+    PlainHttp,
+}
+
+impl Visit {
+    /// Where it came from, for sessions, devices and events.
+    #[must_use]
+    pub fn origin(&self, user_agent: Option<&str>) -> Origin {
+        let clean = user_agent.unwrap_or_default().chars().filter(|c| !c.is_control()).take(256).collect();
+        Origin { address: self.client.to_string(), user_agent: clean }
+    }
+}

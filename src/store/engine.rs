@@ -1,0 +1,136 @@
+//! What an engine must do, in the manner of etcd's transactions: every change is one atomic commit over all its keys,
+//! conditional on the versions that were read.
+
+use std::fmt;
+use std::ops::Bound;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// A record's key: ASCII, segments parted by `/`, as `session/…`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// A key from its text.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Keys of sessions hold digests, which are no secrets, but long: the kind and the first characters are enough in a log.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({:.20})", self.0)
+    }
+}
+
+/// Which state of a record was read. Never used again for the same key, not even after a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(pub u64);
+
+/// A record's bytes and the version they have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned {
+    pub version: Version,
+    pub value: Bytes,
+}
+
+/// What must still be true for a commit to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    Absent,
+    At(Version),
+}
+
+/// When a commit returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// After the change would survive a power cut.
+    #[default]
+    Durable,
+    /// At once; a crash may lose it. For last-seen times alone.
+    Lazy,
+}
+
+/// One atomic change.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    pub compares: Vec<(Key, Expect)>,
+    pub puts: Vec<(Key, Bytes)>,
+    pub deletes: Vec<Key>,
+    pub durability: Durability,
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every put has this version now.
+    Committed(Version),
+    /// A compare did not hold; nothing was changed.
+    Conflict,
+}
+
+/// Why the store could not do it. Fail closed: whoever gets one refuses what depended on it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else owns the embedded store.
+    #[error("the store at {0} is in use by another process")]
+    Locked(String),
+    /// No store where one must be.
+    #[error("there is no store at {0}; `sekisho user add LOGIN --role admin --config FILE` makes one")]
+    Missing(String),
+    /// Another store than the one that belongs to the key file, or none where there was one.
+    #[error("the store at {path} is not the one that belongs to the key file: {detail}")]
+    Foreign { path: String, detail: String },
+    /// Damaged files.
+    #[error("the store at {path} is damaged: {detail}; restore it from an export")]
+    Corrupt { path: String, detail: String },
+    /// No space, no permission, a broken disk: whatever was to be written was not.
+    #[error("the store cannot be written or read: {0}")]
+    Unavailable(String),
+    /// A record of a newer sekisho, or one that its type does not understand.
+    #[error("the record {key} cannot be read: {detail}")]
+    Record { key: String, detail: String },
+}
+
+/// A change that a watcher is told about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Put(Key),
+    Delete(Key),
+    /// The watcher fell behind: whatever it caches may be old.
+    Lagged,
+}
+
+/// A receiver of changes under one prefix.
+#[async_trait]
+pub trait Watch: Send {
+    /// The next change; `None` when the engine is closed.
+    async fn next(&mut self) -> Option<Change>;
+}
+
+/// A store. `store::conformance` says what every engine must do.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// The record under `key`.
+    async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError>;
+
+    /// Records in key order, from `from` on, under `prefix`, at most `limit`.
+    async fn scan(&self, prefix: &str, from: Bound<Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError>;
+
+    /// All or nothing: if every compare holds, all puts and deletes happen, visible together.
+    async fn commit(&self, commit: Commit) -> Result<Outcome, StoreError>;
+
+    /// Changes under `prefix`, by whomever they were made, in the order of the commits.
+    fn watch(&self, prefix: &str) -> Box<dyn Watch>;
+
+    /// Returns when everything committed before is durable.
+    async fn durable(&self) -> Result<(), StoreError>;
+}
