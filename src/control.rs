@@ -1,1 +1,31 @@
 //! The Unix socket that the command line speaks to: frames, peers, commands.
+//!
+//! ```text
+//! sekisho user list ──▶ client ──▶ admin.sock ──▶ server ──┐
+//!                  └── no gateway runs: own Services ──────┴─▶ execute(&Services, Command) ─▶ Reply
+//! ```
+//!
+//! One frame is four bytes of length (big endian) and that much JSON: `{"version":1,"command":…}` one way,
+//! `{"version":1,"more":false,"reply":…}` back; a long list comes in several frames, all but the last with `"more":true`.
+//! A connection carries any number of requests, one at a time. Who may connect is said by the socket's owner, group and
+//! mode (0660); how a reply looks on a terminal belongs to `cli`.
+
+mod client;
+mod execute;
+mod protocol;
+mod server;
+mod socket;
+
+pub use client::{Client, ClientError};
+pub use execute::execute;
+pub use protocol::{
+    AccountRow, Changes, Command, Malformed, NewAccount, PasswordText, Reply, Request, Response, SecondFactorRow,
+    SessionRow,
+};
+pub use server::serve;
+
+/// The protocol's version. A gateway and a command line of different versions refuse each other with clear words.
+pub const VERSION: u32 = 1;
+
+/// The most that one frame may hold, in bytes.
+pub const MAX_FRAME: usize = 1024 * 1024;

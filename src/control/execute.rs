@@ -1,0 +1,148 @@
+//! Carries out a command: the same function for the socket's server and for a command line that has the store to itself.
+
+use super::protocol::{AccountRow, Changes, Command, NewAccount, Reply, SecondFactorRow, SessionRow};
+use crate::authn::user::Email;
+use crate::clock::Timestamp;
+use crate::service::session::SessionView;
+use crate::service::users::{NewUser, Rejection, UserChange, UserView};
+use crate::service::{ServiceError, Services};
+
+/// Who acts, in audit events.
+const ACTOR: &str = "cli";
+
+/// Does what `command` asks. Reads the clock once.
+pub async fn execute(services: &Services, command: Command) -> Reply {
+    let now = services.clock.now();
+    match carry_out(services, command, now).await {
+        Ok(reply) => reply,
+        Err(error) => Reply::Failed { reason: error.to_string() },
+    }
+}
+
+async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Result<Reply, ServiceError> {
+    let users = &services.users;
+    Ok(match command {
+        Command::UserAdd(new) => account(users.add(new_user(new), ACTOR, now).await?),
+        Command::UserList => Reply::Accounts(users.list(now).await?.iter().map(account_row).collect()),
+        Command::UserShow { who } => account(users.show(&who, now).await?),
+        Command::UserSet { who, changes } => match user_change(changes) {
+            Ok(change) => account(users.set(&who, change, ACTOR, now).await?),
+            Err(refusal) => refusal,
+        },
+        Command::UserDisable { who } => account(users.set_disabled(&who, true, ACTOR, now).await?),
+        Command::UserEnable { who } => account(users.set_disabled(&who, false, ACTOR, now).await?),
+        Command::UserUnlock { who } => account(users.unlock(&who, ACTOR, now).await?),
+        Command::UserResetSecondFactor { who } => account(users.reset_second_factor(&who, ACTOR, now).await?),
+        Command::UserDelete { who } => match users.delete(&who, ACTOR, now).await? {
+            Ok(()) => Reply::Done,
+            Err(rejection) => refused(&rejection),
+        },
+        Command::SessionList { who: None } => sessions(&services.sessions.list(None, now).await?),
+        Command::SessionList { who: Some(who) } => match users.show(&who, now).await? {
+            Ok(view) => sessions(&services.sessions.list(Some(view.user.id), now).await?),
+            Err(rejection) => refused(&rejection),
+        },
+        Command::SessionEnd { id } => match services.sessions.end_by_id(id, ACTOR, now).await? {
+            true => Reply::Ended(1),
+            false => Reply::Refused {
+                reason: format!("there is no session {id}"),
+                hint: Some("`sekisho session list` shows the ids of those that live".into()),
+            },
+        },
+        Command::SessionEndAll { who } => match users.show(&who, now).await? {
+            Ok(view) => Reply::Ended(services.sessions.end_all_of(view.user.id, ACTOR, now).await?),
+            Err(rejection) => refused(&rejection),
+        },
+    })
+}
+
+fn new_user(new: NewAccount) -> NewUser {
+    NewUser {
+        login: new.login,
+        name: new.name,
+        email: new.email,
+        groups: new.groups.into_iter().collect(),
+        role: new.role,
+        method: new.method,
+        second_factor: new.second_factor,
+        password: new.password.map(|text| text.0),
+        must_change: new.must_change,
+    }
+}
+
+fn user_change(changes: Changes) -> Result<UserChange, Reply> {
+    let email = match changes.email.as_deref() {
+        None => None,
+        Some("") => Some(None),
+        Some(text) => match text.parse::<Email>() {
+            Ok(email) => Some(Some(email)),
+            Err(rule) => return Err(Reply::Refused { reason: format!("the mail address {rule}"), hint: None }),
+        },
+    };
+    Ok(UserChange {
+        name: changes.name,
+        email,
+        groups: changes.groups.map(|groups| groups.into_iter().collect()),
+        role: changes.role,
+        method: changes.method,
+        second_factor: changes.second_factor,
+        password: changes.password.map(|text| text.0),
+        must_change: changes.must_change,
+    })
+}
+
+fn account(outcome: Result<UserView, Rejection>) -> Reply {
+    match outcome {
+        Ok(view) => Reply::Account(Box::new(account_row(&view))),
+        Err(rejection) => refused(&rejection),
+    }
+}
+
+fn refused(rejection: &Rejection) -> Reply {
+    let hint = match rejection {
+        Rejection::LoginTaken(login) => Some(format!("`sekisho user set {login}` changes it")),
+        Rejection::NoSuchUser(_) => Some("`sekisho user list` shows those there are".into()),
+        Rejection::MailWithoutAddress => Some("give one with --email".into()),
+        Rejection::WeakPassword(_) => Some("`password` in the configuration says what is asked for".into()),
+        Rejection::LastAdmin(_) => Some("`sekisho user set LOGIN --role admin` makes another one".into()),
+    };
+    Reply::Refused { reason: rejection.to_string(), hint }
+}
+
+fn account_row(view: &UserView) -> AccountRow {
+    let user = &view.user;
+    AccountRow {
+        id: user.id.to_string(),
+        login: user.login.to_string(),
+        name: user.name.to_string(),
+        email: user.email.as_ref().map(ToString::to_string),
+        role: user.role,
+        groups: user.groups.iter().map(ToString::to_string).collect(),
+        second_factor: SecondFactorRow {
+            switched_on: user.second_factor.switched_on,
+            method: user.second_factor.method,
+            enrolled: user.second_factor.totp.is_some(),
+        },
+        last_login: user.last_login.map(|at| at.to_string()),
+        registered_at: user.registered_at.to_string(),
+        disabled: user.disabled,
+        locked_until: view.locked_until.map(|at| at.to_string()),
+        password_set: user.password.is_some(),
+        must_change_password: user.password.as_ref().is_some_and(|password| password.must_change),
+    }
+}
+
+fn sessions(views: &[SessionView]) -> Reply {
+    let row = |SessionView { session, login }: &SessionView| SessionRow {
+        id: session.id.to_string(),
+        user_id: session.user.to_string(),
+        login: login.clone(),
+        address: session.client.address.clone(),
+        user_agent: session.client.user_agent.clone(),
+        created_at: session.created_at.to_string(),
+        last_seen: session.last_seen.to_string(),
+        expires_at: session.expires_at.to_string(),
+        second_factor_at: session.second_factor_at.map(|at| at.to_string()),
+    };
+    Reply::Sessions(views.iter().map(row).collect())
+}

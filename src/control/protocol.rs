@@ -1,0 +1,274 @@
+//! What can be asked over the control socket, what comes back, and how both stand in a frame.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use super::{MAX_FRAME, VERSION};
+use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role};
+use crate::id::SessionId;
+use crate::secret::{ExposeSecret, SecretString};
+
+/// What is asked. `who` is a login or an account's id.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    UserAdd(NewAccount),
+    UserList,
+    UserShow { who: String },
+    UserSet { who: String, changes: Changes },
+    UserDisable { who: String },
+    UserEnable { who: String },
+    UserUnlock { who: String },
+    UserResetSecondFactor { who: String },
+    UserDelete { who: String },
+    SessionList { who: Option<String> },
+    SessionEnd { id: SessionId },
+    SessionEndAll { who: String },
+}
+
+/// An account to be added.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewAccount {
+    pub login: LoginName,
+    pub name: DisplayName,
+    pub email: Option<Email>,
+    pub groups: Vec<Group>,
+    pub role: Role,
+    pub method: Option<Method>,
+    pub second_factor: Option<bool>,
+    pub password: Option<PasswordText>,
+    pub must_change: bool,
+}
+
+/// Fields to be changed; an absent one stays as it is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Changes {
+    pub name: Option<DisplayName>,
+    /// An empty text removes the address.
+    pub email: Option<String>,
+    pub groups: Option<Vec<Group>>,
+    pub role: Option<Role>,
+    pub method: Option<Method>,
+    pub second_factor: Option<bool>,
+    pub password: Option<PasswordText>,
+    pub must_change: Option<bool>,
+}
+
+/// A password on its way through the socket: the one secret that the protocol carries.
+#[derive(Clone)]
+pub struct PasswordText(pub SecretString);
+
+impl fmt::Debug for PasswordText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordText(…)")
+    }
+}
+
+impl Serialize for PasswordText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose_secret())
+    }
+}
+
+impl<'de> Deserialize<'de> for PasswordText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into()))
+    }
+}
+
+/// What comes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    Done,
+    Account(Box<AccountRow>),
+    Accounts(Vec<AccountRow>),
+    Sessions(Vec<SessionRow>),
+    /// So many sessions were ended.
+    Ended(u64),
+    /// It was not done: the caller's mistake, or the state of things. Nothing was changed.
+    Refused {
+        reason: String,
+        hint: Option<String>,
+    },
+    /// It could not be done.
+    Failed {
+        reason: String,
+    },
+}
+
+/// An account as a list shows it (F24): also the form of `--json`. Times are RFC 3339 in UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRow {
+    pub id: String,
+    pub login: String,
+    pub name: String,
+    pub email: Option<String>,
+    pub role: Role,
+    pub groups: Vec<String>,
+    pub second_factor: SecondFactorRow,
+    /// Absent until the first one.
+    pub last_login: Option<String>,
+    pub registered_at: String,
+    pub disabled: bool,
+    /// Until when wrong passwords have locked it.
+    pub locked_until: Option<String>,
+    pub password_set: bool,
+    pub must_change_password: bool,
+}
+
+/// The account's side of the second factor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondFactorRow {
+    pub switched_on: bool,
+    pub method: Method,
+    pub enrolled: bool,
+}
+
+/// A living session as a list shows it: also the form of `--json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRow {
+    pub id: String,
+    pub user_id: String,
+    pub login: String,
+    pub address: String,
+    pub user_agent: String,
+    pub created_at: String,
+    pub last_seen: String,
+    pub expires_at: String,
+    pub second_factor_at: Option<String>,
+}
+
+/// A request's frame.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Request {
+    pub version: u32,
+    pub command: Command,
+}
+
+/// A response's frame. `more`: the list goes on in the next one.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    pub version: u32,
+    pub more: bool,
+    pub reply: Reply,
+}
+
+/// Why a frame was not understood. Never quotes the frame: there may be a password in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error("what came over the control socket is no sekisho message")]
+    NotAMessage,
+    #[error("the other side speaks version {0} of the control protocol, this one speaks version {VERSION}")]
+    OtherVersion(u32),
+    #[error("this command is unknown to the gateway that runs, or its arguments are")]
+    UnknownCommand,
+    #[error("the message is too large for the control socket")]
+    TooLarge,
+}
+
+#[derive(Deserialize)]
+struct VersionAlone {
+    version: u32,
+}
+
+impl Request {
+    /// The frame of `command`, wiped from memory when it is dropped.
+    ///
+    /// # Errors
+    /// [`Malformed::TooLarge`].
+    pub fn encode(command: &Command) -> Result<Zeroizing<Vec<u8>>, Malformed> {
+        #[derive(Serialize)]
+        struct Borrowed<'a> {
+            version: u32,
+            command: &'a Command,
+        }
+        let frame = serde_json::to_vec(&Borrowed { version: VERSION, command }).map(Zeroizing::new);
+        frame.ok().filter(|frame| frame.len() <= MAX_FRAME).ok_or(Malformed::TooLarge)
+    }
+
+    /// Reads a frame: first its version, and only then the command.
+    ///
+    /// # Errors
+    /// [`Malformed`], whatever the bytes are.
+    pub fn decode(frame: &[u8]) -> Result<Command, Malformed> {
+        check_version(frame)?;
+        serde_json::from_slice::<Self>(frame).map(|request| request.command).map_err(|_| Malformed::UnknownCommand)
+    }
+}
+
+impl Response {
+    /// The frames of `reply`: one, or as many as a long list needs.
+    ///
+    /// # Errors
+    /// [`Malformed::TooLarge`] where a single row fits no frame.
+    pub fn encode(reply: Reply) -> Result<Vec<Vec<u8>>, Malformed> {
+        let mut frames = Vec::new();
+        encode_parts(reply, false, &mut frames)?;
+        Ok(frames)
+    }
+
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// [`Malformed`], whatever the bytes are.
+    pub fn decode(frame: &[u8]) -> Result<Self, Malformed> {
+        check_version(frame)?;
+        serde_json::from_slice(frame).map_err(|_| Malformed::NotAMessage)
+    }
+}
+
+fn check_version(frame: &[u8]) -> Result<(), Malformed> {
+    match serde_json::from_slice::<VersionAlone>(frame) {
+        Ok(VersionAlone { version: VERSION }) => Ok(()),
+        Ok(VersionAlone { version }) => Err(Malformed::OtherVersion(version)),
+        Err(_) => Err(Malformed::NotAMessage),
+    }
+}
+
+fn encode_parts(reply: Reply, more: bool, frames: &mut Vec<Vec<u8>>) -> Result<(), Malformed> {
+    let response = Response { version: VERSION, more, reply };
+    let frame = serde_json::to_vec(&response).map_err(|_| Malformed::NotAMessage)?;
+    if frame.len() <= MAX_FRAME {
+        frames.push(frame);
+        return Ok(());
+    }
+    let (first, second) = response.reply.halves().ok_or(Malformed::TooLarge)?;
+    encode_parts(first, true, frames)?;
+    encode_parts(second, more, frames)
+}
+
+impl Reply {
+    /// A list of more than one row, cut in two.
+    fn halves(self) -> Option<(Self, Self)> {
+        fn cut<T>(mut rows: Vec<T>) -> Option<(Vec<T>, Vec<T>)> {
+            let second = rows.split_off(rows.len() / 2);
+            (!rows.is_empty()).then_some((rows, second))
+        }
+        match self {
+            Self::Accounts(rows) => cut(rows).map(|(a, b)| (Self::Accounts(a), Self::Accounts(b))),
+            Self::Sessions(rows) => cut(rows).map(|(a, b)| (Self::Sessions(a), Self::Sessions(b))),
+            _ => None,
+        }
+    }
+
+    /// Puts the next frame's part of the same list behind this one.
+    ///
+    /// # Errors
+    /// Where the parts are not of one list.
+    pub fn append(&mut self, part: Self) -> Result<(), Malformed> {
+        match (self, part) {
+            (Self::Accounts(rows), Self::Accounts(more)) => rows.extend(more),
+            (Self::Sessions(rows), Self::Sessions(more)) => rows.extend(more),
+            _ => return Err(Malformed::NotAMessage),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! The gateway's end of the control socket: few clients, small frames, no waiting for the slow.
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroize;
+
+use super::protocol::{Command, Malformed, Reply, Request, Response};
+use super::socket::{ControlSocket, SocketFile, bind};
+use super::{MAX_FRAME, execute};
+use crate::service::Services;
+
+/// What one client may cost the others.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Clients at the same time; the next ones wait to be accepted.
+    clients: usize,
+    /// How long a client may take to send a request or to take a reply.
+    idle: Duration,
+}
+
+const LIMITS: Limits = Limits { clients: 32, idle: Duration::from_secs(10) };
+
+/// Listens at `path` and answers until `stop` fires; then takes the file away.
+///
+/// # Errors
+/// Where the socket cannot be made: see the text of the error.
+pub fn serve(services: Services, path: PathBuf, stop: CancellationToken) -> io::Result<JoinHandle<()>> {
+    let handler: Handler = Arc::new(move |command| {
+        let services = services.clone();
+        Box::pin(async move { execute(&services, command).await })
+    });
+    tracing::debug!(path = %path.display(), "opening the control socket");
+    let ControlSocket { listener, file } = bind(path)?;
+    let listener = UnixListener::from_std(listener)?;
+    Ok(tokio::spawn(accept(listener, file, handler, LIMITS, stop)))
+}
+
+type Answer = Pin<Box<dyn Future<Output = Reply> + Send>>;
+type Handler = Arc<dyn Fn(Command) -> Answer + Send + Sync>;
+
+async fn accept(listener: UnixListener, file: SocketFile, handler: Handler, limits: Limits, stop: CancellationToken) {
+    let seats = Arc::new(Semaphore::new(limits.clients));
+    loop {
+        let turn = async {
+            let seat = Arc::clone(&seats).acquire_owned().await;
+            (seat, listener.accept().await)
+        };
+        let (seat, accepted) = tokio::select! {
+            () = stop.cancelled() => return,
+            taken = turn => taken,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // No file descriptors, say: the next try may do better, but not at once.
+                tracing::warn!(%error, "the control socket cannot accept");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        if !may_speak(&stream, &file) {
+            continue;
+        }
+        let (handler, stop) = (Arc::clone(&handler), stop.clone());
+        tokio::spawn(async move {
+            let _seat = seat;
+            tokio::select! {
+                () = stop.cancelled() => (),
+                () = converse(stream, &handler, limits.idle) => (),
+            }
+        });
+    }
+}
+
+/// Root, the service itself, or whom the file's mode lets in.
+fn may_speak(stream: &UnixStream, file: &SocketFile) -> bool {
+    let Ok(peer) = stream.peer_cred() else {
+        tracing::warn!("a client of the control socket has no credentials; turned away");
+        return false;
+    };
+    let ours = rustix::process::geteuid().as_raw();
+    let allowed = peer.uid() == 0 || peer.uid() == ours || file.keeps_others_out();
+    if !allowed {
+        tracing::warn!(uid = peer.uid(), "turned away from the control socket, whose file is open to others");
+    }
+    allowed
+}
+
+async fn converse(stream: UnixStream, handler: &Handler, idle: Duration) {
+    let mut frames = Framed::new(stream, codec());
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(idle, frames.next()).await {
+        let mut frame = Vec::from(frame);
+        let command = Request::decode(&frame);
+        frame.zeroize();
+        let understood = command.is_ok();
+        let reply = match command {
+            Ok(command) => handler(command).await,
+            Err(malformed) => not_understood(malformed),
+        };
+        if !send(&mut frames, reply, idle).await || !understood {
+            return;
+        }
+    }
+}
+
+async fn send(frames: &mut Framed<UnixStream, LengthDelimitedCodec>, reply: Reply, idle: Duration) -> bool {
+    let parts = Response::encode(reply).or_else(|malformed| Response::encode(not_understood(malformed)));
+    for part in parts.unwrap_or_default() {
+        match tokio::time::timeout(idle, frames.send(Bytes::from(part))).await {
+            Ok(Ok(())) => (),
+            _ => return false,
+        }
+    }
+    true
+}
+
+fn not_understood(malformed: Malformed) -> Reply {
+    Reply::Failed { reason: malformed.to_string() }
+}
+
+/// Frames of both directions.
+pub fn codec() -> LengthDelimitedCodec {
+    LengthDelimitedCodec::builder().length_field_length(4).max_frame_length(MAX_FRAME).new_codec()
+}
+
+#[cfg(test)]
+mod tests;
