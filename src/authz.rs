@@ -3,13 +3,17 @@
 //! [`decide`] is the only place that makes a [`Permit`], and without a `Permit` the gateway cannot forward anything.
 
 pub mod decision;
+pub mod host;
 pub mod identity;
+pub mod path;
 pub mod requirement;
 pub mod route;
 pub mod target;
 
 pub use decision::{Challenge, Decision, Denial, Facts, Permit, decide};
+pub use host::Host;
 pub use identity::{Account, Identity};
+pub use path::RoutePath;
 pub use requirement::{Policy, SecondFactorDemand};
 pub use route::{Access, Allow, HostPattern, Route, RouteId, RouteTable};
-pub use target::{BadTarget, Host, NormalTarget, RawTarget};
+pub use target::{BadTarget, MAX_TARGET, NormalTarget, RawTarget};

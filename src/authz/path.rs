@@ -1,0 +1,355 @@
+//! Paths: the one normal form that is forwarded, the form that is matched, and the other ways in which an upstream might
+//! read the same bytes.
+//!
+//! What is forwarded has no empty segments and no dot segments; escapes of unreserved characters are decoded, other
+//! escapes are in upper case, and printable characters that may not stand in a path are escaped (RFC 3986 §6.2.2: all
+//! equivalent spellings). What is matched is that path as an upstream understands it: escapes decoded, every segment's
+//! `;parameters` removed; only `%25`, `%2F` and bytes above ASCII stay escaped in it.
+//!
+//! Where upstreams are known to disagree about a path (are parameters part of it, is `%3B` one, is it decoded twice…),
+//! each such reading is kept beside the matched one: the route table refuses a path whose readings lead to different
+//! routes.
+
+use std::fmt::{self, Write as _};
+
+use super::target::BadTarget;
+
+/// A path that was settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NormalPath {
+    /// What is forwarded.
+    pub forwarded: String,
+    /// What is matched, where it differs.
+    pub matching: Option<String>,
+    /// The other ways to read it.
+    pub readings: Vec<String>,
+    pub has_encoded_slash: bool,
+}
+
+/// Brings a path that begins with `/` to its normal form. Most need none of this: see [`is_plain`].
+pub(super) fn normalise(raw: &[u8]) -> Result<NormalPath, BadTarget> {
+    let mut forwarded = String::with_capacity(raw.len() + 16);
+    // Where each segment that stands begins, for `..` to take it away again.
+    let mut starts = Vec::new();
+    let mut has_encoded_slash = false;
+    let mut open_end = true;
+    for segment in raw.split(|byte| *byte == b'/').skip(1) {
+        if segment.is_empty() {
+            open_end = true;
+            continue;
+        }
+        let start = forwarded.len();
+        forwarded.push('/');
+        let decoded = append_segment(&mut forwarded, segment)?;
+        has_encoded_slash |= decoded.contains(&b'/');
+        let kind = kind_of(&decoded)?;
+        open_end = kind != Kind::Name;
+        match kind {
+            Kind::Name => starts.push(start),
+            Kind::Dot => forwarded.truncate(start),
+            Kind::DotDot => forwarded.truncate(starts.pop().ok_or(BadTarget::Climbs)?),
+        }
+    }
+    if open_end {
+        forwarded.push('/');
+    }
+    let (matching, readings) = read_all(&forwarded)?;
+    Ok(NormalPath { matching: (matching != forwarded).then_some(matching), forwarded, readings, has_encoded_slash })
+}
+
+/// Appends a segment in normal form, and returns what its bytes mean.
+fn append_segment(out: &mut String, segment: &[u8]) -> Result<Vec<u8>, BadTarget> {
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut rest = segment;
+    while let Some((&byte, after)) = rest.split_first() {
+        let value = if byte == b'%' {
+            let (value, after) = escape(rest).ok_or(BadTarget::Path)?;
+            if value.is_ascii_control() || value == b'\\' || is_overlong(value, after) {
+                return Err(BadTarget::Path);
+            }
+            push(out, value, is_unreserved(value));
+            rest = after;
+            value
+        } else {
+            if !byte.is_ascii_graphic() || matches!(byte, b'\\' | b'#' | b'?') {
+                return Err(BadTarget::Path);
+            }
+            push(out, byte, is_path_character(byte));
+            rest = after;
+            byte
+        };
+        decoded.push(value);
+    }
+    if decoded.contains(&b'%') && hides_escapes(&decoded) {
+        return Err(BadTarget::Path);
+    }
+    Ok(decoded)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Name,
+    Dot,
+    DotDot,
+}
+
+/// Tells dot segments from names. What only some servers take for a dot segment is refused: one with parameters (`..;x`),
+/// with blanks, or beside an encoded slash (`..%2Fadmin`).
+fn kind_of(decoded: &[u8]) -> Result<Kind, BadTarget> {
+    match decoded {
+        b"." => return Ok(Kind::Dot),
+        b".." => return Ok(Kind::DotDot),
+        _ => {}
+    }
+    let is_dots = |part: &[u8]| {
+        let name = part.split(|byte| *byte == b';').next().unwrap_or_default();
+        matches!(name.trim_ascii(), b"." | b"..")
+    };
+    let mut parts = decoded.split(|byte| *byte == b'/');
+    if parts.any(is_dots) {
+        return Err(BadTarget::Path);
+    }
+    // Whether the parameters end at an encoded slash is anybody's guess.
+    if decoded.contains(&b'/') && decoded.contains(&b';') {
+        return Err(BadTarget::EncodedSlash);
+    }
+    Ok(Kind::Name)
+}
+
+/// Whether more rounds of decoding than the one that is due would turn up a dot, a slash, a backslash or NUL.
+fn hides_escapes(decoded: &[u8]) -> bool {
+    let mut text = decoded.to_vec();
+    // Nobody encodes a path four times in good faith, and without a bound each round costs a pass over it.
+    for _ in 0..3 {
+        let mut next = Vec::with_capacity(text.len());
+        let mut rest = text.as_slice();
+        while let Some((&byte, after)) = rest.split_first() {
+            match escape(rest) {
+                Some((value, after)) => {
+                    if matches!(value, b'.' | b'/' | b'\\' | 0) || is_overlong(value, after) {
+                        return true;
+                    }
+                    next.push(value);
+                    rest = after;
+                }
+                None if is_wide_escape(rest) => return true,
+                None => {
+                    next.push(byte);
+                    rest = after;
+                }
+            }
+        }
+        if next.len() == text.len() {
+            return false;
+        }
+        text = next;
+    }
+    true
+}
+
+/// Whether `lead` and the escapes after it are a longer UTF-8 form of `.`, `/` or `\` than the one byte it takes, read as
+/// leniently as the decoders that fell for it: only the payload bits count. Other bytes that are no UTF-8 pass: old
+/// tools name their files in Shift_JIS and EUC-JP.
+fn is_overlong(lead: u8, after: &[u8]) -> bool {
+    let (length, payload) = match lead {
+        0xC0..=0xDF => (1, lead & 0x1F),
+        0xE0..=0xEF => (2, lead & 0x0F),
+        0xF0..=0xF7 => (3, lead & 0x07),
+        0xF8..=0xFB => (4, lead & 0x03),
+        0xFC..=0xFF => (5, lead & 0x01),
+        _ => return false,
+    };
+    let mut point = u64::from(payload);
+    let mut rest = after;
+    for _ in 0..length {
+        let Some((value, after)) = escape(rest) else { return false };
+        point = point << 6 | u64::from(value & 0x3F);
+        rest = after;
+    }
+    matches!(point, 0x2E | 0x2F | 0x5C)
+}
+
+/// `%uXXXX`, which some servers decode.
+fn is_wide_escape(text: &[u8]) -> bool {
+    matches!(text, [b'%', b'u' | b'U', a, b, c, d, ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()))
+}
+
+/// How a reader takes parameters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parameters {
+    /// `;x` and `%3Bx` are none of the path.
+    Removed,
+    /// `;x` is none of it, `%3Bx` is.
+    PlainRemoved,
+    /// Both belong to it.
+    Kept,
+}
+
+/// The path as it is matched, and every other reading of it that differs.
+fn read_all(forwarded: &str) -> Result<(String, Vec<String>), BadTarget> {
+    let matching = read(forwarded, Parameters::Removed, false);
+    let mut readings = Vec::new();
+    if forwarded.contains(';') || forwarded.contains("%3B") {
+        let mut segments = forwarded.split('/').skip(1).peekable();
+        while let Some(segment) = segments.next() {
+            // `/;x/admin` without its parameters is `//admin`, which some merge and some do not.
+            if (segment.starts_with(';') || segment.starts_with("%3B")) && segments.peek().is_some() {
+                return Err(BadTarget::Parameters);
+            }
+        }
+        let kept = read(forwarded, Parameters::Kept, false);
+        // Some servers take the parameters to reach to the path's end.
+        readings.extend(kept.split(';').next().map(str::to_owned));
+        readings.push(kept);
+        readings.push(read(forwarded, Parameters::PlainRemoved, false));
+    }
+    if forwarded.contains("%2F") {
+        readings.push(read(forwarded, Parameters::Removed, true));
+    }
+    // A decoder that works before the query is split off.
+    if let Some((before, _)) = matching.split_once(['?', '#']) {
+        readings.push(before.to_owned());
+    }
+    let mut again = matching.clone();
+    while again.contains("%25") {
+        let next = read(&again.replace("%25", "%"), Parameters::Removed, false);
+        if next == again {
+            break;
+        }
+        readings.push(next.clone());
+        again = next;
+    }
+    readings.retain(|reading| *reading != matching);
+    Ok((matching, readings))
+}
+
+/// One reading of a path. A `%` that escapes nothing is read as itself.
+fn read(path: &str, parameters: Parameters, split_encoded_slash: bool) -> String {
+    let mut out = String::with_capacity(path.len());
+    for segment in path.split('/').skip(1) {
+        out.push('/');
+        let mut rest = segment.as_bytes();
+        while let Some((&byte, after)) = rest.split_first() {
+            let (value, after, escaped) = match escape(rest) {
+                Some((value, after)) => (value, after, true),
+                None => (byte, after, false),
+            };
+            rest = after;
+            match value {
+                b';' if parameters == Parameters::Removed => break,
+                b';' if parameters == Parameters::PlainRemoved && !escaped => break,
+                b'/' if split_encoded_slash && out.ends_with('/') => {}
+                b'/' => push(&mut out, value, split_encoded_slash),
+                _ => push(&mut out, value, value.is_ascii() && value != b'%'),
+            }
+        }
+    }
+    out
+}
+
+/// Whether a path (up to `?` or the end) is in normal form already, which nearly every one is, and has no other reading.
+pub(super) fn is_plain(path: &[u8]) -> bool {
+    let mut previous = 0;
+    let mut rest = path;
+    while let Some((&byte, after)) = rest.split_first() {
+        let ordinary = match byte {
+            b'/' => previous != b'/',
+            b'.' if previous == b'/' => !matches!(after, [] | [b'/', ..] | [b'.'] | [b'.', b'/', ..]),
+            _ => is_path_character(byte) && byte != b';',
+        };
+        if !ordinary {
+            return false;
+        }
+        previous = byte;
+        rest = after;
+    }
+    true
+}
+
+/// The byte that `%XX` at the beginning of `text` stands for, and what follows.
+fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
+    let [b'%', high, low, rest @ ..] = text else { return None };
+    Some((hex(*high)? << 4 | hex(*low)?, rest))
+}
+
+const fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+fn push(out: &mut String, byte: u8, as_it_is: bool) {
+    if as_it_is {
+        out.push(char::from(byte));
+    } else {
+        // Writing to a `String` cannot fail.
+        let _ = write!(out, "%{byte:02X}");
+    }
+}
+
+/// RFC 3986 §2.3.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// What may stand in a path's segment as it is (RFC 3986 §3.3, `pchar`).
+const fn is_path_character(byte: u8) -> bool {
+    is_unreserved(byte)
+        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@')
+}
+
+/// The path of a route, in the form that is matched: a prefix that ends at a segment.
+///
+/// `/shop` covers `/shop` and `/shop/orders`, not `/shopping`; `/shop/` covers `/shop/orders`, not `/shop`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoutePath(String);
+
+impl RoutePath {
+    /// Reads a path as somebody wrote it: blanks and what is not ASCII may stand as they are.
+    ///
+    /// # Errors
+    /// [`BadTarget`] where a request could not have this path, or where it is read in more than one way.
+    pub fn parse(text: &str) -> Result<Self, BadTarget> {
+        if !text.starts_with('/') {
+            return Err(BadTarget::Form);
+        }
+        let mut escaped = String::with_capacity(text.len());
+        for byte in text.bytes() {
+            push(&mut escaped, byte, byte.is_ascii() && byte != b' ');
+        }
+        let path = normalise(escaped.as_bytes())?;
+        if path.has_encoded_slash {
+            return Err(BadTarget::EncodedSlash);
+        }
+        let matching = path.matching.unwrap_or(path.forwarded);
+        if path.readings.is_empty() { Ok(Self(matching)) } else { Err(BadTarget::Parameters) }
+    }
+
+    /// The path of everything.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `matching` (see [`super::NormalTarget::matching_path`]) lies at or below this path.
+    #[must_use]
+    pub fn covers(&self, matching: &str) -> bool {
+        matching
+            .strip_prefix(self.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || self.0.ends_with('/'))
+    }
+}
+
+impl fmt::Display for RoutePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
