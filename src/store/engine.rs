@@ -7,7 +7,7 @@ use std::ops::Bound;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-/// A record's key: ASCII, segments parted by `/`, as `session/…`.
+/// A record's key: segments parted by `/`, as `session/…`; ordered by its UTF-8 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(String);
 
@@ -21,6 +21,12 @@ impl Key {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What stands after the kind, the first segment: the name under which a [`super::record::Store`] knows the record.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.split_once('/').map_or("", |(_, name)| name)
     }
 }
 
@@ -59,7 +65,7 @@ pub enum Durability {
     Lazy,
 }
 
-/// One atomic change.
+/// One atomic change. What is both deleted and put is put.
 #[derive(Debug, Clone, Default)]
 pub struct Commit {
     pub compares: Vec<(Key, Expect)>,
@@ -71,7 +77,7 @@ pub struct Commit {
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every put has this version now.
+    /// Every put has this version now; it is higher than every version before it.
     Committed(Version),
     /// A compare did not hold; nothing was changed.
     Conflict,
@@ -89,6 +95,11 @@ pub enum StoreError {
     /// Another store than the one that belongs to the key file, or none where there was one.
     #[error("the store at {path} is not the one that belongs to the key file: {detail}")]
     Foreign { path: String, detail: String },
+    /// Something else stands where the store should: nothing is written beside it or over it.
+    #[error(
+        "{path} is no store: it holds `{entry}`, which sekisho did not make; give the store a directory of its own"
+    )]
+    NotAStore { path: String, entry: String },
     /// Damaged files.
     #[error("the store at {path} is damaged: {detail}; restore it from an export")]
     Corrupt { path: String, detail: String },

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::engine::{Commit, Durability, Engine, Expect, Key, Outcome, StoreError, Watch};
+use super::engine::{Commit, Durability, Engine, Expect, Key, Outcome, StoreError, Version, Watch};
 use crate::clock::Timestamp;
 
 /// Something that is kept under keys of one kind.
@@ -17,7 +17,7 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Raised when the stored form changes in a way that older programs would misread.
     const FORMAT: u8 = 1;
 
-    /// After this moment the record counts as absent, and the sweeper removes it.
+    /// From this moment on the record counts as absent, and the sweeper removes it.
     fn expires_at(&self) -> Option<Timestamp> {
         None
     }
@@ -63,24 +63,51 @@ impl Store {
     ///
     /// # Errors
     /// As the engine's, or where the record is not understood.
-    pub async fn get<R: Record>(&self, _name: &str, _now: Timestamp) -> Result<Slot<R>, StoreError> {
-        let _ = &self.engine;
-        todo!("store helper")
+    pub async fn get<R: Record>(&self, name: &str, now: Timestamp) -> Result<Slot<R>, StoreError> {
+        let key = key::<R>(name);
+        match self.engine.get(&key).await? {
+            None => Ok(Slot { record: None, seen: Expect::Absent }),
+            Some(found) => {
+                Ok(Slot { record: decode_living(&key, &found.value, now)?, seen: Expect::At(found.version) })
+            }
+        }
     }
 
     /// All records of kind `R` whose name begins with `prefix` and comes after `after`, at most `limit`, in the order of
-    /// their names.
+    /// their names (by bytes).
     ///
     /// # Errors
     /// As the engine's, or where a record is not understood.
     pub async fn list<R: Record>(
         &self,
-        _prefix: &str,
-        _after: Bound<&str>,
-        _limit: usize,
-        _now: Timestamp,
+        prefix: &str,
+        after: Bound<&str>,
+        limit: usize,
+        now: Timestamp,
     ) -> Result<Vec<Listed<R>>, StoreError> {
-        todo!("store helper")
+        let prefix = key::<R>(prefix);
+        let mut from = match after {
+            Bound::Included(name) => Bound::Included(key::<R>(name)),
+            Bound::Excluded(name) => Bound::Excluded(key::<R>(name)),
+            Bound::Unbounded => Bound::Unbounded,
+        };
+        let mut living = Vec::new();
+        loop {
+            // Expired records are met and passed over, so one page may not be enough.
+            let wanted = limit.saturating_sub(living.len()).min(PAGE);
+            let page = if wanted == 0 { Vec::new() } else { self.engine.scan(prefix.as_str(), from, wanted).await? };
+            let full = page.len() == wanted && wanted > 0;
+            let last = page.last().map(|(key, _)| key.clone());
+            for (key, found) in page {
+                if let Some(record) = decode_living(&key, &found.value, now)? {
+                    living.push(Listed { name: key.name().to_owned(), record, seen: Expect::At(found.version) });
+                }
+            }
+            match last {
+                Some(last) if full => from = Bound::Excluded(last),
+                _ => return Ok(living),
+            }
+        }
     }
 
     /// Commits a change.
@@ -100,12 +127,57 @@ impl Store {
         self.engine.watch(&format!("{}/", R::KIND))
     }
 
-    /// Removes what has expired at `now`; returns how many records went.
+    /// Removes what has expired at `now`, a bounded number in each commit; returns how many records went. A record that
+    /// is renewed meanwhile stays.
     ///
     /// # Errors
     /// As the engine's.
-    pub async fn sweep(&self, _now: Timestamp) -> Result<u64, StoreError> {
-        todo!("store helper")
+    pub async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut swept = 0;
+        let mut from = Bound::Unbounded;
+        loop {
+            let page = self.engine.scan("", from, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(swept) };
+            from = Bound::Excluded(last.clone());
+            let expired: Vec<_> = page
+                .into_iter()
+                .filter(|(_, found)| header(&found.value).is_some_and(|header| header.expired(now)))
+                .map(|(key, found)| (key, found.version))
+                .collect();
+            swept += self.remove(&expired).await?;
+        }
+    }
+
+    /// In one commit where nobody came in between, else each by itself. Lazily: what a crash brings back has expired
+    /// still.
+    async fn remove(&self, expired: &[(Key, Version)]) -> Result<u64, StoreError> {
+        if expired.is_empty() {
+            return Ok(0);
+        }
+        let removal = |expired: &[(Key, Version)]| Commit {
+            compares: expired.iter().map(|(key, version)| (key.clone(), Expect::At(*version))).collect(),
+            deletes: expired.iter().map(|(key, _)| key.clone()).collect(),
+            durability: Durability::Lazy,
+            ..Commit::default()
+        };
+        let mut swept = 0;
+        if let Outcome::Committed(_) = self.engine.commit(removal(expired)).await? {
+            return Ok(expired.len() as u64);
+        }
+        for one in expired {
+            if let Outcome::Committed(_) = self.engine.commit(removal(std::slice::from_ref(one))).await? {
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Returns when everything committed before, lazily too, is durable: for a stop in good order.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn durable(&self) -> Result<(), StoreError> {
+        self.engine.durable().await
     }
 }
 
@@ -126,8 +198,9 @@ impl Change {
     /// Writes `record` under `name`.
     #[must_use]
     pub fn put<R: Record>(mut self, name: &str, record: &R) -> Self {
-        match encode(record) {
-            Ok(bytes) => self.commit.puts.push((key::<R>(name), bytes)),
+        let key = key::<R>(name);
+        match encode(&key, record) {
+            Ok(bytes) => self.commit.puts.push((key, bytes)),
             Err(error) => self.failed = Some(error),
         }
         self
@@ -152,6 +225,65 @@ fn key<R: Record>(name: &str) -> Key {
     Key::new(format!("{}/{name}", R::KIND))
 }
 
-fn encode<R: Record>(_record: &R) -> Result<Bytes, StoreError> {
-    todo!("store helper")
+/// How many records are looked at in one step.
+const PAGE: usize = 256;
+
+/// What stands before every record's JSON, the same for all kinds, so that the sweeper needs to know none of them: the
+/// kind's format (1 byte) and the expiry in milliseconds since the Unix epoch (8 bytes, big-endian; all ones: never).
+struct Header {
+    format: u8,
+    expires_at: u64,
 }
+
+const HEADER: usize = 9;
+const NEVER: u64 = u64::MAX;
+
+impl Header {
+    fn expired(&self, now: Timestamp) -> bool {
+        self.expires_at != NEVER && self.expires_at <= now.millis()
+    }
+}
+
+fn header(value: &[u8]) -> Option<Header> {
+    let (format, rest) = value.split_first()?;
+    let expiry = rest.first_chunk::<8>()?;
+    Some(Header { format: *format, expires_at: u64::from_be_bytes(*expiry) })
+}
+
+pub(super) fn encode<R: Record>(key: &Key, record: &R) -> Result<Bytes, StoreError> {
+    let mut bytes = Vec::with_capacity(256);
+    bytes.push(R::FORMAT);
+    bytes.extend(record.expires_at().map_or(NEVER, Timestamp::millis).to_be_bytes());
+    serde_json::to_writer(&mut bytes, record).map_err(|error| unreadable(key, describe(&error)))?;
+    Ok(bytes.into())
+}
+
+pub(super) fn decode<R: Record>(key: &Key, value: &[u8]) -> Result<R, StoreError> {
+    let header = header(value).ok_or_else(|| unreadable(key, "it is too short".into()))?;
+    if header.format == 0 || header.format > R::FORMAT {
+        let detail = format!("its format is {}, this sekisho knows up to {}", header.format, R::FORMAT);
+        return Err(unreadable(key, detail));
+    }
+    let body = value.get(HEADER..).unwrap_or_default();
+    serde_json::from_slice(body).map_err(|error| unreadable(key, describe(&error)))
+}
+
+/// The record, unless it has expired.
+fn decode_living<R: Record>(key: &Key, value: &[u8], now: Timestamp) -> Result<Option<R>, StoreError> {
+    match header(value) {
+        Some(header) if header.expired(now) => Ok(None),
+        _ => decode(key, value).map(Some),
+    }
+}
+
+/// Where the JSON went wrong; serde's own sentence would quote what it found there, which may be somebody's secret.
+fn describe(error: &serde_json::Error) -> String {
+    format!("{:?} error at byte {} of its JSON", error.classify(), error.column())
+}
+
+fn unreadable(key: &Key, detail: String) -> StoreError {
+    StoreError::Record { key: format!("{key:?}"), detail }
+}
+
+#[cfg(test)]
+mod tests;

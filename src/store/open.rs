@@ -1,0 +1,219 @@
+//! Which store belongs to which key file, and when one is made.
+//!
+//! A store has a random id. It stands in the store, under `meta/store-id`, and in `KEYFILE.store-id`. So a store that was
+//! emptied, lost or exchanged is noticed, and never taken for one that has yet to be made.
+//!
+//! Making one: the id is written to `KEYFILE.store-id.new`; then the store is made and the id written into it; then the
+//! file gets its real name. Whatever cuts this short, the next attempt finds the `.new` file and goes on from there.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use super::engine::{Commit, Key, StoreError, Version};
+use super::record::{self, Record, Store};
+use super::sled::files::{self, Directory, Found, Owner};
+use super::sled::{Check, Disk, SledEngine};
+use crate::secret::random_bytes;
+
+/// Opens the store that belongs to the key file. Blocks; a large store is read once.
+///
+/// # Errors
+/// [`StoreError::Missing`] where none was made yet, [`StoreError::Foreign`] where there is another one or none any more,
+/// [`StoreError::Locked`] where somebody else has it, [`StoreError::NotAStore`], [`StoreError::Corrupt`],
+/// [`StoreError::Unavailable`].
+pub fn open(path: &Path, key_file: &Path) -> Result<Store, StoreError> {
+    Opening::new(path, key_file)?.open(Making::Refused)
+}
+
+/// The same, and makes a store where there is none and the key file has not had one.
+///
+/// # Errors
+/// As [`open`], without `Missing`.
+pub fn open_or_create(path: &Path, key_file: &Path) -> Result<Store, StoreError> {
+    Opening::new(path, key_file)?.open(Making::Allowed)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Making {
+    Allowed,
+    Refused,
+}
+
+/// The store's id, as it stands in the store.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoreId {
+    id: String,
+}
+
+impl Record for StoreId {
+    const KIND: &'static str = "meta";
+}
+
+const ID_KEY: &str = "meta/store-id";
+
+/// What is known before the store is touched.
+struct Opening<'a> {
+    path: &'a Path,
+    found: Found,
+    kept: Beside,
+    /// The id of a store whose making was begun.
+    begun: Beside,
+}
+
+/// A file beside the key file that holds a store's id.
+struct Beside {
+    file: PathBuf,
+    id: Option<String>,
+}
+
+impl<'a> Opening<'a> {
+    fn new(path: &'a Path, key_file: &Path) -> Result<Self, StoreError> {
+        let (kept, mut begun) = (Beside::read(key_file, ".store-id")?, Beside::read(key_file, ".store-id.new")?);
+        // Cut short before its first byte.
+        begun.id = begun.id.filter(|id| !id.is_empty());
+        Ok(Self { path, found: files::look(path)?, kept, begun })
+    }
+
+    fn open(self, making: Making) -> Result<Store, StoreError> {
+        let may_make = making == Making::Allowed && self.kept.id.is_none();
+        match self.found {
+            Found::Store => self.open_present(may_make),
+            Found::Partial if self.kept.id.is_none() && self.begun.id.is_some() => {
+                if may_make {
+                    self.make()
+                } else {
+                    Err(StoreError::Missing(self.shown()))
+                }
+            }
+            Found::Partial => Err(self.corrupt("its log is gone or empty")),
+            Found::Absent | Found::Empty if may_make => self.make(),
+            Found::Absent | Found::Empty if self.kept.id.is_none() => Err(StoreError::Missing(self.shown())),
+            Found::Absent | Found::Empty => Err(self.foreign(format!(
+                "{} names a store, but here is none; bring it back, or remove that file to begin anew",
+                self.kept.file.display()
+            ))),
+        }
+    }
+
+    fn open_present(self, may_make: bool) -> Result<Store, StoreError> {
+        let directory = Directory::take(self.path)?;
+        directory.settle();
+        let disk = Disk::open(self.path, Check::Everything)?;
+        let Some(id) = read_id(&disk)? else {
+            // Cut short after sled had made its files, or emptied.
+            let unmade = self.kept.id.is_none() && self.begun.id.is_some() && disk.is_empty()?;
+            return match unmade {
+                true if may_make => self.finish(disk, directory),
+                true => Err(StoreError::Missing(self.shown())),
+                false => Err(self.corrupt("it has no id: it was emptied or damaged")),
+            };
+        };
+        match (&self.kept.id, &self.begun.id) {
+            (Some(kept), _) if *kept == id => {}
+            (Some(_), _) => {
+                return Err(self.foreign(format!("{} names another one", self.kept.file.display())));
+            }
+            (None, Some(begun)) if *begun == id => self.keep_id()?,
+            (None, _) => {
+                return Err(self.foreign(format!("{} does not exist", self.kept.file.display())));
+            }
+        }
+        start(disk, directory)
+    }
+
+    fn make(self) -> Result<Store, StoreError> {
+        Directory::make(self.path)?;
+        let directory = Directory::take(self.path)?;
+        let id = match &self.begun.id {
+            Some(id) => id.clone(),
+            None => {
+                let random: [u8; 16] = random_bytes().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+                HEXLOWER.encode(&random)
+            }
+        };
+        self.begun.write(&id, directory.owner())?;
+        let disk = Disk::open(self.path, Check::Everything)?;
+        Self { begun: Beside { file: self.begun.file, id: Some(id) }, ..self }.finish(disk, directory)
+    }
+
+    /// Writes the id that was begun with into the new store, and then keeps it.
+    fn finish(self, disk: Disk, directory: Directory) -> Result<Store, StoreError> {
+        let id = self.begun.id.clone().unwrap_or_default();
+        let key = Key::new(ID_KEY.to_owned());
+        let value = record::encode(&key, &StoreId { id })?;
+        let first = Version(disk.tip()?.0.saturating_add(1));
+        disk.apply(&Commit { puts: vec![(key, value)], ..Commit::default() }, first)?;
+        disk.sync(first)?;
+        directory.settle();
+        directory.sync().map_err(|error| files::io_error(self.path, &error))?;
+        self.keep_id()?;
+        start(disk, directory)
+    }
+
+    fn keep_id(&self) -> Result<(), StoreError> {
+        let kept = &self.kept.file;
+        let rename = || {
+            std::fs::rename(&self.begun.file, kept)?;
+            files::sync_parent(kept)
+        };
+        rename().map_err(|error| files::io_error(kept, &error))
+    }
+
+    fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn foreign(&self, detail: String) -> StoreError {
+        StoreError::Foreign { path: self.shown(), detail }
+    }
+
+    fn corrupt(&self, detail: &str) -> StoreError {
+        StoreError::Corrupt { path: self.shown(), detail: detail.to_owned() }
+    }
+}
+
+impl Beside {
+    fn read(key_file: &Path, suffix: &str) -> Result<Self, StoreError> {
+        let mut name = key_file.as_os_str().to_owned();
+        name.push(suffix);
+        let file = PathBuf::from(name);
+        let mut text = String::new();
+        let id = match File::open(&file).and_then(|opened| opened.take(1024).read_to_string(&mut text)) {
+            Ok(_) => Some(text.trim().to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(files::io_error(&file, &error)),
+        };
+        Ok(Self { file, id })
+    }
+
+    /// Durably; mode 0600, and the owner of the store, who has to read it.
+    fn write(&self, id: &str, owner: Option<Owner>) -> Result<(), StoreError> {
+        let write = || {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.file)?;
+            writeln!(file, "{id}")?;
+            files::give(&file, 0o600, owner)?;
+            file.sync_all()?;
+            files::sync_parent(&self.file)
+        };
+        write().map_err(|error| files::io_error(&self.file, &error))
+    }
+}
+
+fn read_id(disk: &Disk) -> Result<Option<String>, StoreError> {
+    let key = Key::new(ID_KEY.to_owned());
+    match disk.get(ID_KEY)? {
+        None => Ok(None),
+        Some(found) => Ok(Some(record::decode::<StoreId>(&key, &found.value)?.id)),
+    }
+}
+
+fn start(disk: Disk, directory: Directory) -> Result<Store, StoreError> {
+    directory.settle();
+    Ok(Store::new(Arc::new(SledEngine::start(disk, directory)?)))
+}

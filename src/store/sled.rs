@@ -1,0 +1,176 @@
+//! The embedded engine, over sled 0.34.
+//!
+//! ```text
+//!  get, scan ───────────────────────────────▶ Disk       (readers, side by side)
+//!  commit ──▶ writer: compare, apply, tell ──▶ Disk       (one thread: the order of the commits is the order of its queue)
+//!               └─ durable ──▶ syncer: one flush and fsync for all that wait at that moment, then their answers
+//! ```
+//!
+//! sled refuses every write after a failed one, even when there is space again, until it is dropped and opened anew. So
+//! after an error the writer closes the [`Disk`] and opens it again, at intervals while that fails; in between reads and
+//! writes are refused. What had been applied but was not yet durable may be gone then: its callers get an error, and
+//! watchers are told that they have lost the thread.
+
+mod disk;
+pub(super) mod files;
+mod watch;
+mod writer;
+
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use tokio::sync::{broadcast, oneshot};
+
+pub(super) use self::disk::{Check, Disk};
+use self::files::Directory;
+use self::watch::{SledWatch, Told};
+use self::writer::{Job, Reply};
+use super::engine::{Commit, Engine, Key, Outcome, StoreError, Versioned, Watch};
+
+/// How many commits a watcher may be behind before it is told that it missed some.
+const WATCH_BACKLOG: usize = 4096;
+
+/// The embedded store. Dropping it makes everything durable and lets go of the files.
+pub struct SledEngine {
+    shared: Arc<Shared>,
+    jobs: mpsc::Sender<Job>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the readers, the writer and the syncer have in common.
+struct Shared {
+    /// `None` while it is being opened again.
+    disk: RwLock<Option<Disk>>,
+    /// Counts the openings; changes under the lock of `disk` alone. What was applied in one generation is only known to
+    /// be durable if it was synced in the same one.
+    generation: AtomicU64,
+    /// Cleared at an error, so that nobody waits for the lock of `disk` while it is opened again.
+    usable: AtomicBool,
+    /// The newest version that is durable.
+    durable: AtomicU64,
+    /// Held alone while a commit is applied, so that a scan sees all of it or nothing.
+    view: RwLock<()>,
+    changes: broadcast::Sender<Told>,
+    /// The lock on the directory, and what is put right with its files at the end.
+    directory: Directory,
+}
+
+impl SledEngine {
+    /// Starts the engine over an opened disk.
+    ///
+    /// # Errors
+    /// Where the disk cannot be read or no thread can be started.
+    pub(super) fn start(disk: Disk, directory: Directory) -> Result<Self, StoreError> {
+        let newest = disk.tip()?;
+        let shared = Arc::new(Shared {
+            disk: RwLock::new(Some(disk)),
+            generation: AtomicU64::new(0),
+            usable: AtomicBool::new(true),
+            durable: AtomicU64::new(0),
+            view: RwLock::new(()),
+            changes: broadcast::Sender::new(WATCH_BACKLOG),
+            directory,
+        });
+        let (jobs, thread) = writer::start(&shared, newest)?;
+        Ok(Self { shared, jobs, thread: Some(thread) })
+    }
+
+    /// Hands the writer a job and waits for its answer.
+    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(job(reply)).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+impl Shared {
+    /// Does something with the disk of this generation, or refuses while there is none.
+    fn with_disk<T>(&self, act: impl FnOnce(&Disk, u64) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if !self.usable.load(Ordering::SeqCst) {
+            return Err(reopening());
+        }
+        let disk = self.disk.read().unwrap_or_else(PoisonError::into_inner);
+        act(disk.as_ref().ok_or_else(reopening)?, self.generation.load(Ordering::SeqCst))
+    }
+
+    /// Reads; where the disk fails, the writer is told to look whether opening it again helps.
+    fn read<T>(
+        &self,
+        jobs: &mpsc::Sender<Job>,
+        act: impl FnOnce(&Disk) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.with_disk(|disk, generation| {
+            act(disk).inspect_err(|error| {
+                if let StoreError::Unavailable(_) = error {
+                    let _ = jobs.send(Job::Suspect(generation));
+                }
+            })
+        })
+    }
+}
+
+#[async_trait]
+impl Engine for SledEngine {
+    async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        // In place: a page of the cache, or one read of a few KiB.
+        self.shared.read(&self.jobs, |disk| disk.get(key.as_str()))
+    }
+
+    async fn scan(&self, prefix: &str, from: Bound<Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let (jobs, prefix) = (self.jobs.clone(), prefix.to_owned());
+        let scan = move || {
+            shared.read(&jobs, |disk| {
+                let _view = shared.view.read().unwrap_or_else(PoisonError::into_inner);
+                disk.scan(&prefix, &from, limit)
+            })
+        };
+        tokio::task::spawn_blocking(scan).await.map_err(|_| closed())?
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
+        self.ask(|reply| Job::Commit(commit, reply)).await
+    }
+
+    fn watch(&self, prefix: &str) -> Box<dyn Watch> {
+        Box::new(SledWatch::new(self.shared.changes.subscribe(), prefix))
+    }
+
+    async fn durable(&self) -> Result<(), StoreError> {
+        self.ask(Job::Durable).await
+    }
+}
+
+impl Drop for SledEngine {
+    fn drop(&mut self) {
+        let _ = self.jobs.send(Job::Close);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("it is closed".into())
+}
+
+fn reopening() -> StoreError {
+    StoreError::Unavailable("it is being opened again after an error".into())
+}
+
+/// For tests of this crate: a store in a directory that goes away.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::super::record::Store;
+
+    /// A new store. Keep the directory for as long as the store is used.
+    pub(crate) fn scratch() -> (Store, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = super::super::open::open_or_create(&dir.path().join("store"), &dir.path().join("key")).unwrap();
+        (store, dir)
+    }
+}
