@@ -14,7 +14,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 
 use crate::authn::user::Method;
-use crate::authz::{Host, Policy, RouteId, RouteTable, SecondFactorDemand};
+use crate::authz::{Host, RouteId, RouteTable, SecondFactorDemand};
 use crate::secret::{Keys, SecretString};
 
 /// The configuration in force; a reload swaps it as a whole.
@@ -322,16 +322,14 @@ impl Config {
     /// Whether `address` is a proxy whose word is believed.
     #[must_use]
     pub fn trusts(&self, address: std::net::IpAddr) -> bool {
+        // A socket that takes both families shows an IPv4 peer as `::ffff:…`.
+        let address = address.to_canonical();
         self.server.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 
     /// What a page of sekisho's own asks for: the gateway's policy, or the account's where that is stricter.
     #[must_use]
     pub const fn portal_demand(&self) -> SecondFactorDemand {
-        let demand = self.second_factor.demand;
-        match demand.policy {
-            Policy::Off => SecondFactorDemand { policy: Policy::PerUser, ..demand },
-            Policy::PerUser | Policy::Required => demand,
-        }
+        self.second_factor.demand.for_own_pages()
     }
 }

@@ -4,6 +4,7 @@
 //! route.access   identity            answer
 //! deny           whoever             Deny(Route)
 //! public         whoever             Forward, as the person if there is one who may be named, else as nobody
+//! public, but with users or groups: as authenticated
 //! authenticated  none, or over       Challenge(Login)
 //! authenticated  not allowed         Deny(NotAllowed | Network)
 //! authenticated  factor due          Challenge(SecondFactor | Enrolment)
@@ -12,6 +13,8 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use ipnet::IpNet;
 
 use super::identity::{Account, Identity};
 use super::requirement::Due;
@@ -24,7 +27,8 @@ use crate::id::SessionId;
 pub struct Facts<'a> {
     /// The effective client address: the peer, or what a trusted proxy says.
     pub client: IpAddr,
-    /// The `Origin` of a WebSocket handshake; `None` for any other request.
+    /// The `Origin` of a WebSocket handshake; `None` for any other request. A handshake with two of them is a bad request
+    /// and gets no decision.
     pub websocket_origin: Option<WebSocketOrigin<'a>>,
 }
 
@@ -95,15 +99,16 @@ pub fn decide(route: &Route, facts: &Facts<'_>, identity: Option<&Identity>, now
     if route.access == Access::Deny {
         return Decision::Deny(Denial::Route);
     }
-    let in_networks =
-        route.allow.networks.is_empty() || route.allow.networks.iter().any(|network| network.contains(&facts.client));
-    if !in_networks {
+    if !is_within(&route.allow.networks, facts.client) {
         return Decision::Deny(Denial::Network);
     }
     let identity = identity.filter(|identity| is_alive(route, identity, now));
-    if route.access == Access::Public {
-        // Nobody is named who would not pass an authenticated route just now: a half-valid session is nobody.
-        let named = identity.filter(|identity| second_factor_due(route, identity, now) == Due::Nothing);
+    if is_open(route) {
+        // Nobody is named who would not pass an authenticated route just now: a half-valid session is nobody, and so is
+        // one whose cookie came along with the WebSocket of a foreign page.
+        let named = identity.filter(|identity| {
+            second_factor_due(route, identity, now) == Due::Nothing && origin_is_welcome(route, facts)
+        });
         return Decision::Forward(Permit { bearer: named.map(bearer) });
     }
     let Some(identity) = identity else {
@@ -120,6 +125,17 @@ pub fn decide(route: &Route, facts: &Facts<'_>, identity: Option<&Identity>, now
         Due::Code => Decision::Challenge(Challenge::SecondFactor),
         Due::Enrolment => Decision::Challenge(Challenge::Enrolment),
     }
+}
+
+/// An empty list is everywhere. A socket that takes both families shows an IPv4 client as `::ffff:…`.
+fn is_within(networks: &[IpNet], client: IpAddr) -> bool {
+    let client = client.to_canonical();
+    networks.is_empty() || networks.iter().any(|network| network.contains(&client))
+}
+
+/// Whether one may pass without being anybody. Who writes `public` beside a list of people gets the list.
+fn is_open(route: &Route) -> bool {
+    route.access == Access::Public && route.allow.users.is_empty() && route.allow.groups.is_empty()
 }
 
 fn is_alive(route: &Route, identity: &Identity, now: Timestamp) -> bool {
@@ -147,3 +163,6 @@ fn origin_is_welcome(route: &Route, facts: &Facts<'_>) -> bool {
 fn bearer(identity: &Identity) -> (Arc<Account>, SessionId) {
     (Arc::clone(&identity.account), identity.session)
 }
+
+#[cfg(test)]
+mod tests;

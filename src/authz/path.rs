@@ -47,6 +47,8 @@ pub(super) fn normalise(raw: &[u8]) -> Result<NormalPath, BadTarget> {
         match kind {
             Kind::Name => starts.push(start),
             Kind::Dot => forwarded.truncate(start),
+            // How far up `a%2Fb/..` leads depends on who decodes first.
+            Kind::DotDot if has_encoded_slash => return Err(BadTarget::EncodedSlash),
             Kind::DotDot => forwarded.truncate(starts.pop().ok_or(BadTarget::Climbs)?),
         }
     }

@@ -38,6 +38,17 @@ pub enum Due {
 }
 
 impl SecondFactorDemand {
+    /// What sekisho's own pages (`/account`, `/admin`) ask for where `self` is the gateway's word: the stricter of it and
+    /// the account's switch, whatever a route says. So nobody changes an account's factors with less than the account
+    /// itself asks for.
+    #[must_use]
+    pub const fn for_own_pages(self) -> Self {
+        match self.policy {
+            Policy::Off => Self { policy: Policy::PerUser, ..self },
+            Policy::PerUser | Policy::Required => self,
+        }
+    }
+
     /// Whether this account has to give a second factor at all.
     #[must_use]
     pub const fn applies_to(&self, account: AccountSecondFactor) -> bool {
@@ -62,3 +73,6 @@ impl SecondFactorDemand {
         if fresh { Due::Nothing } else { Due::Code }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,4 +175,6 @@ pub enum BadTarget {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
