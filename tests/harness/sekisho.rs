@@ -1,0 +1,490 @@
+//! The product under test: the real binary, with a folder, a key, a store and ports of its own.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value as Json;
+use serde_yaml::{Mapping, Value};
+use tempfile::TempDir;
+
+use super::tls::Authority;
+use super::{PASSWORD, Process, totp, unix_now};
+
+/// What a gateway is started with; see [`Sekisho::builder`].
+pub struct Builder {
+    folder: TempDir,
+    yaml: Value,
+    users: Vec<(String, String, Vec<String>)>,
+    authority: Option<Authority>,
+    clock: bool,
+}
+
+/// A gateway with its folder; running after [`Builder::start`] or [`Sekisho::serve`].
+pub struct Sekisho {
+    folder: TempDir,
+    process: Option<Process>,
+    /// What processes of this gateway said before the one that runs now.
+    earlier: Vec<String>,
+    plain: Vec<SocketAddr>,
+    tls: Vec<SocketAddr>,
+    authority: Option<Authority>,
+    clock: Option<Clock>,
+    secrets: Secrets,
+}
+
+/// What must never stand in a log line: every party of a test that handles a secret adds it here.
+#[derive(Clone, Default)]
+pub struct Secrets(Arc<Mutex<Vec<String>>>);
+
+impl Secrets {
+    /// From now on this must not be found.
+    pub fn add(&self, secret: &str) {
+        let mut all = self.0.lock().unwrap();
+        if secret.len() >= 4 && !all.iter().any(|known| known == secret) {
+            all.push(secret.to_owned());
+        }
+    }
+}
+
+/// libfaketime's file: an offset to the machine's clock. The monotonic clock is left alone.
+struct Clock {
+    file: PathBuf,
+    offset: Mutex<u64>,
+}
+
+impl Builder {
+    /// Sets a key of the configuration, by its dotted path; the value is YAML.
+    #[must_use]
+    pub fn set(mut self, path: &str, value: &str) -> Self {
+        let value = serde_yaml::from_str(value).unwrap_or_else(|error| panic!("{path}: {value}: {error}"));
+        let mut place = &mut self.yaml;
+        for key in path.split('.') {
+            if !place.is_mapping() {
+                *place = Value::Mapping(Mapping::new());
+            }
+            place = place.as_mapping_mut().unwrap().entry(Value::from(key)).or_insert(Value::Null);
+        }
+        *place = value;
+        self
+    }
+
+    /// Adds a route; `UPSTREAM` in its YAML becomes `upstream`.
+    #[must_use]
+    pub fn route(mut self, yaml: &str, upstream: &str) -> Self {
+        let route: Value = serde_yaml::from_str(&yaml.replace("UPSTREAM", upstream)).unwrap();
+        let routes = self.yaml.as_mapping_mut().unwrap().entry("routes".into()).or_insert(Value::Sequence(Vec::new()));
+        routes.as_sequence_mut().unwrap().push(route);
+        self
+    }
+
+    /// One route for everything, to this upstream.
+    #[must_use]
+    pub fn upstream(self, upstream: &str) -> Self {
+        self.route("{name: all, upstream: UPSTREAM}", upstream)
+    }
+
+    /// Adds an account with [`PASSWORD`]; `args` go to `user add`.
+    #[must_use]
+    pub fn user(self, login: &str, args: &[&str]) -> Self {
+        self.user_with_password(login, PASSWORD, args)
+    }
+
+    /// Adds an account.
+    #[must_use]
+    pub fn user_with_password(mut self, login: &str, password: &str, args: &[&str]) -> Self {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        self.users.push((login.to_owned(), password.to_owned(), args));
+        self
+    }
+
+    /// Adds a TLS listener with one certificate for each of these names (and `localhost` and `127.0.0.1`).
+    #[must_use]
+    pub fn tls(mut self, names: &[&str]) -> Self {
+        let authority = Authority::new();
+        let mut certificates = Vec::new();
+        for names in names.iter().map(|name| vec![*name]).chain([vec!["localhost", "127.0.0.1"]]) {
+            let files = authority.issue(self.folder.path(), &names);
+            certificates.push(format!("{{certificate: {:?}, key: {:?}}}", files.certificate, files.key));
+        }
+        self.authority = Some(authority);
+        self = self.set("server.tls.listen", "[\"127.0.0.1:0\"]");
+        self.set("server.tls.certificates", &format!("[{}]", certificates.join(", ")))
+    }
+
+    /// No plain listener.
+    #[must_use]
+    pub fn without_plain(mut self) -> Self {
+        let server = self.yaml.get_mut("server").and_then(Value::as_mapping_mut).unwrap();
+        server.remove("listen");
+        self
+    }
+
+    /// Runs it under libfaketime, so that [`Sekisho::advance`] moves its clock.
+    #[must_use]
+    pub fn clock(mut self) -> Self {
+        self.clock = true;
+        self
+    }
+
+    /// The gateway's folder, for files that the configuration names.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes the configuration, makes the key and the accounts, and serves.
+    #[track_caller]
+    pub fn start(self) -> Sekisho {
+        let mut gate = self.prepare();
+        gate.serve();
+        gate
+    }
+
+    /// The same without serving.
+    #[track_caller]
+    pub fn prepare(mut self) -> Sekisho {
+        let users = std::mem::take(&mut self.users);
+        let gate = self.write_only();
+        gate.make_key();
+        for (login, password, args) in users {
+            gate.add_user(&login, &password, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        gate
+    }
+
+    /// Writes the configuration and nothing else: no key, no store.
+    pub fn write_only(self) -> Sekisho {
+        let clock = self.clock.then(|| Clock { file: self.folder.path().join("clock"), offset: Mutex::new(0) });
+        let gate = Sekisho {
+            folder: self.folder,
+            process: None,
+            earlier: Vec::new(),
+            plain: Vec::new(),
+            tls: Vec::new(),
+            authority: self.authority,
+            clock,
+            secrets: Secrets::default(),
+        };
+        std::fs::write(gate.config(), serde_yaml::to_string(&self.yaml).unwrap()).unwrap();
+        if let Some(clock) = &gate.clock {
+            clock.write(0);
+        }
+        gate
+    }
+}
+
+impl Sekisho {
+    /// A gateway on loopback, port 0, with everything of its own in a temporary folder.
+    pub fn builder() -> Builder {
+        let folder = TempDir::with_prefix("sekisho-test-").unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (socket, store, key) = (path("admin.sock"), path("store"), path("secret.key"));
+        let yaml = Value::Mapping(Mapping::new());
+        Builder { folder, yaml, users: Vec::new(), authority: None, clock: false }
+            .set("server.listen", "[\"127.0.0.1:0\"]")
+            .set("server.admin_socket", &socket)
+            .set("server.workers", "2")
+            .set("server.shutdown_grace", "2s")
+            .set("log", "{access: json, format: json}")
+            .set("store.path", &store)
+            .set("secrets.key_file", &key)
+            .set("portal.languages", "[en, ja]")
+    }
+
+    /// A file in the gateway's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.path("sekisho.yaml")
+    }
+
+    /// `sekisho key generate`, for the configuration's key.
+    #[track_caller]
+    pub fn make_key(&self) {
+        let file = self.path("secret.key");
+        let output = self.run(&["key", "generate", file.to_str().unwrap()], "");
+        assert!(output.status.success(), "key generate: {output:?}");
+        for line in std::fs::read_to_string(file).unwrap().lines() {
+            self.secrets.add(line.rsplit(':').next().unwrap_or(line));
+        }
+    }
+
+    /// `sekisho user add`.
+    #[track_caller]
+    pub fn add_user(&self, login: &str, password: &str, args: &[&str]) {
+        self.secrets.add(password);
+        let all: Vec<&str> =
+            ["user", "add", login, "--password-stdin"].into_iter().chain(args.iter().copied()).collect();
+        let output = self.cli_with_input(&all, &format!("{password}\n"));
+        assert!(output.status.success(), "user add {login}: {output:?}");
+    }
+
+    /// Runs a command on this gateway's configuration and waits for its end.
+    #[track_caller]
+    pub fn cli(&self, args: &[&str]) -> Output {
+        self.cli_with_input(args, "")
+    }
+
+    /// The same with something on standard input.
+    #[track_caller]
+    pub fn cli_with_input(&self, args: &[&str], input: &str) -> Output {
+        let config = self.config();
+        let all: Vec<&str> = args.iter().copied().chain(["--config", config.to_str().unwrap()]).collect();
+        self.run(&all, input)
+    }
+
+    /// Runs a command with `--json`, which must succeed, and reads what it says.
+    #[track_caller]
+    pub fn cli_json(&self, args: &[&str]) -> Json {
+        let all: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
+        let output = self.cli(&all);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {output:?}"))
+    }
+
+    /// Runs the binary with exactly these arguments.
+    #[track_caller]
+    pub fn run(&self, args: &[&str], input: &str) -> Output {
+        let mut command = self.command();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It may end without having read everything.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        command.current_dir(self.folder.path()).env_remove("RUST_LOG");
+        if let Some(clock) = &self.clock {
+            clock.apply(&mut command);
+        }
+        command
+    }
+
+    /// Starts `sekisho serve` and waits until every socket listens.
+    #[track_caller]
+    pub fn serve(&mut self) {
+        let mut process = self.spawn_serve();
+        let (plain, tls) = self.sockets_expected();
+        let listening = process.wait_for("every socket listens", |lines| {
+            let found: Vec<(SocketAddr, bool)> = lines.iter().filter_map(|line| listening(line)).collect();
+            (found.len() >= plain + tls).then_some(found)
+        });
+        self.plain = listening.iter().filter(|(_, tls)| !tls).map(|(address, _)| *address).collect();
+        self.tls = listening.iter().filter(|(_, tls)| *tls).map(|(address, _)| *address).collect();
+        self.process = Some(process);
+    }
+
+    /// Starts `sekisho serve` without waiting for anything, for starts that must fail.
+    pub fn spawn_serve(&self) -> Process {
+        let mut command = self.command();
+        command.arg("serve").arg("--config").arg(self.config());
+        Process::start("sekisho", &mut command)
+    }
+
+    fn sockets_expected(&self) -> (usize, usize) {
+        let yaml: Value = serde_yaml::from_str(&std::fs::read_to_string(self.config()).unwrap()).unwrap();
+        let count = |value: Option<&Value>| value.and_then(Value::as_sequence).map_or(0, Vec::len);
+        let server = yaml.get("server");
+        (
+            count(server.and_then(|server| server.get("listen"))),
+            count(server.and_then(|server| server.get("tls")).and_then(|tls| tls.get("listen"))),
+        )
+    }
+
+    /// Its first plain socket.
+    #[track_caller]
+    pub fn address(&self) -> SocketAddr {
+        *self.plain.first().expect("the gateway has a plain listener and runs")
+    }
+
+    /// Its first TLS socket.
+    #[track_caller]
+    pub fn tls_address(&self) -> SocketAddr {
+        *self.tls.first().expect("the gateway has a TLS listener and runs")
+    }
+
+    /// The authority that signed its certificates.
+    #[track_caller]
+    pub fn authority(&self) -> &Authority {
+        self.authority.as_ref().expect("the gateway was built with .tls(…)")
+    }
+
+    /// The address of a page, over the plain listener.
+    #[track_caller]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    /// The process that serves.
+    #[track_caller]
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the gateway runs")
+    }
+
+    /// Asks it to end, waits for it, and hands back how it ended.
+    #[track_caller]
+    pub fn stop(&mut self) -> std::process::ExitStatus {
+        let status = self.process().stop(Duration::from_secs(20)).expect("the gateway ends when it is asked to");
+        self.retire();
+        status
+    }
+
+    /// `kill -9`.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        self.process().signal(Signal::KILL);
+        self.process().wait();
+        self.retire();
+    }
+
+    /// Ends it and serves again, on new ports.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.stop();
+        self.serve();
+    }
+
+    fn retire(&mut self) {
+        if let Some(process) = self.process.take() {
+            self.earlier.extend(process.lines());
+        }
+    }
+
+    /// Every line that it has logged, earlier processes included.
+    pub fn logs(&self) -> Vec<String> {
+        self.earlier.iter().cloned().chain(self.process.iter().flat_map(Process::lines)).collect()
+    }
+
+    /// The product's time, in seconds since 1970.
+    pub fn unix_now(&self) -> u64 {
+        unix_now() + self.clock.as_ref().map_or(0, |clock| *clock.offset.lock().unwrap())
+    }
+
+    /// Moves the product's wall clock forward.
+    #[track_caller]
+    pub fn advance(&self, by: Duration) {
+        let clock = self.clock.as_ref().expect("the gateway was built with .clock()");
+        let mut offset = clock.offset.lock().unwrap();
+        *offset += by.as_secs();
+        clock.write(*offset);
+    }
+
+    /// The code that an app with this key shows at the product's present moment.
+    #[track_caller]
+    pub fn code(&self, key: &str) -> String {
+        let code = totp::code_at(key, self.unix_now());
+        self.secrets.add(&code);
+        code
+    }
+
+    /// A code of a later step than every one before: the clock is moved by a step, or, where it is not ours to move, the
+    /// next step's code is taken, which the accepted skew allows once.
+    #[track_caller]
+    pub fn fresh_code(&self, key: &str) -> String {
+        if self.clock.is_some() {
+            self.advance(Duration::from_secs(30));
+            return self.code(key);
+        }
+        let code = totp::code_at(key, self.unix_now() + 30);
+        self.secrets.add(&code);
+        code
+    }
+
+    /// Where a test that handles a secret says so.
+    pub fn secrets(&self) -> Secrets {
+        self.secrets.clone()
+    }
+
+    /// What must not be in the logs: panics, and anything that the test knows to be secret.
+    fn faults_in_logs(&self) -> Vec<String> {
+        let secrets = self.secrets.0.lock().unwrap();
+        let mut faults = Vec::new();
+        for line in self.logs() {
+            let searched = without_times(&line);
+            if searched.contains("panicked at") {
+                faults.push(format!("a panic: {line}"));
+            }
+            faults.extend(
+                secrets.iter().filter(|secret| holds(&searched, secret)).map(|secret| format!("{secret} in: {line}")),
+            );
+        }
+        faults
+    }
+}
+
+impl Drop for Sekisho {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        if let Some(process) = &mut self.process {
+            process.stop(Duration::from_secs(10));
+        }
+        self.retire();
+        let faults = self.faults_in_logs();
+        assert!(faults.is_empty(), "the logs hold what they must not:\n{}", faults.join("\n"));
+    }
+}
+
+impl Clock {
+    fn write(&self, offset: u64) {
+        // Renamed into place, so that the product never reads half a number.
+        let fresh = self.file.with_extension("new");
+        std::fs::write(&fresh, format!("+{offset}")).unwrap();
+        std::fs::rename(&fresh, &self.file).unwrap();
+    }
+
+    fn apply(&self, command: &mut Command) {
+        let multiarch = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path());
+        let library = multiarch
+            .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
+            .find(|file| file.exists())
+            .expect("libfaketime is installed (Debian's package `libfaketime`)");
+        command
+            .env("LD_PRELOAD", library)
+            .env("FAKETIME_TIMESTAMP_FILE", &self.file)
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .env("NO_FAKE_STAT", "1");
+    }
+}
+
+/// The address and kind of socket that a log line says is listening.
+fn listening(line: &str) -> Option<(SocketAddr, bool)> {
+    let line: Json = serde_json::from_str(line).ok()?;
+    let fields = line.get("fields").unwrap_or(&line);
+    if fields.get("message")?.as_str()? != "listening" {
+        return None;
+    }
+    let tls = fields.get("tls").is_some_and(|tls| tls.as_bool().unwrap_or_else(|| tls.as_str() == Some("true")));
+    Some((fields.get("address")?.as_str()?.parse().ok()?, tls))
+}
+
+/// A JSON line without its timestamp, whose digits could be anybody's code.
+fn without_times(line: &str) -> String {
+    match serde_json::from_str::<Json>(line) {
+        Ok(Json::Object(mut object)) => {
+            object.remove("timestamp");
+            Json::Object(object).to_string()
+        }
+        _ => line.to_owned(),
+    }
+}
+
+/// Whether `line` holds `secret` as a word: six digits within a longer number are no code.
+fn holds(line: &str, secret: &str) -> bool {
+    line.match_indices(secret).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + secret.len()..].chars().next();
+        !before.is_some_and(|c| c.is_ascii_alphanumeric()) && !after.is_some_and(|c| c.is_ascii_alphanumeric())
+    })
+}

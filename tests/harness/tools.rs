@@ -1,0 +1,171 @@
+//! Real admin tools from Debian, each in its default state, as upstreams; and two small ones that speak WebSocket and
+//! server-sent events.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+use tokio_tungstenite::tungstenite;
+
+use super::{Process, Recorder, wait_until};
+
+/// A tool that runs.
+pub struct Tool {
+    process: Process,
+    address: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Tool {
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has printed so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.process.lines()
+    }
+}
+
+/// Debian's adminer under PHP's own server.
+#[track_caller]
+pub fn adminer() -> Tool {
+    start_on_free_port("adminer", |address, _| {
+        let mut command = Command::new("php");
+        command.args(["-S", &address.to_string(), "-t", "/usr/share/adminer", "/usr/share/adminer/adminer.php"]);
+        command.env("PHP_CLI_SERVER_WORKERS", "4");
+        command
+    })
+}
+
+/// Debian's supervisor with its web interface on, and one program that it keeps.
+#[track_caller]
+pub fn supervisor() -> Tool {
+    start_on_free_port("supervisord", |address, folder| {
+        let file = folder.path().join("supervisord.conf");
+        let path = folder.path().display();
+        let text = format!(
+            "[supervisord]\nnodaemon=true\nuser={user}\nlogfile={path}/supervisord.log\npidfile={path}/supervisord.pid\n\
+             childlogdir={path}\n\n[inet_http_server]\nport={address}\n\n[rpcinterface:supervisor]\n\
+             supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\n\
+             [program:keeper]\ncommand=/bin/cat\n",
+            user = rustix::process::getuid().as_raw(),
+        );
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new("supervisord");
+        command.arg("-c").arg(file);
+        command
+    })
+}
+
+/// A program cannot be handed a socket, so a port is found free and may be taken before it is used: then another is tried.
+#[track_caller]
+fn start_on_free_port(name: &str, command: impl Fn(SocketAddr, &TempDir) -> Command) -> Tool {
+    for _ in 0..5 {
+        let folder = TempDir::with_prefix("sekisho-tool-").unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut process = Process::start_group(name, &mut command(address, &folder));
+        let answers =
+            wait_until(&format!("{name} answers on {address}"), || match TcpStream::connect(address).is_ok() {
+                true => Some(true),
+                false => (!process.is_running()).then_some(false),
+            });
+        if answers && process.is_running() {
+            return Tool { process, address, _folder: folder };
+        }
+    }
+    panic!("{name} does not start (is its Debian package installed?)");
+}
+
+/// A WebSocket server that sends back every message, and counts the connections that are open.
+pub struct WebSocketEcho {
+    address: SocketAddr,
+    open: Arc<AtomicUsize>,
+    sockets: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl WebSocketEcho {
+    /// On a free port.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let echo = Self { address: listener.local_addr().unwrap(), open: Arc::default(), sockets: Arc::default() };
+        let (open, sockets) = (Arc::clone(&echo.open), Arc::clone(&echo.sockets));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                sockets.lock().unwrap().extend(stream.try_clone());
+                let open = Arc::clone(&open);
+                std::thread::spawn(move || {
+                    let Ok(mut socket) = tungstenite::accept(stream) else { return };
+                    open.fetch_add(1, Ordering::SeqCst);
+                    while let Ok(message) = socket.read() {
+                        if (message.is_text() || message.is_binary()) && socket.send(message).is_err() {
+                            break;
+                        }
+                    }
+                    open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        echo
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How many WebSockets are open.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for WebSocketEcho {
+    fn drop(&mut self) {
+        for socket in self.sockets.lock().unwrap().drain(..) {
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+/// An upstream whose every answer is an event stream: one event at once, and one more whenever it is told.
+pub struct EventStream {
+    recorder: Recorder,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl EventStream {
+    /// On a free port.
+    pub fn start() -> Self {
+        let streams: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+        let kept = Arc::clone(&streams);
+        let recorder = Recorder::with(move |_, stream| {
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n\r\ndata: first\n\n";
+            kept.lock().unwrap().extend(stream.try_clone());
+            stream.write_all(head.as_bytes()).is_ok()
+        });
+        Self { recorder, streams }
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> String {
+        self.recorder.url()
+    }
+
+    /// Sends an event on every open stream.
+    pub fn say(&self, words: &str) {
+        for stream in self.streams.lock().unwrap().iter_mut() {
+            let _ = write!(stream, "data: {words}\n\n");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! All integration tests in one crate: the product through its real sockets, against real parts.
+//!
+//! `harness` starts the parts; every other module is one behaviour. The modules are compiled for tests alone, hence the
+//! `cfg(test)`, by which the lints tell test code from the product's.
+#![expect(clippy::string_slice, reason = "a panic is how a test fails")]
+
+#[cfg(test)]
+#[allow(clippy::allow_attributes, dead_code, unused_imports, reason = "a tool box: not every tool is out at all times")]
+mod harness;
+#[cfg(test)]
+mod harness_check;
+#[cfg(test)]
+mod layers;
