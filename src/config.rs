@@ -1,9 +1,35 @@
-//! The configuration: what the YAML says ([`schema`]), every problem with its place ([`diagnostic`]), and a [`Config`]
+//! The configuration: what the YAML says (`schema`), every problem with its place ([`diagnostic`]), and a [`Config`]
 //! that is valid by construction.
 //!
+//! ```text
+//! text ─▶ yaml (+ places) ─▶ tree ─▶ surroundings (${NAME}) ─▶ schema ─▶ Draft ─▶ validate ─▶ Config
+//!                                          reader, values, address, template, files   not_yet
+//! ```
+//!
 //! Whoever holds a `Config` need not check it again: files were read, addresses parsed, routes proved unambiguous.
+//! Nothing here stops at the first problem, and no message repeats a secret.
 
-use std::collections::BTreeMap;
+mod address;
+pub mod diagnostic;
+mod files;
+mod load;
+mod not_yet;
+mod places;
+mod reader;
+mod schema;
+mod surroundings;
+mod template;
+mod validate;
+mod values;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use load::{Loaded, load, parse};
+pub use surroundings::{Variables, process_variables};
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -238,7 +264,7 @@ pub enum Language {
 
 #[derive(Debug, Clone)]
 pub struct Identity {
-    pub headers: BTreeMap<HeaderName, HeaderTemplate>,
+    pub headers: HeaderTemplates,
     pub encoding: HeaderEncoding,
     /// Further names to strip; a trailing `*` makes a prefix.
     pub strip: Vec<String>,
@@ -252,6 +278,9 @@ pub enum HeaderEncoding {
     Utf8,
     Rfc2047,
 }
+
+/// Names and what they carry, in the file's order; no name twice.
+pub type HeaderTemplates = Vec<(HeaderName, HeaderTemplate)>;
 
 /// A template over the account: text and placeholders, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -279,7 +308,7 @@ pub struct Audit {
 #[derive(Debug, Clone)]
 pub struct RouteUpstream {
     pub upstream: Upstream,
-    pub identity: BTreeMap<HeaderName, HeaderTemplate>,
+    pub identity: HeaderTemplates,
     pub preserve_host: bool,
     pub timeouts: Timeouts,
     /// In bytes; `None`: no limit.

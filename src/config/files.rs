@@ -1,0 +1,104 @@
+//! The files that a configuration names: keys, certificates. Messages name paths, never what the files hold.
+
+use std::fs::Metadata;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::sign::CertifiedKey;
+use rustls::{Error as TlsError, InconsistentKeys};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
+
+use super::surroundings::{read_file, reason};
+use super::values::Bad;
+use crate::secret::{KeyError, Keys};
+
+/// Reads the key file.
+pub(super) fn keys(path: &Path) -> Result<Keys, Bad> {
+    let (bytes, metadata) = read(path)?;
+    let bytes = Zeroizing::new(bytes);
+    let shown = path.display();
+    if is_open_to_others(&metadata) {
+        return Err(Bad::new(format!("every account of this machine can get at {shown}")).hint(chmod_hint(path)));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| malformed(path))?;
+    Keys::parse(text).map_err(|error| match error {
+        KeyError::Malformed(line) => {
+            Bad { rule: format!("line {line} of {shown} is not a sekisho key"), ..malformed(path) }
+        }
+        KeyError::Empty => Bad { rule: format!("{shown} holds no key"), ..malformed(path) },
+        _ => malformed(path),
+    })
+}
+
+fn malformed(path: &Path) -> Bad {
+    Bad::new(format!("{} is not a key file", path.display())).hint(
+        "`sekisho key generate FILE` makes one; a key that encrypts a store already must be restored, not replaced",
+    )
+}
+
+/// The certificates of a PEM file, at least one.
+pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Bad> {
+    let (bytes, _) = read(path)?;
+    let shown = path.display();
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let chain = chain.map_err(|_| Bad::new(format!("{shown} is not a PEM file")))?;
+    if chain.is_empty() {
+        return Err(
+            Bad::new(format!("{shown} holds no certificate")).hint("a PEM file with -----BEGIN CERTIFICATE-----")
+        );
+    }
+    Ok(chain)
+}
+
+/// A private key, and whether others can read its file.
+pub(super) struct PrivateKey {
+    pub key: PrivateKeyDer<'static>,
+    pub world_readable: bool,
+}
+
+/// The first private key of a PEM file.
+pub(super) fn private_key(path: &Path) -> Result<PrivateKey, Bad> {
+    let (bytes, metadata) = read(path)?;
+    let bytes = Zeroizing::new(bytes);
+    let key = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
+        Bad::new(format!("{} holds no private key that can be read", path.display()))
+            .hint("an unencrypted PEM file with -----BEGIN PRIVATE KEY-----")
+    })?;
+    Ok(PrivateKey { key, world_readable: is_open_to_others(&metadata) })
+}
+
+/// Proves that chain and key belong together.
+pub(super) fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, Bad> {
+    let provider = rustls::crypto::ring::default_provider();
+    let signing = provider.key_provider.load_private_key(key).map_err(|_| {
+        Bad::new("is of a kind that TLS cannot use").hint("RSA of 2048 to 8192 bits, ECDSA P-256 or P-384, Ed25519")
+    })?;
+    let certified = CertifiedKey::new(chain, signing);
+    match certified.keys_match() {
+        Ok(()) => Ok(Arc::new(certified)),
+        Err(TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err(Bad::new("is not the key of the certificate")
+                .hint("in the certificate's file, the host's own certificate must come first"))
+        }
+        Err(_) => Err(Bad::new("cannot be matched with the certificate, which is damaged or of an unknown kind")),
+    }
+}
+
+/// The command that keeps others out.
+pub(super) fn chmod_hint(path: &Path) -> String {
+    format!("chmod o= {}", path.display())
+}
+
+fn is_open_to_others(metadata: &Metadata) -> bool {
+    metadata.permissions().mode() & 0o007 != 0
+}
+
+fn read(path: &Path) -> Result<(Vec<u8>, Metadata), Bad> {
+    read_file(path).map_err(|error| Bad::new(format!("cannot read {}: {}", path.display(), reason(&error))))
+}

@@ -1,0 +1,126 @@
+//! What the schema knows and this version cannot do. Nothing of it is passed over in silence: it is an error where going
+//! without it would be unsafe or a surprise, a warning where it merely has no effect.
+//!
+//! Whoever builds one of these removes its row.
+
+use super::reader::Context;
+use super::yaml::{Entry, Kind, Node};
+
+/// When a key asks for what is not there.
+enum When {
+    Given,
+    Is(&'static str),
+    IsTrue,
+    BeginsWith(&'static str),
+    /// A list with this many items or more.
+    Items(usize),
+    /// Something else than its default, which is what happens anyway.
+    IsNot(&'static str),
+}
+
+use When::{BeginsWith, Given, Is, IsNot, IsTrue, Items};
+
+/// The path to a key (`*`: each item of a list), when it is refused, and what to do instead.
+type Row = (&'static [&'static str], When, &'static str);
+
+const REFUSED: &[Row] = &[
+    (&["server", "listen", "*"], BeginsWith("systemd:"), "name an address and a port"),
+    (&["server", "tls", "listen", "*"], BeginsWith("systemd:"), "name an address and a port"),
+    (&["server", "metrics"], Given, REMOVE),
+    (&["server", "proxy_protocol"], IsTrue, "let the proxy in front speak HTTP and set X-Forwarded-For"),
+    (&["store", "engine"], Is("postgres"), "use sled, the embedded store"),
+    (&["second_factor", "default_method"], Is("mail"), "use totp"),
+    (&["second_factor", "switched_on_by"], Is("owner"), "use managers"),
+    (&["mail"], Given, REMOVE),
+    (&["portal", "host"], Given, "each host has its own login; remove the key"),
+    (&["portal", "theme"], Given, REMOVE),
+    (&["identity", "assertion"], IsTrue, "the upstream can rely on the identity headers"),
+    (&["audit", "file"], Given, "events are kept in the store; remove the key"),
+    (&["routes", "*", "upstreams"], Items(2), "name one `upstream`"),
+    (&["routes", "*", "health_check"], Given, REMOVE),
+    (&["routes", "*", "upstream_auth"], Given, "people sign in to the tool themselves; remove the key"),
+    (&["routes", "*", "upstream_tls"], Given, "use an upstream with a certificate that the system trusts, or http"),
+    (&["routes", "*", "protocol"], Is("http2"), "use http1"),
+];
+
+const WITHOUT_EFFECT: &[Row] = &[
+    (&["server", "upgrade_grace"], IsNot("1h"), "a restart is all there is"),
+    (&["portal", "url"], Given, "it is for links in mails"),
+    (&["second_factor", "mail_code", "max_attempts"], IsNot("10"), NO_MAIL),
+    (&["second_factor", "mail_code", "resend_after"], IsNot("30s"), NO_MAIL),
+    (&["second_factor", "recovery_codes", "count"], IsNot("10"), NO_RECOVERY),
+    (&["second_factor", "recovery_codes", "digits"], IsNot("8"), NO_RECOVERY),
+    (&["second_factor", "recovery_codes", "low_water"], IsNot("3"), NO_RECOVERY),
+    (&["held", "max_size"], IsNot("1MiB"), NO_HELD),
+    (&["held", "lifetime"], IsNot("10m"), NO_HELD),
+    (&["held", "per_session"], IsNot("3"), NO_HELD),
+    (&["held", "total"], IsNot("64MiB"), NO_HELD),
+];
+
+const REMOVE: &str = "remove the key";
+const NO_MAIL: &str = "no mail is sent";
+const NO_RECOVERY: &str = "there are no recovery codes; a manager can reset a second factor";
+const NO_HELD: &str = "forms are not kept over a login";
+
+/// Reports everything that the file asks for in vain.
+pub(super) fn report(ctx: &Context<'_>, root: &Node) {
+    for (path, when, hint) in REFUSED {
+        each(root, path, &mut |node, shown| {
+            if when.holds(node) {
+                ctx.error(node.place, format!("`{shown}`: not available in this version"), Some((*hint).to_owned()));
+            }
+        });
+    }
+    for (path, when, hint) in WITHOUT_EFFECT {
+        each(root, path, &mut |node, shown| {
+            if when.holds(node) {
+                ctx.warn(node.place, format!("`{shown}`: has no effect in this version"), Some((*hint).to_owned()));
+            }
+        });
+    }
+}
+
+/// Calls `found` with every node that `path` leads to.
+fn each(root: &Node, path: &[&str], found: &mut dyn FnMut(&Node, &str)) {
+    fn walk(node: &Node, path: &[&str], shown: &str, found: &mut dyn FnMut(&Node, &str)) {
+        let Some((step, rest)) = path.split_first() else {
+            found(node, shown);
+            return;
+        };
+        match &node.kind {
+            Kind::List(items) if *step == "*" => {
+                for (index, item) in items.iter().enumerate() {
+                    walk(item, rest, &format!("{shown}[{index}]"), found);
+                }
+            }
+            Kind::Map(entries) => {
+                let named = |entry: &&Entry| entry.key.as_deref() == Some(step);
+                if let Some(entry) = entries.iter().find(named) {
+                    let dot = if shown.is_empty() { "" } else { "." };
+                    walk(&entry.node, rest, &format!("{shown}{dot}{step}"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    walk(root, path, "", found);
+}
+
+impl When {
+    fn holds(&self, node: &Node) -> bool {
+        let text = match &node.kind {
+            Kind::Text(text) => text.value.clone(),
+            Kind::Integer(number) => number.to_string(),
+            Kind::Bool(value) => value.to_string(),
+            Kind::Null | Kind::Float | Kind::List(_) | Kind::Map(_) | Kind::Tagged => String::new(),
+        };
+        match self {
+            Given => true,
+            Is(word) => text == *word,
+            IsTrue => text == "true",
+            BeginsWith(start) => text.starts_with(start),
+            Items(least) => matches!(&node.kind, Kind::List(items) if items.len() >= *least),
+            IsNot(default) => text != *default,
+        }
+    }
+}

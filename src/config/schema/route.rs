@@ -1,0 +1,221 @@
+//! `routes`: one route as the file says it. What it inherits, and whether it collides with another, comes later.
+
+use std::time::Duration;
+
+use http::Method;
+
+use super::access::{Header, headers};
+use super::login::POLICIES;
+use crate::authz::{Access, Allow, HostPattern, Policy, RoutePath};
+use crate::config::reader::{Field, Section};
+use crate::config::values::{self, days, hours, minutes, seconds};
+use crate::config::{Timeouts, Upstream, address, diagnostic::Place};
+
+/// One route. The parts that decide what it matches are `None` where they are wrong, so that no collision is reported
+/// that is not there.
+pub(in crate::config) struct Draft {
+    pub place: Place,
+    pub name: String,
+    pub host: Option<HostPattern>,
+    pub path: Option<(RoutePath, Place)>,
+    pub methods: Option<Vec<Method>>,
+    pub access: Access,
+    pub allow: Allow,
+    pub second_factor: Option<Policy>,
+    pub recheck_interval: Option<Duration>,
+    pub idle_timeout: Option<(Duration, Place)>,
+    pub idle_exempt: Vec<RoutePath>,
+    /// Header names and templates; an empty template removes the gateway's.
+    pub headers: Vec<(http::HeaderName, crate::config::HeaderTemplate, Place)>,
+    pub upstream: Upstream,
+    pub upstream_place: Place,
+    pub preserve_host: bool,
+    pub timeouts: Timeouts,
+    pub max_body: Option<u64>,
+    pub allow_encoded_slash: bool,
+    pub websocket_origins: Vec<String>,
+    pub forget_cookies: Vec<String>,
+}
+
+pub(super) fn routes(root: &mut Section<'_>) -> Vec<Draft> {
+    let field = root.field("routes").required("at least one, with `name` and `upstream`");
+    let items = field.list(|item| Some(item.read_section(route))).unwrap_or_default();
+    if field.given() && items.is_empty() {
+        field.error("must hold at least one route", None);
+    }
+    items.into_iter().flatten().collect()
+}
+
+fn route(section: &mut Section<'_>) -> Draft {
+    let name = section.field("name").required("a short name for logs and tokens").parse(values::route_name);
+    let host = section.field("host");
+    let host_pattern = if host.given() { host.parse(values::host_pattern) } else { Some(HostPattern::Any) };
+    let path = section.field("path");
+    let path_prefix = if path.given() { path.parse(values::path) } else { Some(RoutePath::root()) };
+    let (methods, methods_are_all) = methods(section);
+    let access = section.field("access");
+    let words = [("authenticated", Access::Authenticated), ("public", Access::Public), ("deny", Access::Deny)];
+    let access_is = access.choice(&words).unwrap_or(Access::Authenticated);
+    if access_is == Access::Public
+        && path_prefix.as_ref().is_some_and(|path| *path == RoutePath::root())
+        && methods_are_all
+    {
+        let hint = "give the route a path of its own; what else there is stands behind the login";
+        access.warn("lets everybody through to everything on this host", Some(hint.to_owned()));
+    }
+    let allow = section.within("allow", |section| allow(section, access_is));
+    let second_factor = section.field("second_factor").choice(POLICIES);
+    let recheck = section.field("recheck_interval");
+    let recheck_interval = recheck.duration(seconds(1)..=days(3650));
+    if recheck_interval.is_some_and(|interval| interval > days(30)) {
+        recheck.warn("is longer than 30 days", Some("NIST SP 800-63B-4 §2.1.3 advises at most 30d".to_owned()));
+    }
+    let idle = section.field("idle_timeout");
+    let idle_timeout = idle.duration(seconds(1)..=days(365)).map(|timeout| (timeout, idle.place()));
+    let idle_exempt = idle_exempt(section, path_prefix.as_ref());
+    let headers = section.within("identity", |section| {
+        let field = section.field("headers");
+        if field.given() { headers(&field) } else { Vec::new() }
+    });
+    let (upstream, upstream_place) = upstream(section, access_is);
+    section.optional("upstream_auth", upstream_auth);
+    let preserve_host = section.boolean("preserve_host", true);
+    let timeouts = section.within("timeouts", |section| Timeouts {
+        connect: section.duration("connect", seconds(5), seconds(1)..=minutes(10)),
+        read: section.duration("read", seconds(60), seconds(1)..=hours(24)),
+        write: section.duration("write", seconds(60), seconds(1)..=hours(24)),
+    });
+    let max_body = section.field("max_body").size_or_zero(1..=1 << 40).filter(|bytes| *bytes > 0);
+    let allow_encoded_slash = section.boolean("allow_encoded_slash", false);
+    // HTTP/1.1 is all there is yet (see `not_yet`).
+    section.choice("protocol", (), &[("http1", ()), ("http2", ())]);
+    let websocket_origins =
+        section.field("websocket_origins").list(|item| item.secret().parse(address::web_origin)).unwrap_or_default();
+    section.optional("upstream_tls", upstream_tls);
+    let forget_cookies =
+        section.field("forget_cookies").list(|item| item.parse(values::cookie_name)).unwrap_or_default();
+    Draft {
+        place: section.place(),
+        name: name.unwrap_or_default(),
+        host: host_pattern,
+        path: path_prefix.map(|prefix| (prefix, path.place())),
+        methods,
+        access: access_is,
+        allow,
+        second_factor,
+        recheck_interval,
+        idle_timeout,
+        idle_exempt,
+        headers: headers
+            .into_iter()
+            .map(|Header { name, template, field }| (name, template, field.key_place()))
+            .collect(),
+        upstream,
+        upstream_place,
+        preserve_host,
+        timeouts,
+        max_body,
+        allow_encoded_slash,
+        websocket_origins,
+        forget_cookies,
+    }
+}
+
+/// The methods, `None` where one is wrong; and whether the route is for all of them.
+fn methods(section: &mut Section<'_>) -> (Option<Vec<Method>>, bool) {
+    let field = section.field("methods");
+    if !field.given() {
+        return (Some(Vec::new()), true);
+    }
+    let Some(items) = field.list(|item| Some(item.parse(values::method))) else { return (None, false) };
+    let is_all = items.is_empty();
+    let mut methods = Vec::with_capacity(items.len());
+    for method in items {
+        let Some(method) = method else { return (None, is_all) };
+        if methods.contains(&method) {
+            field.error(format!("names {method} twice"), None);
+            return (None, is_all);
+        }
+        methods.push(method);
+    }
+    (Some(methods), is_all)
+}
+
+fn allow(section: &mut Section<'_>, access: Access) -> Allow {
+    let (groups, users, networks) = (section.field("groups"), section.field("users"), section.field("networks"));
+    let allow = Allow {
+        groups: groups.list(|item| item.parse(values::group)).unwrap_or_default().into_iter().collect(),
+        users: users.list(|item| item.parse(values::login)).unwrap_or_default().into_iter().collect(),
+        networks: networks.list(|item| item.parse(values::network)).unwrap_or_default(),
+    };
+    if access == Access::Public {
+        for (field, given) in [(groups, !allow.groups.is_empty()), (users, !allow.users.is_empty())] {
+            if given {
+                let hint = "use `access: authenticated`, or limit the route by `networks`".to_owned();
+                field.error("keeps nobody out of a public route", Some(hint));
+            }
+        }
+    }
+    allow
+}
+
+fn idle_exempt(section: &mut Section<'_>, route: Option<&RoutePath>) -> Vec<RoutePath> {
+    let read = |item: Field<'_>| {
+        let path = item.parse(values::path)?;
+        if route.is_some_and(|route| !route.covers(path.as_str())) {
+            item.warn("does not lie below the route's path, so no request of this route has it", None);
+        }
+        Some(path)
+    };
+    section.field("idle_exempt").list(read).unwrap_or_default()
+}
+
+/// Where the route leads: `upstream`, or `upstreams` with one or more.
+fn upstream(section: &mut Section<'_>, access: Access) -> (Upstream, Place) {
+    let (one, many) = (section.field("upstream").secret(), section.field("upstreams"));
+    if one.given() && many.given() {
+        many.error("`upstream` is given as well", Some("keep one of the two".to_owned()));
+    }
+    section.optional("health_check", |section| {
+        section.field("path").required("like /health").parse(values::path);
+        section.duration("interval", seconds(10), seconds(1)..=hours(1));
+    });
+    if many.given() {
+        let items = many.list(|item| Some(item.read_section(weighted_upstream).flatten())).unwrap_or_default();
+        if items.is_empty() {
+            many.error("must hold at least one upstream", None);
+        }
+        return (items.into_iter().flatten().next().unwrap_or(Upstream::Nowhere), many.place());
+    }
+    if access == Access::Deny && !one.given() {
+        return (Upstream::Nowhere, one.place());
+    }
+    let one = one.required("like http://127.0.0.1:9000, or unix:/run/tool.sock");
+    (one.parse(address::upstream).unwrap_or(Upstream::Nowhere), one.place())
+}
+
+fn weighted_upstream(section: &mut Section<'_>) -> Option<Upstream> {
+    section.integer::<u64>("weight", 1, 1..=1000);
+    section.field("url").secret().required("like http://127.0.0.1:9000").parse(address::upstream)
+}
+
+fn upstream_auth(section: &mut Section<'_>) {
+    section.field("basic").required("like {username: admin, password_file: FILE}");
+    section.optional("basic", |section| {
+        section.field("username").required("").text();
+        section.text_or_file("password", "password_file").secret().required("or `password_file`").text();
+    });
+}
+
+fn upstream_tls(section: &mut Section<'_>) {
+    let ca = section.field("ca");
+    if let Some(path) = ca.path()
+        && let Err(bad) = crate::config::files::chain(&path)
+    {
+        ca.error(bad.rule, bad.hint);
+    }
+    section.field("server_name").parse(values::host);
+    if section.field("certificate").given() || section.field("key").given() {
+        super::server::certificate(section);
+    }
+}
