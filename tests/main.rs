@@ -11,3 +11,5 @@ mod harness;
 mod harness_check;
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod licences;
