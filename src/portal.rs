@@ -1,17 +1,114 @@
-//! sekisho's own pages: an axum router, called in process by the gateway with a settled [`crate::service::visit::Visit`].
+//! sekisho's own pages: an axum router, called in process by the gateway with a settled [`Visit`].
+//!
+//! A page is one file here and one template. It reads the [`exchange::Exchange`], asks a service, and answers with a typed
+//! context ([`view::Page`]); words live in `assets/locales`. What is right about a login is `service`'s business; what is
+//! right about a form (where it comes from, its token, its fields) is settled here, before a service is asked.
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`exchange`] | one request and what its answer will carry |
+//! | [`guard`] [`form`] [`csrf`] [`return_to`] [`cookie`] | what is believed of a request; what is set |
+//! | [`view`] [`i18n`] [`headers`] [`assets`] [`qr`] | how an answer is made |
+//! | [`answers`] [`negotiate`] | what the gateway says through the portal: challenge, denial, failure |
+//! | [`login`] [`second_factor`] [`enrol`] [`logout`] [`landing`] | the pages |
+
+mod answers;
+mod assets;
+mod cookie;
+mod csrf;
+mod enrol;
+mod error;
+mod exchange;
+mod form;
+mod guard;
+mod headers;
+mod i18n;
+mod landing;
+mod login;
+mod logout;
+mod message;
+mod negotiate;
+mod qr;
+mod refusal;
+mod return_to;
+mod second_factor;
+mod span;
+mod step;
+mod view;
 
 use std::convert::Infallible;
 
+use axum::Router;
 use axum::body::Body;
+use axum::routing::{get, post};
+use http::{Request, Response, StatusCode, Uri};
+use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
+use self::error::Trouble;
 use crate::service::Services;
+use crate::service::visit::{Ask, Visit};
 
-/// The portal as the gateway sees it. The request carries a [`crate::service::visit::Visit`] as an extension.
+/// The portal as the gateway sees it. The request carries a [`Visit`] as an extension.
 pub type PortalService = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 
 /// Builds the portal.
 #[must_use]
-pub fn service(_services: Services) -> PortalService {
-    todo!("portal helper")
+pub fn service(services: Services) -> PortalService {
+    let pages = pages(services.clone());
+    BoxCloneSyncService::new(tower::service_fn(move |request| {
+        let (pages, services) = (pages.clone(), services.clone());
+        async move { Ok(answer(pages, services, request).await) }
+    }))
 }
+
+/// Every page, at its path below `portal.path`.
+fn pages(services: Services) -> Router {
+    Router::new()
+        .route("/", get(landing::show))
+        .route("/login", get(login::show).post(login::submit))
+        .route("/second-factor", get(second_factor::show).post(second_factor::submit))
+        .route("/enrol", get(enrol::show).post(enrol::submit))
+        .route("/enrol/cancel", post(enrol::cancel))
+        .route("/logout", get(logout::ask).post(logout::submit))
+        .route("/static/{file}", get(assets::serve))
+        .method_not_allowed_fallback(message::method_not_allowed)
+        .fallback(message::not_found)
+        .with_state(services)
+}
+
+async fn answer(pages: Router, services: Services, mut request: Request<Body>) -> Response<Body> {
+    let Some(visit) = request.extensions().get::<Visit>().cloned() else {
+        tracing::error!("a request reached the portal without having been settled");
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        return response;
+    };
+    let mut response = match visit.ask {
+        Ask::Page => {
+            *request.uri_mut() = relative(&visit);
+            let (method, headers) = (request.method().clone(), request.headers().clone());
+            let response = pages.oneshot(request).await.unwrap_or_else(|never| match never {});
+            match response.extensions().get::<Trouble>() {
+                Some(trouble) => answers::trouble(&visit, method, headers, *trouble),
+                None => response,
+            }
+        }
+        asked => answers::answer(&services, &visit, asked, request).await,
+    };
+    headers::protect(response.headers_mut(), visit.secure);
+    response
+}
+
+/// The page's path below `portal.path`, by the target that the gateway settled and not by what came over the wire.
+fn relative(visit: &Visit) -> Uri {
+    let path = visit.target.matching_path();
+    let below = path.strip_prefix(visit.config.portal.path.as_str()).unwrap_or("/nowhere");
+    let query = visit.target.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let slash = if below.starts_with('/') { "" } else { "/" };
+    // What is no URI is no page either.
+    format!("{slash}{below}{query}").parse().unwrap_or_else(|_| Uri::from_static("/nowhere"))
+}
+
+#[cfg(test)]
+mod tests;

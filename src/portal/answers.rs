@@ -1,0 +1,168 @@
+//! What the gateway says through the portal: log in first, not for you, something went wrong (CONTRACT §3).
+//!
+//! A window is led to a page; what shows HTML gets a small page; a programme gets `application/problem+json` (RFC 9457) and
+//! never a redirect (F33).
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, REFERER};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use serde::Serialize;
+
+use super::error::Trouble;
+use super::exchange::Exchange;
+use super::message::{self, Kind};
+use super::negotiate::{self, Audience};
+use super::view::Page;
+use super::{headers, refusal, return_to, step};
+use crate::authz::Challenge;
+use crate::service::Services;
+use crate::service::login::Refusal;
+use crate::service::visit::{Ask, Visit};
+
+/// Answers a request that did not ask for a page of ours.
+pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let audience = negotiate::audience(&parts.method, &parts.headers);
+    let exchange = Exchange::new(visit.clone(), parts.method, parts.headers);
+    match ask {
+        Ask::Challenge(_) if !visit.may_sign_in => refuse(exchange, audience, Kind::PlainHttp),
+        Ask::Challenge(challenge) => match audience {
+            Audience::Navigation => lead_to_page(services, exchange, challenge).await,
+            Audience::Html => small_page(exchange, challenge),
+            Audience::Programme => problem(exchange, StatusCode::UNAUTHORIZED, code(challenge)),
+        },
+        Ask::Denied(denial) => refuse(exchange, audience, denial.into()),
+        Ask::Failure(failure) => refuse(exchange, audience, failure.into()),
+        // The router's, not ours; nothing is better than a page at the wrong place.
+        Ask::Page => refuse(exchange, audience, Kind::NotFound),
+    }
+}
+
+/// Makes the page of a page's error.
+#[must_use]
+pub fn trouble(visit: &Visit, method: Method, headers: HeaderMap, trouble: Trouble) -> Response {
+    let audience = negotiate::audience(&method, &headers);
+    let mut exchange = Exchange::new(visit.clone(), method, headers);
+    if let Some(wait) = trouble.retry_after {
+        exchange.retry_after(wait);
+    }
+    refuse(exchange, audience, trouble.kind)
+}
+
+fn refuse(exchange: Exchange, audience: Audience, kind: Kind) -> Response {
+    match audience {
+        Audience::Navigation | Audience::Html => message::page(exchange, kind),
+        Audience::Programme => problem(exchange, kind.status(), kind.code()),
+    }
+}
+
+/// The `code` of CONTRACT §3.
+const fn code(challenge: Challenge) -> &'static str {
+    match challenge {
+        Challenge::Login => "login_required",
+        Challenge::SecondFactor => "second_factor_required",
+        Challenge::Enrolment => "enrolment_required",
+    }
+}
+
+async fn lead_to_page(services: &Services, mut exchange: Exchange, challenge: Challenge) -> Response {
+    let destination = return_to::destination(&exchange.visit, Some(&exchange.visit.target.path_and_query()));
+    let return_to = destination.return_to.clone();
+    match challenge {
+        Challenge::Login => exchange.redirect_to_login(&return_to, None),
+        Challenge::Enrolment => exchange.redirect_to_login(&return_to, Some("confirm")),
+        Challenge::SecondFactor => match services.login.step_up(&exchange.visit, destination).await.map(step::taken) {
+            Ok(Ok(advance)) => step::lead_on(exchange, advance),
+            Ok(Err(Refusal::RestartLogin)) => exchange.redirect_to_login(&return_to, Some("confirm")),
+            Ok(Err(refused)) => {
+                if let Some(wait) = refusal::retry_after(refused) {
+                    exchange.retry_after(wait);
+                }
+                exchange.redirect_to_login(&return_to, Some("restart"))
+            }
+            Err(error) => {
+                let problem = super::error::PortalError::from(error);
+                tracing::error!(error = %problem, "a step-up could not begin");
+                let told = problem.trouble();
+                if let Some(wait) = told.retry_after {
+                    exchange.retry_after(wait);
+                }
+                message::page(exchange, told.kind)
+            }
+        },
+    }
+}
+
+/// The page for a frame, or for a form that cannot be sent on: a link that opens the login in the whole window.
+#[derive(Debug, Serialize)]
+pub struct LoginNeeded {
+    href: String,
+    /// Which words: somebody is signed in, and a second step is due.
+    second_step: bool,
+}
+
+impl Page for LoginNeeded {
+    const TEMPLATE: &'static str = "login_needed.html";
+}
+
+fn small_page(exchange: Exchange, challenge: Challenge) -> Response {
+    let return_to = way_back(&exchange);
+    let second_step = challenge != Challenge::Login;
+    let href = match challenge {
+        // Asked for as a window, the page itself begins the second step.
+        Challenge::SecondFactor | Challenge::Enrolment => return_to,
+        Challenge::Login => format!("{}?return_to={}", exchange.page_path("/login"), return_to::encoded(&return_to)),
+    };
+    let mut response = exchange.page(StatusCode::UNAUTHORIZED, &LoginNeeded { href, second_step });
+    headers::allow_own_frames(response.headers_mut());
+    response
+}
+
+/// Where the person is to come back to: not to the inside of a frame, nor to a form's action, but to the page around it
+/// or before it, where the browser names one of this host.
+fn way_back(exchange: &Exchange) -> String {
+    if exchange.method == Method::GET && !negotiate::is_framed(&exchange.headers) {
+        return return_to::of_request(&exchange.visit);
+    }
+    return_to::path(&exchange.visit, own_referrer(exchange).as_deref())
+}
+
+fn own_referrer(exchange: &Exchange) -> Option<String> {
+    let referrer = exchange.headers.get(REFERER)?.to_str().ok()?;
+    let scheme = if exchange.visit.secure { "https://" } else { "http://" };
+    let rest = referrer.strip_prefix(scheme)?.strip_prefix(exchange.visit.target.authority().as_str())?;
+    rest.starts_with('/').then(|| rest.to_owned())
+}
+
+/// RFC 9457.
+#[derive(Serialize)]
+struct Problem {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+}
+
+fn problem(exchange: Exchange, status: StatusCode, code: &'static str) -> Response {
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        code,
+    };
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let json = HeaderValue::from_static("application/problem+json");
+    exchange.finish((status, [(CONTENT_TYPE, json)], body).into_response())
+}
+
+#[cfg(test)]
+impl super::view::Samples for LoginNeeded {
+    fn samples() -> Vec<(String, Self)> {
+        let href = "/.sekisho/login?return_to=%2Forders".to_owned();
+        vec![
+            ("login".to_owned(), Self { href: href.clone(), second_step: false }),
+            ("second-step".to_owned(), Self { href, second_step: true }),
+        ]
+    }
+}

@@ -1,0 +1,60 @@
+//! Files that pages load: kept in the binary, served under a name that has their digest in it, so that a browser may
+//! keep them for good and still never shows an old one.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use data_encoding::HEXLOWER;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use sha2::{Digest, Sha256};
+
+use super::exchange::Exchange;
+use super::message;
+
+/// A file and the name it is served under.
+pub struct Asset {
+    name: String,
+    bytes: &'static [u8],
+    content_type: &'static str,
+}
+
+/// The style sheet of all pages.
+pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("sekisho", "css", "text/css; charset=utf-8", include_bytes!("../../assets/static/sekisho.css"))
+});
+
+/// The mark, as the icon of the browser's tab.
+pub static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../assets/static/icon.svg")));
+
+impl Asset {
+    fn new(stem: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
+        let mut digest = HEXLOWER.encode(&Sha256::digest(bytes));
+        digest.truncate(16);
+        Self { name: format!("{stem}.{digest}.{extension}"), bytes, content_type }
+    }
+
+    /// Where it is, for a portal at `portal`.
+    #[must_use]
+    pub fn path(&self, portal: &str) -> String {
+        format!("{portal}/static/{}", self.name)
+    }
+}
+
+/// `GET /static/{file}`
+pub async fn serve(Path(file): Path<String>, exchange: Exchange) -> Response {
+    let known: [&Asset; 2] = [&STYLE, &ICON];
+    match known.into_iter().find(|asset| asset.name == file) {
+        Some(asset) => (
+            [
+                (CONTENT_TYPE, HeaderValue::from_static(asset.content_type)),
+                (CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+            ],
+            asset.bytes,
+        )
+            .into_response(),
+        None => message::page(exchange, message::Kind::NotFound),
+    }
+}

@@ -1,0 +1,51 @@
+//! The headers that every answer of the portal carries (attack case A46).
+
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue};
+
+/// What a page may load and do: style and pictures of its own, forms to its own host; nothing inline, no script, no frame.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; \
+     base-uri 'none'; object-src 'none'",
+);
+
+/// The same for the one page that may stand in a frame of its own host: old tools have frames, and the person in front
+/// of them must be able to find the way to the login.
+const FRAMABLE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'self'; \
+     base-uri 'none'; object-src 'none'",
+);
+
+/// Everything that an answer depends on, beside its target.
+const VARIES: HeaderValue =
+    HeaderValue::from_static("Accept, Accept-Language, Cookie, Sec-Fetch-Dest, Sec-Fetch-Mode, X-Requested-With");
+
+/// Sets what is not set already. `secure`: the effective scheme is https.
+pub fn protect(headers: &mut HeaderMap, secure: bool) {
+    let framable = headers.get(CONTENT_SECURITY_POLICY) == Some(&FRAMABLE_POLICY);
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(VARY, VARIES);
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static(if framable { "SAMEORIGIN" } else { "DENY" }));
+    for (name, value) in [
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+        ("x-robots-tag", "noindex, nofollow"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if secure {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+}
+
+/// Lets this one answer stand in a frame of its own host.
+pub fn allow_own_frames(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_SECURITY_POLICY, FRAMABLE_POLICY);
+}

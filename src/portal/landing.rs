@@ -1,0 +1,60 @@
+//! The portal's own front door: says who is signed in, and leads on or out.
+
+use axum::response::Response;
+use http::StatusCode;
+use serde::Serialize;
+
+use super::csrf::Form;
+use super::error::PortalError;
+use super::exchange::Exchange;
+use super::view::Page;
+use crate::service::session::LiveSession;
+
+/// The page.
+#[derive(Debug, Serialize)]
+pub struct LandingPage {
+    login: String,
+    /// Empty where the account has no name.
+    name: String,
+    home: String,
+    logout: String,
+    csrf: String,
+}
+
+impl Page for LandingPage {
+    const TEMPLATE: &'static str = "landing.html";
+}
+
+/// `GET /`
+pub async fn show(mut exchange: Exchange) -> Result<Response, PortalError> {
+    let account = exchange.session().map(LiveSession::account);
+    let (Some(account), Some(session)) = (account, exchange.visit.cookies.session.clone()) else {
+        return Ok(exchange.redirect_to_login("/", None));
+    };
+    exchange.here("/", None);
+    let page = LandingPage {
+        login: account.login.to_string(),
+        name: account.name.to_string(),
+        home: "/".to_owned(),
+        logout: exchange.page_path("/logout"),
+        csrf: exchange.form_token(Form::Logout { session: &session })?,
+    };
+    Ok(exchange.page(StatusCode::OK, &page))
+}
+
+#[cfg(test)]
+impl super::view::Samples for LandingPage {
+    fn samples() -> Vec<(String, Self)> {
+        let sample = |file: &str, name: &str| {
+            let page = Self {
+                login: "hanako.yamada".to_owned(),
+                name: name.to_owned(),
+                home: "/".to_owned(),
+                logout: "/.sekisho/logout".to_owned(),
+                csrf: "x".repeat(43),
+            };
+            (file.to_owned(), page)
+        };
+        vec![sample("named", "山田 花子"), sample("nameless", "")]
+    }
+}

@@ -1,0 +1,111 @@
+//! `/logout`: asks, then ends the session. The only place that takes a session cookie away: a late answer to an old value
+//! must not wipe a new one.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+use super::csrf::Form;
+use super::error::PortalError;
+use super::exchange::Exchange;
+use super::guard;
+use super::refusal::Alert;
+use super::view::Page;
+use crate::secret::Token;
+use crate::service::Services;
+use crate::service::cookies::CookieKind;
+
+/// What the browser forgets of this host: pages it kept. Not cookies: the device key and the tool's own are among them.
+const CLEAR_SITE_DATA: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));
+
+/// The page that asks.
+#[derive(Debug, Serialize)]
+pub struct LogoutPage {
+    action: String,
+    csrf: String,
+    login: String,
+    alert: Option<Alert>,
+    back: String,
+}
+
+impl Page for LogoutPage {
+    const TEMPLATE: &'static str = "logout.html";
+}
+
+/// `GET /logout`
+pub async fn ask(exchange: Exchange) -> Result<Response, PortalError> {
+    match signed_in(&exchange) {
+        Some((session, login)) => page(exchange, StatusCode::OK, &session, login, None),
+        None => Ok(exchange.redirect_to_login("/", None)),
+    }
+}
+
+/// `POST /logout`
+pub async fn submit(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
+    let (mut exchange, fields) = match guard::form(exchange, body).await {
+        Ok(posted) => posted,
+        Err(answer) => return Ok(*answer),
+    };
+    if let Some(session) = exchange.visit.cookies.session.clone() {
+        if !exchange.token_is_valid(Form::Logout { session: &session }, &fields) {
+            return match signed_in(&exchange) {
+                Some((session, login)) => {
+                    let alert = Alert::form_expired();
+                    page(exchange, StatusCode::FORBIDDEN, &session, login, Some(alert))
+                }
+                None => Ok(exchange.redirect_to_login("/", None)),
+            };
+        }
+        services.sessions.end(&session, exchange.visit.client, exchange.visit.now).await?;
+        exchange.clear_cookie(CookieKind::Session);
+        if exchange.visit.cookies.flow.is_some() {
+            exchange.clear_cookie(CookieKind::Flow);
+        }
+        let (name, value) = CLEAR_SITE_DATA;
+        exchange.add(name, Some(value));
+    }
+    Ok(exchange.redirect_to_login("/", Some("signed-out")))
+}
+
+fn signed_in(exchange: &Exchange) -> Option<(Token, String)> {
+    let login = exchange.session()?.account().login.to_string();
+    Some((exchange.visit.cookies.session.clone()?, login))
+}
+
+fn page(
+    mut exchange: Exchange,
+    status: StatusCode,
+    session: &Token,
+    login: String,
+    alert: Option<Alert>,
+) -> Result<Response, PortalError> {
+    exchange.here("/logout", None);
+    let page = LogoutPage {
+        action: exchange.page_path("/logout"),
+        csrf: exchange.form_token(Form::Logout { session })?,
+        login,
+        alert,
+        back: "/".to_owned(),
+    };
+    Ok(exchange.page(status, &page))
+}
+
+#[cfg(test)]
+impl super::view::Samples for LogoutPage {
+    fn samples() -> Vec<(String, Self)> {
+        let sample = |name: &str, alert| {
+            let page = Self {
+                action: "/.sekisho/logout".to_owned(),
+                csrf: "x".repeat(43),
+                login: "alice".to_owned(),
+                alert,
+                back: "/".to_owned(),
+            };
+            (name.to_owned(), page)
+        };
+        vec![sample("ask", None), sample("expired", Some(Alert::form_expired()))]
+    }
+}

@@ -1,0 +1,201 @@
+//! Pages that say one thing: what happened, and what to do next.
+
+use axum::response::Response;
+use http::StatusCode;
+use serde::Serialize;
+
+use super::exchange::Exchange;
+use super::form::BadForm;
+use super::view::Page;
+use crate::authz::Denial;
+use crate::service::visit::Failure;
+
+/// What there is to say. The name is the beginning of its texts' keys: `not-found-heading`, `not-found-text`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    BadRequest,
+    NotFound,
+    MethodNotAllowed,
+    TooLarge,
+    WrongType,
+    ForeignForm,
+    PlainHttp,
+    DeniedRoute,
+    DeniedAccount,
+    DeniedNetwork,
+    DeniedOrigin,
+    Busy,
+    Unavailable,
+    Internal,
+    UpstreamUnreachable,
+    UpstreamTimeout,
+}
+
+impl Kind {
+    /// The answer's status.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::WrongType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ForeignForm
+            | Self::PlainHttp
+            | Self::DeniedRoute
+            | Self::DeniedAccount
+            | Self::DeniedNetwork
+            | Self::DeniedOrigin => StatusCode::FORBIDDEN,
+            Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The `code` of problem+json.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooLarge => "too_large",
+            Self::WrongType => "unsupported_media_type",
+            Self::ForeignForm | Self::DeniedRoute | Self::DeniedAccount | Self::DeniedNetwork | Self::DeniedOrigin => {
+                "forbidden"
+            }
+            Self::PlainHttp => "https_required",
+            Self::Busy | Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamTimeout => "upstream_timeout",
+        }
+    }
+
+    /// Whether an operator may be asked about it, so that the page names the request.
+    const fn shows_reference(self) -> bool {
+        !matches!(self, Self::PlainHttp | Self::Busy | Self::MethodNotAllowed | Self::WrongType)
+    }
+
+    #[cfg(test)]
+    pub const ALL: [Self; 16] = [
+        Self::BadRequest,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::TooLarge,
+        Self::WrongType,
+        Self::ForeignForm,
+        Self::PlainHttp,
+        Self::DeniedRoute,
+        Self::DeniedAccount,
+        Self::DeniedNetwork,
+        Self::DeniedOrigin,
+        Self::Busy,
+        Self::Unavailable,
+        Self::Internal,
+        Self::UpstreamUnreachable,
+        Self::UpstreamTimeout,
+    ];
+}
+
+impl From<Failure> for Kind {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::BadRequest => Self::BadRequest,
+            Failure::NoRoute => Self::NotFound,
+            Failure::TooLarge => Self::TooLarge,
+            Failure::Internal => Self::Internal,
+            Failure::UpstreamUnreachable => Self::UpstreamUnreachable,
+            Failure::Unavailable => Self::Unavailable,
+            Failure::UpstreamTimeout => Self::UpstreamTimeout,
+            Failure::PlainHttp => Self::PlainHttp,
+        }
+    }
+}
+
+impl From<Denial> for Kind {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Route => Self::DeniedRoute,
+            Denial::NotAllowed => Self::DeniedAccount,
+            Denial::Network => Self::DeniedNetwork,
+            Denial::WebSocketOrigin => Self::DeniedOrigin,
+        }
+    }
+}
+
+impl From<BadForm> for Kind {
+    fn from(bad: BadForm) -> Self {
+        match bad {
+            BadForm::TooLarge => Self::TooLarge,
+            BadForm::WrongType => Self::WrongType,
+            BadForm::Malformed => Self::BadRequest,
+        }
+    }
+}
+
+/// The page.
+#[derive(Debug, Serialize)]
+pub struct Message {
+    kind: Kind,
+    /// Who is signed in, where another account might help.
+    login: Option<String>,
+    logout: String,
+    /// The request's id, for whoever looks it up in the logs.
+    reference: Option<String>,
+    home: String,
+}
+
+impl Page for Message {
+    const TEMPLATE: &'static str = "message.html";
+}
+
+/// Answers with the page of `kind`.
+#[must_use]
+pub fn page(exchange: Exchange, kind: Kind) -> Response {
+    let login = match kind {
+        Kind::DeniedAccount => exchange.session().map(|session| session.account().login.to_string()),
+        _ => None,
+    };
+    let message = Message {
+        kind,
+        login,
+        logout: exchange.page_path("/logout"),
+        reference: kind.shows_reference().then(|| exchange.visit.request_id.to_string()),
+        home: "/".to_owned(),
+    };
+    exchange.page(kind.status(), &message)
+}
+
+/// 404: a path below the portal's where no page is.
+pub async fn not_found(exchange: Exchange) -> Response {
+    page(exchange, Kind::NotFound)
+}
+
+/// 405, beside the router's own `Allow`.
+pub async fn method_not_allowed(exchange: Exchange) -> Response {
+    page(exchange, Kind::MethodNotAllowed)
+}
+
+#[cfg(test)]
+impl super::view::Samples for Message {
+    fn samples() -> Vec<(String, Self)> {
+        let name = |kind: &Kind| serde_json::to_value(kind).unwrap().as_str().unwrap().to_owned();
+        Kind::ALL
+            .into_iter()
+            .map(|kind| {
+                let message = Self {
+                    kind,
+                    login: (kind == Kind::DeniedAccount).then(|| "alice".to_owned()),
+                    logout: "/.sekisho/logout".to_owned(),
+                    reference: kind.shows_reference().then(|| "0123456789abcdef".to_owned()),
+                    home: "/".to_owned(),
+                };
+                (name(&kind), message)
+            })
+            .collect()
+    }
+}

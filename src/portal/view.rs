@@ -1,0 +1,164 @@
+//! Templates: one typed context for each page, rendered by minijinja with the texts of one language.
+
+use std::sync::LazyLock;
+
+use fluent_bundle::{FluentArgs, FluentValue};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Serde, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context};
+use serde::Serialize;
+
+use super::{assets, i18n, return_to};
+use crate::config::{Language, Portal};
+
+/// A page's context: the type that its template is written for.
+pub trait Page: Serialize {
+    /// The template's file in `assets/templates`.
+    const TEMPLATE: &'static str;
+}
+
+/// What stands around every page.
+#[derive(Debug, Serialize)]
+pub struct Site {
+    title: String,
+    lang: &'static str,
+    style: String,
+    icon: String,
+    languages: Vec<LanguageLink>,
+}
+
+/// A link that shows the same page in another language.
+#[derive(Debug, Serialize)]
+struct LanguageLink {
+    lang: &'static str,
+    /// Its own name for itself.
+    name: &'static str,
+    href: String,
+    current: bool,
+}
+
+impl Site {
+    /// `here`: the absolute path of the page shown, if one can come back to it by GET, and the return address it carries.
+    #[must_use]
+    pub fn new(portal: &Portal, language: Language, here: Option<(String, Option<&str>)>) -> Self {
+        let languages = match here {
+            Some((here, return_to)) if portal.languages.len() > 1 => {
+                let rest = return_to.map(|path| format!("&return_to={}", return_to::encoded(path))).unwrap_or_default();
+                let link = |offered: &Language| LanguageLink {
+                    lang: i18n::tag(*offered),
+                    name: own_name(*offered),
+                    href: format!("{here}?lang={}{rest}", i18n::tag(*offered)),
+                    current: *offered == language,
+                };
+                portal.languages.iter().map(link).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self {
+            title: portal.title.clone(),
+            lang: i18n::tag(language),
+            style: assets::STYLE.path(&portal.path),
+            icon: assets::ICON.path(&portal.path),
+            languages,
+        }
+    }
+}
+
+const fn own_name(language: Language) -> &'static str {
+    match language {
+        Language::Ja => "日本語",
+        Language::En => "English",
+    }
+}
+
+/// Renders a page.
+///
+/// # Errors
+/// Where the template asks for what its context or the texts do not have.
+pub fn render<P: Page>(language: Language, site: &Site, page: &P) -> Result<String, Error> {
+    let environment = match language {
+        Language::Ja => &*JA,
+        Language::En => &*EN,
+    };
+    environment.get_template(P::TEMPLATE)?.render(context! {
+        site => Value::from(Serde(site)),
+        page => Value::from(Serde(page)),
+    })
+}
+
+const TEMPLATES: [(&str, &str); 10] = [
+    ("layout.html", include_str!("../../assets/templates/layout.html")),
+    ("alert.html", include_str!("../../assets/templates/alert.html")),
+    ("code_field.html", include_str!("../../assets/templates/code_field.html")),
+    ("login.html", include_str!("../../assets/templates/login.html")),
+    ("second_factor.html", include_str!("../../assets/templates/second_factor.html")),
+    ("enrol.html", include_str!("../../assets/templates/enrol.html")),
+    ("logout.html", include_str!("../../assets/templates/logout.html")),
+    ("landing.html", include_str!("../../assets/templates/landing.html")),
+    ("message.html", include_str!("../../assets/templates/message.html")),
+    ("login_needed.html", include_str!("../../assets/templates/login_needed.html")),
+];
+
+static JA: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Language::Ja));
+static EN: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Language::En));
+
+fn environment(language: Language) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    // Lines that hold a tag alone leave no empty line behind; the usual marks, so that building them cannot fail.
+    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+        environment.set_syntax(syntax);
+    }
+    environment.add_function("t", move |key: &str, args: Kwargs| text(language, key, &args));
+    for (name, source) in TEMPLATES {
+        if let Err(error) = environment.add_template(name, source) {
+            // A test renders every template; one that does not parse cannot get past it.
+            tracing::error!(template = name, %error, "a template cannot be read");
+        }
+    }
+    environment
+}
+
+/// `t("key", name=value)`: a text of this language.
+fn text(language: Language, key: &str, args: &Kwargs) -> Result<String, Error> {
+    let mut fluent = FluentArgs::new();
+    for name in args.args() {
+        let value: Value = args.get(name)?;
+        let value = match i64::try_from(value.clone()) {
+            Ok(number) if value.is_number() => FluentValue::from(number),
+            _ => FluentValue::from(value.to_string()),
+        };
+        fluent.set(name.to_owned(), value);
+    }
+    i18n::text(language, key, Some(&fluent)).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidOperation, format!("there is no text {key}, or it lacks an argument"))
+    })
+}
+
+/// Contexts to try a template with: every branch of it at least once.
+#[cfg(test)]
+pub trait Samples: Page + Sized {
+    /// Each with a name for its file.
+    fn samples() -> Vec<(String, Self)>;
+}
+
+#[cfg(test)]
+impl Site {
+    /// What stands around a sample.
+    pub fn sample(language: Language) -> Self {
+        let portal = Portal {
+            path: "/.sekisho".to_owned(),
+            url: None,
+            host: None,
+            admin_networks: Vec::new(),
+            languages: vec![Language::Ja, Language::En],
+            title: match language {
+                Language::Ja => "ショップ管理".to_owned(),
+                Language::En => "Shop admin".to_owned(),
+            },
+            theme: None,
+        };
+        Self::new(&portal, language, Some(("/.sekisho/login".to_owned(), Some("/orders"))))
+    }
+}
