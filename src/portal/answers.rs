@@ -67,7 +67,7 @@ const fn code(challenge: Challenge) -> &'static str {
 }
 
 async fn lead_to_page(services: &Services, mut exchange: Exchange, challenge: Challenge) -> Response {
-    let destination = return_to::destination(&exchange.visit, Some(&exchange.visit.target.path_and_query()));
+    let destination = return_to::destination(&exchange.visit, Some(exchange.visit.target.path_and_query()));
     let return_to = destination.return_to.clone();
     match challenge {
         Challenge::Login => exchange.redirect_to_login(&return_to, None),

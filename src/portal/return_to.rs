@@ -23,7 +23,7 @@ pub fn destination(visit: &Visit, wish: Option<&str>) -> Destination {
     let target = target.or_else(|| parsed(visit, "/"));
     Destination {
         demand: target.as_ref().map_or_else(|| visit.config.portal_demand(), |target| demand(visit, target)),
-        return_to: target.map_or_else(|| "/".to_owned(), |target| target.path_and_query()),
+        return_to: target.map_or_else(|| "/".to_owned(), |target| target.path_and_query().to_owned()),
     }
 }
 
@@ -36,7 +36,7 @@ pub fn path(visit: &Visit, wish: Option<&str>) -> String {
 /// The path that this very request asked for.
 #[must_use]
 pub fn of_request(visit: &Visit) -> String {
-    path(visit, Some(&visit.target.path_and_query()))
+    path(visit, Some(visit.target.path_and_query()))
 }
 
 /// `path` as the value of a query parameter.
@@ -63,11 +63,11 @@ fn parsed(visit: &Visit, path: &str) -> Option<NormalTarget> {
     NormalTarget::parse(raw).ok()
 }
 
-/// Any path but the portal's own; of these the pages that one works on, not those of the login.
+/// Any path that can be asked for, but of the portal's own only the pages that one works on, not those of the login.
 fn may_come_back(visit: &Visit, target: &NormalTarget) -> bool {
     match below(visit, target) {
-        Some(page) => OWN_PAGES.contains(&page.split('/').next().unwrap_or_default()),
-        None => true,
+        Some(page) => !target.has_encoded_slash() && OWN_PAGES.contains(&page.split('/').next().unwrap_or_default()),
+        None => visit.config.routes.find(target, &Method::GET).is_ok(),
     }
 }
 
@@ -79,10 +79,10 @@ fn below<'a>(visit: &Visit, target: &'a NormalTarget) -> Option<&'a str> {
 
 /// What is asked for at `target`. Where no route is, the gateway's own word: stricter than need be harms nobody.
 fn demand(visit: &Visit, target: &NormalTarget) -> SecondFactorDemand {
-    let routes = &visit.config.routes;
     let route = match below(visit, target) {
         Some(_) => None,
-        None => routes.find(target, &Method::GET).ok().flatten().and_then(|id| routes.get(id)),
+        None => visit.config.routes.find(target, &Method::GET).ok().flatten(),
     };
+    let route = route.and_then(|id| visit.config.routes.get(id));
     route.map_or_else(|| visit.config.portal_demand(), |route| route.second_factor)
 }
