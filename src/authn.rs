@@ -2,6 +2,11 @@
 //!
 //! What is judged here is carried out by `service`, which loads, takes a step of this module, commits, and answers.
 
+pub mod code;
 pub mod device;
+pub mod lockout;
+pub mod login;
+pub mod password;
 pub mod session;
+pub mod totp;
 pub mod user;

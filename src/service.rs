@@ -1,45 +1,64 @@
 //! Use cases: load, take a pure step of `authn` or `authz`, commit, then the effects. What a page or a command may ask
 //! for is a method here; how it looks belongs to `portal` and `cli`.
 
+mod background;
+mod context;
 pub mod cookies;
 pub mod enrolment;
 pub mod error;
-pub mod hasher;
+mod events;
+mod hasher;
 pub mod login;
+mod records;
 pub mod session;
 pub mod users;
 pub mod visit;
 
 use std::sync::Arc;
 
-pub use error::ServiceError;
+use tokio_util::sync::CancellationToken;
+
+use self::context::Context;
+pub use self::error::ServiceError;
+use crate::clock::Clock;
+use crate::config::Current;
+use crate::store::record::Store;
 
 /// All services over one store, for the gateway, the portal and the control socket.
 #[derive(Clone)]
 pub struct Services {
-    pub config: crate::config::Current,
-    pub clock: Arc<dyn crate::clock::Clock>,
+    pub config: Current,
+    pub clock: Arc<dyn Clock>,
     pub sessions: Arc<session::Sessions>,
     pub login: Arc<login::Logins>,
     pub enrolment: Arc<enrolment::Enrolments>,
     pub users: Arc<users::Users>,
+    context: Arc<Context>,
 }
 
 impl Services {
     /// Builds them over `store`. Starts the hashing threads; background work (write-behind, sweeping, watching) is
     /// started by [`Services::background`].
     #[must_use]
-    pub fn new(
-        _config: crate::config::Current,
-        _store: crate::store::record::Store,
-        _clock: Arc<dyn crate::clock::Clock>,
-    ) -> Self {
-        todo!("service helper")
+    pub fn new(config: Current, store: Store, clock: Arc<dyn Clock>) -> Self {
+        let context = Arc::new(Context::new(Arc::clone(&config), store));
+        Self {
+            config,
+            clock,
+            sessions: Arc::clone(&context.sessions),
+            login: Arc::new(login::Logins::new(Arc::clone(&context))),
+            enrolment: Arc::new(enrolment::Enrolments::new(Arc::clone(&context))),
+            users: Arc::new(users::Users::new(Arc::clone(&context))),
+            context,
+        }
     }
 
     /// Writes last-seen times behind, sweeps what has expired, follows changes made elsewhere; runs until the store is
     /// closed or `stop` fires.
-    pub async fn background(&self, _stop: tokio_util::sync::CancellationToken) {
-        todo!("service helper")
+    pub async fn background(&self, stop: CancellationToken) {
+        background::run(&self.context, self.clock.as_ref(), &stop).await;
     }
 }
+
+#[cfg(test)]
+mod testing;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::session::Origin;
+use super::user::User;
 use crate::clock::Timestamp;
 use crate::id::{DeviceId, UserId};
 
@@ -20,4 +21,18 @@ pub struct Device {
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
     pub client: Origin,
+}
+
+impl Device {
+    /// Whether this browser has passed the second factor as this account since its epoch last rose.
+    #[must_use]
+    pub fn is_of(&self, user: &User) -> bool {
+        self.user == user.id && self.epoch == user.epoch
+    }
+
+    /// The second factor that spares this account the code, as far as its age allows.
+    #[must_use]
+    pub fn sparing(&self, user: &User) -> Option<Timestamp> {
+        (self.spares && self.is_of(user)).then_some(self.second_factor_at)
+    }
 }

@@ -105,6 +105,7 @@ fn refused(rejection: &Rejection) -> Reply {
         Rejection::MailWithoutAddress => Some("give one with --email".into()),
         Rejection::WeakPassword(_) => Some("`password` in the configuration says what is asked for".into()),
         Rejection::LastAdmin(_) => Some("`sekisho user set LOGIN --role admin` makes another one".into()),
+        Rejection::NotYet(_) => None,
     };
     Reply::Refused { reason: rejection.to_string(), hint }
 }

@@ -1,13 +1,16 @@
 //! Enrolling an authenticator app, within a login: a new key is offered, and is the account's once a first code proves it.
 
+use std::sync::Arc;
+
 use super::ServiceError;
+use super::context::Context;
 use super::login::Step;
 use super::visit::Visit;
 use crate::secret::{SecretString, Token};
 
 /// All enrolments.
 pub struct Enrolments {
-    _private: (),
+    context: Arc<Context>,
 }
 
 /// What the enrolment page shows: good for this flow alone, never shown again once it is confirmed.
@@ -24,6 +27,10 @@ pub struct Offer {
 }
 
 impl Enrolments {
+    pub(super) const fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
     /// The key offered in this flow; made at the first call, the same one at every reload. `None`: no such flow.
     ///
     /// # Errors

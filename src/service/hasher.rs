@@ -1,2 +1,156 @@
-//! Password hashing on threads of its own: as many as are worth it, a bounded queue, a lower priority than the requests of
+//! Password hashing on threads of its own: as many as there are cores, a bounded queue, a lower priority than the requests of
 //! people who are signed in.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::ServiceError;
+use crate::authn::password::{self, Cost, HashError, Matches};
+use crate::secret::{ExposeSecret, SecretString, random_bytes};
+
+/// How many passwords may wait: about two seconds' worth for two cores at the default cost.
+const QUEUE: usize = 64;
+/// When to come again where more than that wait.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// Added to the threads' niceness (0 is normal, 19 the lowest priority).
+const NICENESS: i32 = 10;
+
+/// The threads, and the way to them. They end when the last handle is gone.
+#[derive(Clone)]
+pub struct Hasher {
+    jobs: SyncSender<Job>,
+    /// How many were computed; tests compare.
+    done: Arc<AtomicU64>,
+}
+
+enum Job {
+    Verify { stored: String, password: SecretString, answer: oneshot::Sender<Result<Option<Matches>, HashError>> },
+    Hash { salt: [u8; 16], password: SecretString, cost: Cost, answer: oneshot::Sender<Result<String, HashError>> },
+}
+
+impl Hasher {
+    /// Starts the threads.
+    pub fn start() -> Self {
+        let (jobs, queue) = sync_channel(QUEUE);
+        let queue = Arc::new(Mutex::new(queue));
+        let done = Arc::new(AtomicU64::new(0));
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        for _ in 0..threads {
+            let (queue, done) = (Arc::clone(&queue), Arc::clone(&done));
+            let spawned = std::thread::Builder::new().name("password".to_owned()).spawn(move || work(&queue, &done));
+            if let Err(error) = spawned {
+                // With none at all the queue's far end is gone, and every login is told to come again.
+                tracing::error!(%error, "a thread for password hashing could not be started");
+            }
+        }
+        Self { jobs, done }
+    }
+
+    /// Whether `password` is the one behind `stored`.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`]; [`ServiceError::Hash`] where `stored` is no hash.
+    pub async fn verify(&self, stored: String, password: SecretString) -> Result<Option<Matches>, ServiceError> {
+        let (answer, waiting) = oneshot::channel();
+        self.send(Job::Verify { stored, password, answer })?;
+        Ok(waiting.await.map_err(|_| busy())??)
+    }
+
+    /// Costs as much as [`Hasher::verify`] for a hash of this cost, and matches nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`].
+    pub async fn verify_nothing(&self, cost: Cost, password: SecretString) -> Result<(), ServiceError> {
+        let decoy = password::decoy(&random_bytes()?, &random_bytes()?, cost)?;
+        self.verify(decoy, password).await.map(drop)
+    }
+
+    /// The hash of a new password.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`].
+    pub async fn hash(&self, password: SecretString, cost: Cost) -> Result<String, ServiceError> {
+        let (answer, waiting) = oneshot::channel();
+        self.send(Job::Hash { salt: random_bytes()?, password, cost, answer })?;
+        Ok(waiting.await.map_err(|_| busy())??)
+    }
+
+    /// How many hashes were computed so far.
+    #[cfg(test)]
+    pub fn computed(&self) -> u64 {
+        self.done.load(Ordering::SeqCst)
+    }
+
+    fn send(&self, job: Job) -> Result<(), ServiceError> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => busy(),
+        })
+    }
+}
+
+const fn busy() -> ServiceError {
+    ServiceError::Busy { retry_after: RETRY_AFTER }
+}
+
+fn work(queue: &Mutex<Receiver<Job>>, done: &AtomicU64) {
+    // On Linux niceness is each thread's own. Where it cannot be changed, hashing merely competes on equal terms.
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!(%error, "password hashing keeps its normal priority");
+    }
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        // Where the client has gone away meanwhile, nobody waits for the answer.
+        match job {
+            Job::Verify { answer, .. } if answer.is_closed() => {}
+            Job::Hash { answer, .. } if answer.is_closed() => {}
+            Job::Verify { stored, password, answer } => {
+                let verdict = password::verify(&stored, password.expose_secret());
+                done.fetch_add(1, Ordering::SeqCst);
+                let _ = answer.send(verdict);
+            }
+            Job::Hash { salt, password, cost, answer } => {
+                let hash = password::hash(password.expose_secret(), &salt, cost);
+                done.fetch_add(1, Ordering::SeqCst);
+                let _ = answer.send(hash);
+            }
+        }
+    }
+}
+
+impl From<HashError> for ServiceError {
+    fn from(error: HashError) -> Self {
+        Self::Hash(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHEAP: Cost = Cost { memory_kib: 16, iterations: 1, parallelism: 1 };
+
+    #[tokio::test]
+    async fn a_hash_verifies_its_password_and_no_other() {
+        let hasher = Hasher::start();
+        let stored = hasher.hash("right".into(), CHEAP).await.unwrap();
+        assert!(hasher.verify(stored.clone(), "right".into()).await.unwrap().is_some());
+        assert!(hasher.verify(stored, "wrong".into()).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_the_queue_is_told_to_come_again_and_nothing_is_lost() {
+        let hasher = Hasher::start();
+        let slow = Cost { memory_kib: 8 * 1024, iterations: 1, parallelism: 1 };
+        let all = futures_util::future::join_all((0..300).map(|_| hasher.hash("x".into(), slow))).await;
+        let busy = all.iter().filter(|one| matches!(one, Err(ServiceError::Busy { .. }))).count();
+        let made = all.iter().filter(|one| one.is_ok()).count();
+        assert!(busy > 0 && made >= QUEUE, "{busy} refused, {made} made");
+        assert_eq!(busy + made, 300);
+        assert_eq!(hasher.computed(), made as u64);
+    }
+}

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use super::ServiceError;
+use super::context::Context;
 use super::visit::Visit;
 use crate::authn::user::Method;
 use crate::authz::SecondFactorDemand;
@@ -11,7 +14,7 @@ use crate::secret::{SecretString, Token};
 
 /// All logins.
 pub struct Logins {
-    _private: (),
+    context: Arc<Context>,
 }
 
 /// What a browser or script gave for itself.
@@ -89,6 +92,10 @@ pub enum Stage {
 }
 
 impl Logins {
+    pub(super) const fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
     /// The password step. The device and session cookies are the visit's; an old session of the same browser ends.
     ///
     /// # Errors

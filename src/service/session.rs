@@ -1,69 +1,60 @@
 //! Living sessions: found in the cache without a lock or an await, read from the store on a miss, ended everywhere at once.
+//!
+//! How an ended session cannot come back: whoever ends one deletes the record first (durably), then raises the generation of
+//! the value's stripe and empties the cache, both under the stripe's lock. Whoever fills the cache has read the generation
+//! before the record, and inserts under the same lock only where it is unchanged.
+//!
+//! How a changed account takes effect: its cell is read anew, one reader at a time, before the change is answered.
 
+mod live;
+mod upkeep;
+
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::ops::Bound;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio_util::sync::CancellationToken;
+use moka::sync::Cache;
 
+pub use self::live::LiveSession;
+use self::live::{AccountCell, Lifeline};
 use super::ServiceError;
-use crate::authn::session::Session;
-use crate::authz::{Account, Identity, Route};
+use super::events::{self, By};
+use super::records::{SessionIndex, session_index};
+use crate::audit::{Event, Kind};
+use crate::authn::session::{Origin, Session};
+use crate::authn::user::User;
+use crate::authz::Route;
 use crate::clock::Timestamp;
+use crate::config::Current;
 use crate::id::{SessionId, UserId};
 use crate::secret::{Token, TokenDigest};
+use crate::store::engine::Outcome;
+use crate::store::record::{Change, Store};
 
-/// A session that may be used right now, with its account's shared facts.
-pub struct LiveSession {
-    _private: (),
-}
-
-impl std::fmt::Debug for LiveSession {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LiveSession")
-    }
-}
-
-impl LiveSession {
-    /// The session's inner id.
-    #[must_use]
-    pub fn id(&self) -> SessionId {
-        todo!("service helper")
-    }
-
-    /// The account's facts as they are now.
-    #[must_use]
-    pub fn account(&self) -> Arc<Account> {
-        todo!("service helper")
-    }
-
-    /// What a decision on `route` needs. `None`: ended by logout, epoch or a disabled account.
-    #[must_use]
-    pub fn identity(&self, _route: &Route) -> Option<Identity> {
-        todo!("service helper")
-    }
-
-    /// Whether it may still be used for sekisho's own pages at `now` (lifetime, idle timeout of the gateway).
-    #[must_use]
-    pub fn is_alive(&self, _now: Timestamp) -> bool {
-        todo!("service helper")
-    }
-
-    /// When this session last gave, or was spared, a second factor.
-    #[must_use]
-    pub fn second_factor_at(&self) -> Option<Timestamp> {
-        todo!("service helper")
-    }
-
-    /// Fires when the session ends, so that whatever is open on its strength can be closed.
-    #[must_use]
-    pub fn ended(&self) -> CancellationToken {
-        todo!("service helper")
-    }
-}
+/// How many cookie values are cached; about 500 bytes each.
+const CACHED: u64 = 100_000;
+/// Locks that keep those who end sessions and those who cache them apart.
+const STRIPES: usize = 64;
+/// How many records are read at once where all have to be looked at.
+const PAGE: usize = 500;
+/// How often a read is repeated that others came in between of.
+const TRIES: usize = 32;
 
 /// All sessions.
 pub struct Sessions {
-    _private: (),
+    store: Store,
+    config: Current,
+    cache: Cache<TokenDigest, Arc<LiveSession>>,
+    /// The generation of each stripe of cookie values.
+    stripes: Vec<Mutex<u64>>,
+    cells: Mutex<HashMap<UserId, Weak<AccountCell>>>,
+    /// One reader of an account at a time, so that an old reading never replaces a newer one.
+    loading: Vec<tokio::sync::Mutex<()>>,
+    lines: Mutex<HashMap<SessionId, Arc<Lifeline>>>,
+    /// Whose last-seen time is to be written behind.
+    dirty: Mutex<Vec<Arc<Lifeline>>>,
 }
 
 /// A session as its owner or a manager sees it.
@@ -74,23 +65,64 @@ pub struct SessionView {
 }
 
 impl Sessions {
+    pub(super) fn new(store: Store, config: Current) -> Self {
+        Self {
+            store,
+            config,
+            cache: Cache::new(CACHED),
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            cells: Mutex::default(),
+            loading: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
+            lines: Mutex::default(),
+            dirty: Mutex::default(),
+        }
+    }
+
     /// The cached session of this cookie value: no await, no lock, no allocation. `None` says only that it is not cached.
     #[must_use]
-    pub fn cached(&self, _digest: &TokenDigest) -> Option<Arc<LiveSession>> {
-        todo!("service helper")
+    pub fn cached(&self, digest: &TokenDigest) -> Option<Arc<LiveSession>> {
+        self.cache.get(digest)
     }
 
     /// The session of this cookie value, from the cache or from the store; `None`: there is no such session any more.
     ///
     /// # Errors
     /// Where the store cannot tell: then nobody passes.
-    pub async fn find(&self, _digest: &TokenDigest, _now: Timestamp) -> Result<Option<Arc<LiveSession>>, ServiceError> {
-        todo!("service helper")
+    pub async fn find(&self, digest: &TokenDigest, now: Timestamp) -> Result<Option<Arc<LiveSession>>, ServiceError> {
+        for _ in 0..TRIES {
+            if let Some(live) = self.cached(digest) {
+                return Ok(Some(live).filter(|live| live.stands()));
+            }
+            let seen = *self.stripe(digest);
+            let Some(session) = self.store.get::<Session>(&digest.to_string(), now).await?.record else {
+                return Ok(None);
+            };
+            let Some(cell) = self.cell(session.user, now).await? else { return Ok(None) };
+            if !cell.stands(session.epoch) {
+                return Ok(None);
+            }
+            let generation = self.stripe(digest);
+            if *generation == seen {
+                let line = self.line(&session, *digest);
+                let config = Arc::clone(&self.config);
+                let live = Arc::new(LiveSession { second_factor_at: session.second_factor_at, line, cell, config });
+                self.cache.insert(*digest, Arc::clone(&live));
+                return Ok(Some(live));
+            }
+        }
+        Err(ServiceError::Contended)
     }
 
     /// Notes activity; written behind.
-    pub fn touch(&self, _session: &LiveSession, _route: &Route, _now: Timestamp) {
-        todo!("service helper")
+    pub fn touch(&self, session: &LiveSession, route: &Route, now: Timestamp) {
+        let line = &session.line;
+        line.seen(now);
+        if route.own_idle_timeout {
+            line.seen_on(&route.name, now);
+        }
+        if !line.dirty.load(Ordering::Relaxed) && !line.dirty.swap(true, Ordering::AcqRel) {
+            lock(&self.dirty).push(Arc::clone(line));
+        }
     }
 
     /// Before a session is ended for idleness, another node may have seen it: reads the store once and tells whether it is
@@ -98,44 +130,271 @@ impl Sessions {
     ///
     /// # Errors
     /// Where the store cannot tell.
-    pub async fn still_idle(
-        &self,
-        _session: &LiveSession,
-        _route: &Route,
-        _now: Timestamp,
-    ) -> Result<bool, ServiceError> {
-        todo!("service helper")
+    pub async fn still_idle(&self, session: &LiveSession, route: &Route, now: Timestamp) -> Result<bool, ServiceError> {
+        let line = &session.line;
+        let Some(record) = self.store.get::<Session>(&line.digest().to_string(), now).await?.record else {
+            return Ok(true);
+        };
+        line.merge(&record);
+        Ok(now.since(line.last_seen_on(route)) >= route.idle_timeout)
     }
 
     /// Logs out: durable before it returns.
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn end(&self, _token: &Token, _client: IpAddr, _now: Timestamp) -> Result<(), ServiceError> {
-        todo!("service helper")
+    pub async fn end(&self, token: &Token, client: IpAddr, now: Timestamp) -> Result<(), ServiceError> {
+        let digest = token.digest();
+        let Some(session) = self.store.get::<Session>(&digest.to_string(), now).await?.record else {
+            self.forget(&digest, None);
+            return Ok(());
+        };
+        let login = self.login_of(session.user, now).await?;
+        let client = Origin { address: client.to_string(), user_agent: session.client.user_agent.clone() };
+        let event = events::success(Kind::Logout, now, Some(session.user), &login, By::Oneself(client))?;
+        self.delete(&[(digest, session)], event).await
     }
 
     /// Ends a session by its inner id; false: there is none.
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn end_by_id(&self, _id: SessionId, _actor: &str, _now: Timestamp) -> Result<bool, ServiceError> {
-        todo!("service helper")
+    pub async fn end_by_id(&self, id: SessionId, actor: &str, now: Timestamp) -> Result<bool, ServiceError> {
+        let Some((digest, session)) = self.search(|session| session.id == id, now).await?.pop() else {
+            return Ok(false);
+        };
+        let login = self.login_of(session.user, now).await?;
+        let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(actor))?;
+        self.delete(&[(digest, session)], event).await?;
+        Ok(true)
     }
 
     /// Ends all sessions of an account; returns how many.
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn end_all_of(&self, _user: UserId, _actor: &str, _now: Timestamp) -> Result<u64, ServiceError> {
-        todo!("service helper")
+    pub async fn end_all_of(&self, user: UserId, actor: &str, now: Timestamp) -> Result<u64, ServiceError> {
+        let sessions = self.of_user(user, now).await?;
+        if sessions.is_empty() {
+            return Ok(0);
+        }
+        let login = self.login_of(user, now).await?;
+        let event = events::success(Kind::SessionEnded, now, Some(user), &login, By::Actor(actor))?;
+        self.delete(&sessions, event).await?;
+        Ok(sessions.len() as u64)
     }
 
     /// Living sessions, of one account or of all.
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn list(&self, _user: Option<UserId>, _now: Timestamp) -> Result<Vec<SessionView>, ServiceError> {
-        todo!("service helper")
+    pub async fn list(&self, user: Option<UserId>, now: Timestamp) -> Result<Vec<SessionView>, ServiceError> {
+        let sessions = match user {
+            Some(user) => self.of_user(user, now).await?,
+            None => self.search(|_| true, now).await?,
+        };
+        let idle_timeout = self.config.load().session.idle_timeout;
+        let mut users = HashMap::<UserId, Option<User>>::new();
+        let mut views = Vec::with_capacity(sessions.len());
+        for (_, mut session) in sessions {
+            let line = lock(&self.lines).get(&session.id).map(Arc::clone);
+            if let Some(line) = line {
+                line.write_into(&mut session);
+            }
+            if let std::collections::hash_map::Entry::Vacant(entry) = users.entry(session.user) {
+                entry.insert(self.store.get::<User>(&session.user.to_string(), now).await?.record);
+            }
+            let owner = users.get(&session.user).and_then(Option::as_ref);
+            let standing = owner.filter(|owner| !owner.disabled && owner.epoch == session.epoch);
+            if let Some(owner) = standing
+                && now.since(session.last_seen) < idle_timeout
+            {
+                views.push(SessionView { login: owner.login.to_string(), session });
+            }
+        }
+        Ok(views)
+    }
+
+    /// The records of an account's sessions, with their values' digests.
+    pub(super) async fn of_user(
+        &self,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Vec<(TokenDigest, Session)>, ServiceError> {
+        let prefix = format!("{user}/");
+        let mut found = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let page = self.store.list::<SessionIndex>(&prefix, from, PAGE, now).await?;
+            for entry in &page {
+                let Some(digest) = entry.name.strip_prefix(&prefix).and_then(parse_digest) else { continue };
+                if let Some(session) = self.store.get::<Session>(&digest.to_string(), now).await?.record {
+                    found.push((digest, session));
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// A change that also ends these sessions; [`Sessions::forget`] follows its commit.
+    pub(super) fn without(mut change: Change, sessions: &[(TokenDigest, Session)]) -> Change {
+        for (digest, session) in sessions {
+            change = change
+                .delete::<Session>(&digest.to_string())
+                .delete::<SessionIndex>(&session_index(session.user, digest));
+        }
+        change
+    }
+
+    /// A change that also begins this session, or gives it its new value.
+    pub(super) fn with(change: Change, digest: &TokenDigest, session: &Session) -> Change {
+        let index = SessionIndex { expires_at: session.expires_at, created_at: session.created_at };
+        change.put(&digest.to_string(), session).put(&session_index(session.user, digest), &index)
+    }
+
+    /// The record of this value is gone: so is the session, unless it lives on under another value.
+    pub(super) fn forget(&self, digest: &TokenDigest, id: Option<SessionId>) {
+        let mut generation = self.stripe(digest);
+        *generation = generation.wrapping_add(1);
+        let live = self.cache.remove(digest);
+        let mut lines = lock(&self.lines);
+        let id = id.or_else(|| live.map(|live| live.line.id));
+        if let Some(line) = id.and_then(|id| lines.remove(&id)) {
+            line.end();
+        }
+    }
+
+    /// The session has a new value: the old one is dead, and what is open stays open.
+    pub(super) fn rotated(&self, old: &TokenDigest, new: TokenDigest, id: SessionId) {
+        if let Some(line) = lock(&self.lines).get(&id) {
+            line.set_digest(new);
+        }
+        let mut generation = self.stripe(old);
+        *generation = generation.wrapping_add(1);
+        self.cache.invalidate(old);
+    }
+
+    /// The account was changed: every session of it sees the new facts before this returns. Where they cannot be read,
+    /// nobody passes as this account until they can.
+    pub(super) async fn refresh(&self, user: UserId, now: Timestamp) {
+        let _one_reader = self.loading(user).lock().await;
+        let Some(cell) = lock(&self.cells).get(&user).and_then(Weak::upgrade) else { return };
+        match self.store.get::<User>(&user.to_string(), now).await {
+            Ok(slot) => {
+                if cell.update(slot.record.as_ref()) {
+                    self.cut(user, &cell);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, %user, "an account could not be read again; its sessions wait");
+                cell.update(None);
+                lock(&self.cells).remove(&user);
+                let lines: Vec<_> = lock(&self.lines).values().filter(|line| line.user == user).cloned().collect();
+                lines.iter().for_each(|line| self.cache.invalidate(&line.digest()));
+            }
+        }
+    }
+
+    /// Ends the account's sessions that do not stand any more.
+    fn cut(&self, user: UserId, cell: &AccountCell) {
+        let fallen: Vec<_> = lock(&self.lines)
+            .values()
+            .filter(|line| line.user == user && !cell.stands(line.epoch))
+            .map(|line| (line.digest(), line.id))
+            .collect();
+        fallen.iter().for_each(|(digest, id)| self.forget(digest, Some(*id)));
+    }
+
+    async fn delete(&self, sessions: &[(TokenDigest, Session)], event: Event) -> Result<(), ServiceError> {
+        let change = Self::without(events::with(Change::new(), &[event.clone()]), sessions);
+        match self.store.commit(change).await? {
+            Outcome::Committed(_) => {}
+            Outcome::Conflict => return Err(ServiceError::Contended),
+        }
+        sessions.iter().for_each(|(digest, session)| self.forget(digest, Some(session.id)));
+        events::log(&event);
+        Ok(())
+    }
+
+    /// All sessions that `wanted` says yes to.
+    async fn search(
+        &self,
+        wanted: impl Fn(&Session) -> bool,
+        now: Timestamp,
+    ) -> Result<Vec<(TokenDigest, Session)>, ServiceError> {
+        let mut found = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let page = self.store.list::<Session>("", from, PAGE, now).await?;
+            let full = page.len() == PAGE;
+            after = page.last().map(|last| last.name.clone());
+            for entry in page {
+                if let Some(digest) = parse_digest(&entry.name).filter(|_| wanted(&entry.record)) {
+                    found.push((digest, entry.record));
+                }
+            }
+            if !full {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn login_of(&self, user: UserId, now: Timestamp) -> Result<String, ServiceError> {
+        let user = self.store.get::<User>(&user.to_string(), now).await?.record;
+        Ok(user.map(|user| user.login.to_string()).unwrap_or_default())
+    }
+
+    /// The account's cell; `None`: there is no such account.
+    async fn cell(&self, user: UserId, now: Timestamp) -> Result<Option<Arc<AccountCell>>, ServiceError> {
+        if let Some(cell) = lock(&self.cells).get(&user).and_then(Weak::upgrade) {
+            return Ok(Some(cell));
+        }
+        let _one_reader = self.loading(user).lock().await;
+        if let Some(cell) = lock(&self.cells).get(&user).and_then(Weak::upgrade) {
+            return Ok(Some(cell));
+        }
+        let Some(record) = self.store.get::<User>(&user.to_string(), now).await?.record else { return Ok(None) };
+        let cell = Arc::new(AccountCell::new(&record));
+        lock(&self.cells).insert(user, Arc::downgrade(&cell));
+        Ok(Some(cell))
+    }
+
+    fn line(&self, session: &Session, digest: TokenDigest) -> Arc<Lifeline> {
+        let mut lines = lock(&self.lines);
+        let line = lines.entry(session.id).or_insert_with(|| Arc::new(Lifeline::new(session, digest)));
+        line.merge(session);
+        line.set_digest(digest);
+        Arc::clone(line)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "any number modulo STRIPES is within a list of STRIPES")]
+    fn stripe(&self, digest: &TokenDigest) -> MutexGuard<'_, u64> {
+        let [first, ..] = digest.as_bytes();
+        lock(&self.stripes[usize::from(*first) % STRIPES])
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "any number modulo STRIPES is within a list of STRIPES")]
+    fn loading(&self, user: UserId) -> &tokio::sync::Mutex<()> {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        user.hash(&mut hasher);
+        &self.loading[usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or_default()]
     }
 }
+
+/// A panic elsewhere does not make what these locks guard wrong: each holder leaves it whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn parse_digest(name: &str) -> Option<TokenDigest> {
+    TokenDigest::try_from(name.to_owned()).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,347 @@
+//! The login as types: one struct for each state, and each arrow a function that consumes the state before it.
+//!
+//! ```text
+//! Start ──password──▶ FirstFactorPassed ─┬─ nothing due, or spared ─────────────▶ Ready ──▶ SignedIn
+//!                                        ├─▶ CodeDue ──accept(proof)────────────▶ Ready
+//!                                        └─▶ EnrolmentDue ─┬─ proved(proof) ────▶ Ready
+//!                                                          └─ declined, where none is due (any more) ▶ Ready
+//! a session ──step_up─┬─ nothing due ▶ (as it is)
+//!                     ├─▶ CodeDue ──accept(proof)──▶ Ready ──▶ SignedIn, the same session with a new value
+//!                     └─▶ the password again, then EnrolmentDue
+//! ```
+//!
+//! There is no other way to [`SignedIn`], and no function from [`FirstFactorPassed`] to [`Ready`] but the one that asks what
+//! is due. What proves a step ([`password::Matches`], [`totp::Accepted`]) can only be made by the function that judges it.
+//!
+//! Between requests a state is kept in a [`Flow`]. Every step is given the account as it is now: one that was disabled, or
+//! whose epoch has risen, has no next state ([`Stale`]).
+
+use serde::{Deserialize, Serialize};
+
+use super::device::Device;
+use super::password;
+use super::session::Session;
+use super::totp;
+use super::user::{Method, TotpEnrolment, User};
+use crate::authz::SecondFactorDemand;
+use crate::authz::identity::AccountSecondFactor;
+use crate::authz::requirement::Due;
+use crate::clock::Timestamp;
+use crate::id::{SessionId, UserId};
+use crate::secret::Sealed;
+
+/// The account was disabled, or changed in a way that ends what was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale;
+
+/// Whose login this is, and what it has to satisfy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Attempt {
+    user: UserId,
+    epoch: u64,
+    demand: SecondFactorDemand,
+    /// The session that steps up; `None`: a login from the start.
+    session: Option<SessionId>,
+}
+
+impl Attempt {
+    fn check(&self, user: &User) -> Result<(), Stale> {
+        let same = self.user == user.id && self.epoch == user.epoch && !user.disabled;
+        if same { Ok(()) } else { Err(Stale) }
+    }
+}
+
+/// Nothing is known yet.
+#[derive(Debug)]
+pub struct Start;
+
+/// The password was right.
+#[derive(Debug)]
+pub struct FirstFactorPassed {
+    attempt: Attempt,
+}
+
+/// A code is due.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CodeDue {
+    attempt: Attempt,
+    method: Method,
+    wrong: u32,
+}
+
+/// An app has to be enrolled before anything else.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EnrolmentDue {
+    attempt: Attempt,
+    /// The key on offer, sealed for this flow; made when the page is first shown.
+    offered: Option<Sealed>,
+    wrong: u32,
+}
+
+/// Nothing is missing any more.
+#[derive(Debug)]
+pub struct Ready {
+    attempt: Attempt,
+    second_factor_at: Option<Timestamp>,
+    given_now: bool,
+}
+
+/// In. From this, and from nothing else, a session is made.
+#[derive(Debug)]
+pub struct SignedIn {
+    attempt: Attempt,
+    second_factor_at: Option<Timestamp>,
+    given_now: bool,
+}
+
+/// What follows a right password.
+#[derive(Debug)]
+pub enum Next {
+    Ready(Ready),
+    Code(CodeDue),
+    Enrolment(EnrolmentDue),
+}
+
+/// What follows the wish to step up.
+#[derive(Debug)]
+pub enum StepUp {
+    Nothing,
+    Code(CodeDue),
+    /// Nothing is enrolled: whoever enrols must have proved the password just now.
+    PasswordDue,
+}
+
+impl Start {
+    /// The password was right: `proof` is of the hash that the account has now.
+    ///
+    /// # Errors
+    /// [`Stale`] where the account is disabled, or its password is another one by now.
+    pub fn password(
+        self,
+        user: &User,
+        proof: &password::Matches,
+        demand: SecondFactorDemand,
+    ) -> Result<FirstFactorPassed, Stale> {
+        let current = user.password.as_ref().is_some_and(|stored| proof.is_of(&stored.hash));
+        if !current || user.disabled {
+            return Err(Stale);
+        }
+        Ok(FirstFactorPassed { attempt: Attempt { user: user.id, epoch: user.epoch, demand, session: None } })
+    }
+}
+
+impl FirstFactorPassed {
+    /// What is due now. `key`: the device key that this browser has for the account, where keys spare the code at all.
+    ///
+    /// # Errors
+    /// [`Stale`].
+    pub fn next(self, user: &User, key: Option<&Device>, now: Timestamp) -> Result<Next, Stale> {
+        self.attempt.check(user)?;
+        let last = key.and_then(|key| key.sparing(user));
+        let attempt = self.attempt;
+        Ok(match attempt.demand.due(facts(user), last, now) {
+            Due::Nothing => Next::Ready(Ready { attempt, second_factor_at: last, given_now: false }),
+            Due::Code => Next::Code(CodeDue { attempt, method: user.second_factor.method, wrong: 0 }),
+            Due::Enrolment => Next::Enrolment(EnrolmentDue { attempt, offered: None, wrong: 0 }),
+        })
+    }
+}
+
+/// Begins a step-up: the session has given its password already.
+///
+/// # Errors
+/// [`Stale`] where the session is not the account's any more.
+pub fn step_up(session: &Session, user: &User, demand: SecondFactorDemand, now: Timestamp) -> Result<StepUp, Stale> {
+    let attempt = Attempt { user: session.user, epoch: session.epoch, demand, session: Some(session.id) };
+    attempt.check(user)?;
+    Ok(match demand.due(facts(user), session.second_factor_at, now) {
+        Due::Nothing => StepUp::Nothing,
+        Due::Code => StepUp::Code(CodeDue { attempt, method: user.second_factor.method, wrong: 0 }),
+        Due::Enrolment => StepUp::PasswordDue,
+    })
+}
+
+impl CodeDue {
+    /// The code was right. The step that it spends is written into `user`, which the caller commits.
+    ///
+    /// # Errors
+    /// [`Stale`].
+    pub fn accept(self, user: &mut User, proof: &totp::Accepted, now: Timestamp) -> Result<Ready, Stale> {
+        self.attempt.check(user)?;
+        let enrolled = user.second_factor.totp.as_mut().ok_or(Stale)?;
+        enrolled.last_step = enrolled.last_step.max(proof.step());
+        Ok(Ready { attempt: self.attempt, second_factor_at: Some(now), given_now: true })
+    }
+
+    /// The code was wrong. `Err` with how many there were: no more are taken.
+    ///
+    /// # Errors
+    /// The number of wrong codes, once it has reached `max_attempts`.
+    pub const fn wrong(mut self, max_attempts: u32) -> Result<Self, u32> {
+        self.wrong = self.wrong.saturating_add(1);
+        if self.wrong >= max_attempts { Err(self.wrong) } else { Ok(self) }
+    }
+
+    #[must_use]
+    pub const fn wrong_so_far(&self) -> u32 {
+        self.wrong
+    }
+
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        self.method
+    }
+}
+
+impl EnrolmentDue {
+    /// The key on offer.
+    #[must_use]
+    pub const fn offered(&self) -> Option<&Sealed> {
+        self.offered.as_ref()
+    }
+
+    /// With a key to offer; one that was offered before stays.
+    #[must_use]
+    pub fn offering(self, key: Sealed) -> Self {
+        Self { offered: Some(self.offered.unwrap_or(key)), ..self }
+    }
+
+    /// A first code has proved the app. The enrolment is written into `user`, which the caller commits.
+    ///
+    /// # Errors
+    /// [`Stale`], also where an app was enrolled meanwhile: the first one stays.
+    pub fn proved(self, user: &mut User, key: Sealed, proof: &totp::Accepted, now: Timestamp) -> Result<Ready, Stale> {
+        self.attempt.check(user)?;
+        if user.second_factor.totp.is_some() {
+            return Err(Stale);
+        }
+        user.second_factor.method = Method::Totp;
+        user.second_factor.totp = Some(TotpEnrolment { key, last_step: proof.step(), enrolled_at: now });
+        Ok(Ready { attempt: self.attempt, second_factor_at: Some(now), given_now: true })
+    }
+
+    /// Whether the person may go on without: nothing is asked of this account (any more).
+    #[must_use]
+    pub fn is_optional(&self, user: &User) -> bool {
+        !self.attempt.demand.applies_to(facts(user))
+    }
+
+    /// Not now.
+    ///
+    /// # Errors
+    /// [`Stale`] where it is not optional: the login is over.
+    pub fn declined(self, user: &User) -> Result<Ready, Stale> {
+        self.attempt.check(user)?;
+        if !self.is_optional(user) {
+            return Err(Stale);
+        }
+        Ok(Ready { attempt: self.attempt, second_factor_at: None, given_now: false })
+    }
+
+    /// The code was wrong. `Err` with how many there were: no more are taken.
+    ///
+    /// # Errors
+    /// The number of wrong codes, once it has reached `max_attempts`.
+    pub fn wrong(mut self, max_attempts: u32) -> Result<Self, u32> {
+        self.wrong = self.wrong.saturating_add(1);
+        if self.wrong >= max_attempts { Err(self.wrong) } else { Ok(self) }
+    }
+
+    #[must_use]
+    pub const fn wrong_so_far(&self) -> u32 {
+        self.wrong
+    }
+}
+
+impl Ready {
+    /// The last arrow.
+    #[must_use]
+    pub fn sign_in(self) -> SignedIn {
+        let Self { attempt, second_factor_at, given_now } = self;
+        SignedIn { attempt, second_factor_at, given_now }
+    }
+}
+
+impl SignedIn {
+    #[must_use]
+    pub const fn user(&self) -> UserId {
+        self.attempt.user
+    }
+
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.attempt.epoch
+    }
+
+    /// The session that has stepped up; `None`: a new one begins.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        self.attempt.session
+    }
+
+    /// What the session takes over: the code just given, or the one of the key that spared it. A spared login moves nothing
+    /// forward.
+    #[must_use]
+    pub const fn second_factor_at(&self) -> Option<Timestamp> {
+        self.second_factor_at
+    }
+
+    /// Whether a second factor was given just now: only then is there a new device key.
+    #[must_use]
+    pub const fn gave_second_factor(&self) -> bool {
+        self.given_now
+    }
+}
+
+/// The account's side of the second factor, as decisions need it. An app is the one thing a code can be asked of so far, so
+/// an account without one has yet to enrol, whatever its method.
+#[must_use]
+pub const fn facts(user: &User) -> AccountSecondFactor {
+    AccountSecondFactor {
+        switched_on: user.second_factor.switched_on,
+        method: user.second_factor.method,
+        usable: user.second_factor.totp.is_some(),
+    }
+}
+
+/// A login in progress, between requests: stored under `flow/SHA256`, bound to the browser by its cookie.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Flow {
+    pub state: State,
+    pub expires_at: Timestamp,
+    /// Where the person wanted to go, sealed: addresses tell about people.
+    pub return_to: Sealed,
+}
+
+/// Where a login waits for the person.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    CodeDue(CodeDue),
+    EnrolmentDue(EnrolmentDue),
+}
+
+impl State {
+    #[must_use]
+    pub const fn user(&self) -> UserId {
+        self.attempt().user
+    }
+
+    #[must_use]
+    pub const fn demand(&self) -> SecondFactorDemand {
+        self.attempt().demand
+    }
+
+    /// The session that steps up.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        self.attempt().session
+    }
+
+    const fn attempt(&self) -> &Attempt {
+        match self {
+            Self::CodeDue(state) => &state.attempt,
+            Self::EnrolmentDue(state) => &state.attempt,
+        }
+    }
+}

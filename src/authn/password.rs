@@ -1,0 +1,265 @@
+//! Passwords: what a new one must be, and how one is kept (argon2id, in the PHC string format).
+//!
+//! A password counts as it was typed: nothing is trimmed, cut off or normalised. [`hash`] and [`verify`] take a while and a
+//! lot of memory; `service::hasher` runs them on threads of their own.
+
+use argon2::password_hash::phc::{Output, ParamsString, Salt};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+
+/// The longest password, in characters (A28 asks for 64 at least).
+pub const MAX_CHARS: usize = 256;
+/// The longest password, in bytes of UTF-8.
+pub const MAX_BYTES: usize = 1024;
+
+/// What a new password must be (F21). Those that were set earlier stay good.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// In characters.
+    pub min_length: usize,
+    /// Of the four: lower case, upper case, digits, others.
+    pub min_classes: u8,
+}
+
+/// What everybody can guess of a person, and a password must not hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Personal<'a> {
+    pub login: &'a str,
+    pub name: &'a str,
+    pub email: &'a str,
+}
+
+/// What is wrong with a new password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Weakness {
+    #[error("it needs at least {0} characters")]
+    TooShort(usize),
+    #[error("it may have at most {MAX_CHARS} characters")]
+    TooLong,
+    #[error("it needs characters of at least {0} of these kinds: lower case, upper case, digits, others")]
+    TooFewClasses(u8),
+    #[error("it must not contain the login, the name or the mail address")]
+    Personal,
+}
+
+impl Policy {
+    /// Judges a new password.
+    ///
+    /// # Errors
+    /// The first [`Weakness`] found.
+    pub fn check(&self, password: &str, personal: Personal<'_>) -> Result<(), Weakness> {
+        if !is_possible(password) {
+            return Err(Weakness::TooLong);
+        }
+        if password.chars().count() < self.min_length {
+            return Err(Weakness::TooShort(self.min_length));
+        }
+        if classes(password) < self.min_classes {
+            return Err(Weakness::TooFewClasses(self.min_classes));
+        }
+        if personal.is_in(password) {
+            return Err(Weakness::Personal);
+        }
+        Ok(())
+    }
+}
+
+/// Whether this could be anybody's password at all; what is longer is refused without hashing it.
+#[must_use]
+pub fn is_possible(password: &str) -> bool {
+    password.len() <= MAX_BYTES && password.chars().count() <= MAX_CHARS
+}
+
+fn classes(password: &str) -> u8 {
+    let has = |class: fn(char) -> bool| u8::from(password.chars().any(class));
+    has(char::is_lowercase)
+        + has(char::is_uppercase)
+        + has(|c| c.is_ascii_digit())
+        + has(|c| !c.is_lowercase() && !c.is_uppercase() && !c.is_ascii_digit())
+}
+
+impl Personal<'_> {
+    /// Words of three characters and more, without regard to case; a name also by each of its words.
+    fn is_in(&self, password: &str) -> bool {
+        let password = password.to_lowercase();
+        let local_part = self.email.split('@').next().unwrap_or_default();
+        [self.login, self.email, local_part, self.name]
+            .into_iter()
+            .chain(self.name.split_whitespace())
+            .filter(|word| word.chars().count() >= 3)
+            .any(|word| password.contains(&word.to_lowercase()))
+    }
+}
+
+/// Cost of a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    pub memory_kib: u32,
+    pub iterations: u32,
+    pub parallelism: u32,
+}
+
+/// A hash that no scheme understands, or parameters that none takes. Names neither hash nor password.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct HashError(String);
+
+impl From<argon2::Error> for HashError {
+    fn from(error: argon2::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<argon2::password_hash::Error> for HashError {
+    fn from(error: argon2::password_hash::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<argon2::password_hash::phc::Error> for HashError {
+    fn from(error: argon2::password_hash::phc::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A proof that a password belongs to a stored hash: only [`verify`] makes one.
+#[derive(Debug)]
+pub struct Matches {
+    hash: String,
+}
+
+impl Matches {
+    /// Whether it proves the password behind `hash`.
+    #[must_use]
+    pub fn is_of(&self, hash: &str) -> bool {
+        self.hash == hash
+    }
+}
+
+/// `$argon2id$…` of a password.
+///
+/// # Errors
+/// Where `cost` is out of range.
+pub fn hash(password: &str, salt: &[u8; 16], cost: Cost) -> Result<String, HashError> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.params()?);
+    Ok(argon2.hash_password_with_salt(password.as_bytes(), salt)?.to_string())
+}
+
+/// Whether `password` is the one behind `stored`, by the parameters that stand in it.
+///
+/// # Errors
+/// Where `stored` is no hash that is understood.
+pub fn verify(stored: &str, password: &str) -> Result<Option<Matches>, HashError> {
+    let parsed = PasswordHash::new(stored)?;
+    match Argon2::default().verify_password(password.as_bytes(), &parsed) {
+        Ok(()) => Ok(Some(Matches { hash: stored.to_owned() })),
+        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A hash that belongs to no password, for logins that nobody has: to check against it costs as much as for one that
+/// somebody has.
+///
+/// # Errors
+/// Where `cost` is out of range.
+pub fn decoy(salt: &[u8; 16], output: &[u8; 32], cost: Cost) -> Result<String, HashError> {
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&cost.params()?)?,
+        salt: Some(Salt::new(salt)?),
+        hash: Some(Output::new(output)?),
+    };
+    Ok(hash.to_string())
+}
+
+/// With what cost `stored` should be made anew, now that `wanted` is asked for. `None`: it costs that much already. Nothing
+/// of it ever becomes cheaper.
+#[must_use]
+pub fn renewed(stored: &str, wanted: Cost) -> Option<Cost> {
+    let Ok(parsed) = PasswordHash::new(stored) else { return Some(wanted) };
+    let Ok(params) = Params::try_from(&parsed) else { return Some(wanted) };
+    if parsed.algorithm != Algorithm::Argon2id.ident() {
+        return Some(wanted);
+    }
+    let rises = params.m_cost() < wanted.memory_kib || params.t_cost() < wanted.iterations;
+    rises.then(|| Cost {
+        memory_kib: params.m_cost().max(wanted.memory_kib),
+        iterations: params.t_cost().max(wanted.iterations),
+        parallelism: wanted.parallelism,
+    })
+}
+
+impl Cost {
+    fn params(self) -> Result<Params, HashError> {
+        Ok(Params::new(self.memory_kib, self.iterations, self.parallelism, None)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHEAP: Cost = Cost { memory_kib: 16, iterations: 1, parallelism: 1 };
+    const POLICY: Policy = Policy { min_length: 10, min_classes: 3 };
+
+    #[test]
+    fn a_new_password_must_be_long_and_mixed_enough() {
+        let check = |password: &str| POLICY.check(password, Personal::default());
+        assert_eq!(check("Abcdefg12"), Err(Weakness::TooShort(10)));
+        assert_eq!(check("abcdefgh12"), Err(Weakness::TooFewClasses(3)));
+        assert_eq!(check("Abcdefgh12"), Ok(()));
+        // Length is counted in characters, and other scripts are a class of their own.
+        assert_eq!(check("ひらがなカタカナAb"), Ok(()));
+        assert_eq!(check(&"aB3".repeat(86)), Err(Weakness::TooLong));
+        assert_eq!(check(&format!("{}aB3", "x".repeat(253))), Ok(()));
+    }
+
+    #[test]
+    fn a_new_password_must_not_hold_what_is_known_of_the_person() {
+        let alice = Personal { login: "alice", name: "Alice Liddell", email: "al.lid@example.com" };
+        for password in ["xxALICExx123!", "12Liddell!!ab", "Al.Lid@example.com", "my-al.lid-Pw1"] {
+            assert_eq!(POLICY.check(password, alice), Err(Weakness::Personal), "{password}");
+        }
+        assert_eq!(POLICY.check("Wonderland-123", alice), Ok(()));
+        // Two letters prove nothing.
+        assert_eq!(POLICY.check("Wonderland-123", Personal { login: "an", ..alice }), Ok(()));
+    }
+
+    #[test]
+    fn every_character_counts_blanks_too() {
+        for password in ["correct horse", " correct horse", "correct horse ", &"ü".repeat(128), &"a".repeat(64)] {
+            let stored = hash(password, &[7; 16], CHEAP).unwrap();
+            assert!(verify(&stored, password).unwrap().is_some_and(|proof| proof.is_of(&stored)));
+            for other in [format!("{password} "), password.trim().to_uppercase(), password[..2].to_owned()] {
+                assert!(verify(&stored, &other).unwrap().is_none(), "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_hash_is_an_error_and_no_match() {
+        for stored in ["", "x", "$argon2id$v=19$m=16,t=1,p=1", "$2b$10$abc"] {
+            assert!(!matches!(verify(stored, ""), Ok(Some(_))), "{stored}");
+        }
+    }
+
+    #[test]
+    fn a_decoy_costs_the_same_and_matches_nothing() {
+        let real = hash("x", &[1; 16], CHEAP).unwrap();
+        let decoy = decoy(&[1; 16], &[2; 32], CHEAP).unwrap();
+        assert_eq!(real.rsplit_once('$').unwrap().0, decoy.rsplit_once('$').unwrap().0);
+        assert_eq!(real.len(), decoy.len());
+        assert!(verify(&decoy, "x").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_hash_is_renewed_when_the_cost_rises_and_never_gets_cheaper() {
+        let stored = hash("x", &[1; 16], Cost { memory_kib: 64, iterations: 1, parallelism: 1 }).unwrap();
+        assert_eq!(renewed(&stored, Cost { memory_kib: 64, iterations: 1, parallelism: 1 }), None);
+        assert_eq!(renewed(&stored, CHEAP), None);
+        let mixed = Cost { memory_kib: 32, iterations: 2, parallelism: 1 };
+        assert_eq!(renewed(&stored, mixed), Some(Cost { memory_kib: 64, iterations: 2, parallelism: 1 }));
+        assert_eq!(renewed("$2b$10$abc", CHEAP), Some(CHEAP));
+    }
+}

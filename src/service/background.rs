@@ -1,0 +1,93 @@
+//! What goes on beside the requests: last-seen times, sessions whose time is over, expired records, changes made elsewhere.
+
+use std::ops::Bound;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::ServiceError;
+use super::context::Context;
+use crate::audit::Event;
+use crate::authn::session::Session;
+use crate::authn::user::User;
+use crate::clock::{Clock, Timestamp};
+use crate::store::engine::Change as Seen;
+use crate::store::record::Change;
+
+/// How often there is something to look after, and after how many times the slower work comes.
+const TICK: Duration = Duration::from_secs(1);
+const OVERDUE_EVERY: u64 = 5;
+const SWEEP_EVERY: u64 = 60;
+/// How many audit events go in one commit.
+const EVENTS: usize = 200;
+
+/// Runs until `stop` fires or the store is closed; last-seen times are written on the way out.
+pub async fn run(context: &Context, clock: &dyn Clock, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = upkeep(context, clock) => {}
+        () = follow_users(context, clock) => {}
+        () = follow_sessions(context, clock) => {}
+    }
+    context.sessions.write_behind(clock.now(), true).await;
+}
+
+async fn upkeep(context: &Context, clock: &dyn Clock) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for count in 1_u64.. {
+        ticks.tick().await;
+        let now = clock.now();
+        context.sessions.write_behind(now, false).await;
+        if count % OVERDUE_EVERY == 0 {
+            context.sessions.end_overdue(now).await;
+            context.sessions.tidy();
+        }
+        if count % SWEEP_EVERY == 0
+            && let Err(error) = sweep(context, now).await
+        {
+            tracing::warn!(%error, "expired records could not be removed; it is tried again");
+        }
+    }
+}
+
+async fn sweep(context: &Context, now: Timestamp) -> Result<(), ServiceError> {
+    let swept = context.store.sweep(now).await?;
+    let forgotten = forget_events(context, now).await?;
+    tracing::debug!(swept, forgotten, "expired records were removed");
+    Ok(())
+}
+
+/// Audit events older than `audit.retain` go, the oldest first.
+async fn forget_events(context: &Context, now: Timestamp) -> Result<usize, ServiceError> {
+    let retain = context.config.load().audit.retain;
+    let mut forgotten = 0;
+    loop {
+        let oldest = context.store.list::<Event>("", Bound::Unbounded, EVENTS, now).await?;
+        let old: Vec<_> = oldest.iter().filter(|event| now.since(event.record.at) > retain).collect();
+        if old.is_empty() {
+            return Ok(forgotten);
+        }
+        let change = old.iter().fold(Change::new(), |change, event| change.delete::<Event>(&event.name)).lazy();
+        context.store.commit(change).await?;
+        forgotten += old.len();
+    }
+}
+
+async fn follow_users(context: &Context, clock: &dyn Clock) {
+    let mut changes = context.store.watch::<User>();
+    // What happened before there was a watch is not known.
+    context.sessions.user_changed(Seen::Lagged, clock.now()).await;
+    while let Some(seen) = changes.next().await {
+        context.sessions.user_changed(seen, clock.now()).await;
+    }
+}
+
+async fn follow_sessions(context: &Context, clock: &dyn Clock) {
+    let mut changes = context.store.watch::<Session>();
+    context.sessions.session_changed(Seen::Lagged, clock.now()).await;
+    while let Some(seen) = changes.next().await {
+        context.sessions.session_changed(seen, clock.now()).await;
+    }
+}

@@ -1,0 +1,101 @@
+//! What all use cases work with: the store, the configuration in force, the hashing threads, the living sessions.
+
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::ServiceError;
+use super::events;
+use super::hasher::Hasher;
+use super::records::{self, LoginIndex};
+use super::session::Sessions;
+use crate::audit::Event;
+use crate::authn::lockout::Limits;
+use crate::authn::password::Cost;
+use crate::authn::totp;
+use crate::authn::user::{LoginName, User};
+use crate::clock::Timestamp;
+use crate::config::{Config, Current};
+use crate::id::UserId;
+use crate::store::engine::{Expect, Outcome, Version};
+use crate::store::record::{Change, Store};
+
+/// How often a step is judged anew because others changed what it had read.
+pub const TRIES: usize = 64;
+
+/// Locks that make steps of one account wait for each other within this process, so that they seldom meet in the store.
+const STRIPES: usize = 256;
+
+pub struct Context {
+    pub store: Store,
+    pub config: Current,
+    pub hasher: Hasher,
+    pub sessions: Arc<Sessions>,
+    stripes: Vec<Mutex<()>>,
+}
+
+/// An account as it was read, and what a commit must compare.
+pub struct Found {
+    pub user: User,
+    pub seen: Expect,
+}
+
+impl Context {
+    pub fn new(config: Current, store: Store) -> Self {
+        let sessions = Arc::new(Sessions::new(store.clone(), Arc::clone(&config)));
+        let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
+        Self { store, config, hasher: Hasher::start(), sessions, stripes }
+    }
+
+    pub async fn user(&self, id: UserId, now: Timestamp) -> Result<Option<Found>, ServiceError> {
+        let slot = self.store.get::<User>(&id.to_string(), now).await?;
+        Ok(slot.record.map(|user| Found { user, seen: slot.seen }))
+    }
+
+    pub async fn user_by_login(&self, login: &LoginName, now: Timestamp) -> Result<Option<Found>, ServiceError> {
+        match self.store.get::<LoginIndex>(&records::login_name(login), now).await?.record {
+            Some(index) => self.user(index.user, now).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Commits the change with its events; `None`: somebody came in between. What has happened is told to the log.
+    pub async fn commit(&self, change: Change, events: &[Event]) -> Result<Option<Version>, ServiceError> {
+        match self.store.commit(events::with(change, events)).await? {
+            Outcome::Committed(version) => {
+                events.iter().for_each(events::log);
+                Ok(Some(version))
+            }
+            Outcome::Conflict => Ok(None),
+        }
+    }
+
+    /// One step at a time for whatever `name` stands for, within this process. Never held twice by one step.
+    #[expect(clippy::indexing_slicing, reason = "any number modulo STRIPES is within a list of STRIPES")]
+    pub async fn turn(&self, name: &str) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        self.stripes[usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or_default()].lock().await
+    }
+}
+
+pub fn limits(config: &Config) -> Limits {
+    let lockout = &config.lockout;
+    Limits {
+        max_failures: lockout.max_failures,
+        window: lockout.window,
+        duration: lockout.duration,
+        max_in_row: lockout.max_in_row,
+    }
+}
+
+pub fn cost(config: &Config) -> Cost {
+    let argon2 = config.password.argon2;
+    Cost { memory_kib: argon2.memory_kib, iterations: argon2.iterations, parallelism: argon2.parallelism }
+}
+
+pub fn totp_settings(config: &Config) -> totp::Settings {
+    let totp = &config.second_factor.totp;
+    totp::Settings { period: totp.period, digits: totp.digits, skew: totp.skew }
+}

@@ -1,0 +1,163 @@
+//! What the services keep, under which names. One type opens the records of one kind.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+use crate::audit::Event;
+use crate::authn::device::Device;
+use crate::authn::lockout::{AccountThrottle, AddressThrottle};
+use crate::authn::login::Flow;
+use crate::authn::session::Session;
+use crate::authn::user::{LoginName, User};
+use crate::clock::Timestamp;
+use crate::id::UserId;
+use crate::secret::TokenDigest;
+use crate::store::record::Record;
+
+/// `user/ID`
+impl Record for User {
+    const KIND: &'static str = "user";
+}
+
+/// `login/NAME`: which account has this login. Committed together with the account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LoginIndex {
+    pub user: UserId,
+}
+
+impl Record for LoginIndex {
+    const KIND: &'static str = "login";
+}
+
+/// `session/SHA256`
+impl Record for Session {
+    const KIND: &'static str = "session";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
+/// `session-of/USER/SHA256`: the sessions of one account, found without reading everybody's. Committed together with them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionIndex {
+    pub expires_at: Timestamp,
+    pub created_at: Timestamp,
+}
+
+impl Record for SessionIndex {
+    const KIND: &'static str = "session-of";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
+/// Browsers keep a cookie for 400 days at most (RFC 6265bis §5.5), so a key that was renewed earlier than that is never
+/// shown again.
+pub const DEVICE_LIFETIME: std::time::Duration = std::time::Duration::from_secs(400 * 24 * 3600);
+
+/// `device/SHA256/USER`
+impl Record for Device {
+    const KIND: &'static str = "device";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.second_factor_at.plus(DEVICE_LIFETIME))
+    }
+}
+
+/// `flow/SHA256`
+impl Record for Flow {
+    const KIND: &'static str = "flow";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
+/// `throttle/account/user-ID`, and `throttle/account/slot-XXXX` for logins that nobody has. A row of failures does not heal
+/// by time, so it does not expire either; the slots are 65,536 at most.
+impl Record for AccountThrottle {
+    const KIND: &'static str = "throttle/account";
+}
+
+/// `throttle/address/ADDRESS`
+impl Record for AddressThrottle {
+    const KIND: &'static str = "throttle/address";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.over_at())
+    }
+}
+
+/// `audit/TIME-ID`: in the order of time. `audit.retain` is the background work's to keep.
+impl Record for Event {
+    const KIND: &'static str = "audit";
+}
+
+/// `meta/admins`: changed by every commit that could take an administrator away, so that two of them cannot each leave the
+/// other as the last one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AdminGuard {
+    pub changed_at: Option<Timestamp>,
+}
+
+impl AdminGuard {
+    pub const NAME: &'static str = "admins";
+}
+
+impl Record for AdminGuard {
+    const KIND: &'static str = "meta";
+}
+
+/// Keys are ASCII; a login may have letters of any script, and has no `%` of its own.
+pub fn login_name(login: &LoginName) -> String {
+    const KEEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-').remove(b'@').remove(b'+');
+    utf8_percent_encode(login.as_str(), KEEP).to_string()
+}
+
+pub fn session_index(user: UserId, digest: &TokenDigest) -> String {
+    format!("{user}/{digest}")
+}
+
+pub fn device_name(digest: &TokenDigest, user: UserId) -> String {
+    format!("{digest}/{user}")
+}
+
+pub fn account_throttle(user: UserId) -> String {
+    format!("user-{user}")
+}
+
+pub fn unknown_throttle(slot: u16) -> String {
+    format!("slot-{slot:04x}")
+}
+
+/// One person has a whole /64 of IPv6, so that is what counts as one address.
+pub fn address_throttle(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).to_string(),
+    }
+}
+
+/// Times are padded, so that keys stand in their order.
+pub fn event_name(event: &Event) -> String {
+    format!("{:016}-{}", event.at.millis(), event.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_of_any_script_makes_an_ascii_name() {
+        for (login, name) in [("alice", "alice"), ("a.b_c-d@e+f", "a.b_c-d@e+f"), ("花子", "%E8%8A%B1%E5%AD%90")] {
+            assert_eq!(login_name(&login.parse().unwrap()), name);
+        }
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_share_a_counter() {
+        let name = |text: &str| address_throttle(text.parse().unwrap());
+        assert_eq!(name("2001:db8:1:2:3::4"), name("2001:db8:1:2:ffff::1"));
+        assert_ne!(name("2001:db8:1:2::1"), name("2001:db8:1:3::1"));
+        assert_eq!(name("::ffff:192.0.2.1"), name("192.0.2.1"));
+    }
+}

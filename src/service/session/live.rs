@@ -1,0 +1,244 @@
+//! What is kept in memory of living sessions and their accounts, so that a request costs no read of the store.
+//!
+//! Three things, each shared by whoever needs it: an [`AccountCell`] for each account, a [`Lifeline`] for each session (it
+//! outlives a change of the cookie's value, and the cache), and a [`LiveSession`] for each cookie value.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+
+use crate::authn::login::facts;
+use crate::authn::session::Session;
+use crate::authn::user::User;
+use crate::authz::{Account, Identity, Route};
+use crate::clock::Timestamp;
+use crate::config::Current;
+use crate::id::{SessionId, UserId};
+use crate::secret::TokenDigest;
+
+/// The standing of an account that nobody may act as: disabled, deleted, or not readable. No epoch ever gets there.
+const GONE: u64 = u64::MAX;
+
+/// An account's facts, shared by all its sessions.
+pub(super) struct AccountCell {
+    account: ArcSwap<Account>,
+    /// The account's epoch, or [`GONE`]: one read tells whether a session still stands.
+    standing: AtomicU64,
+}
+
+impl AccountCell {
+    pub(super) fn new(user: &User) -> Self {
+        Self { account: ArcSwap::from_pointee(account(user)), standing: AtomicU64::new(standing(user)) }
+    }
+
+    /// Takes over what the store says now. True: sessions that stood before do not any more.
+    pub(super) fn update(&self, user: Option<&User>) -> bool {
+        let new = user.map_or(GONE, standing);
+        if let Some(user) = user {
+            self.account.store(Arc::new(account(user)));
+        }
+        self.standing.swap(new, Ordering::AcqRel) != new
+    }
+
+    pub(super) fn stands(&self, epoch: u64) -> bool {
+        self.standing.load(Ordering::Acquire) == epoch
+    }
+}
+
+const fn standing(user: &User) -> u64 {
+    if user.disabled { GONE } else { user.epoch }
+}
+
+fn account(user: &User) -> Account {
+    Account {
+        id: user.id,
+        login: user.login.clone(),
+        name: user.name.clone(),
+        email: user.email.clone(),
+        groups: user.groups.iter().cloned().collect(),
+        role: user.role,
+        second_factor: facts(user),
+    }
+}
+
+/// A session's own state: when it was last seen, and whether it is over.
+pub(super) struct Lifeline {
+    pub(super) id: SessionId,
+    pub(super) user: UserId,
+    pub(super) epoch: u64,
+    pub(super) expires_at: Timestamp,
+    last_seen: AtomicU64,
+    /// Each route with an idle timeout of its own, from the first request there on.
+    routes: ArcSwap<Vec<Arc<RouteSeen>>>,
+    over: AtomicBool,
+    pub(super) ended: CancellationToken,
+    /// In the list of what is to be written behind.
+    pub(super) dirty: AtomicBool,
+    pub(super) written_at: AtomicU64,
+    /// Under which value the record stands now.
+    digest: Mutex<TokenDigest>,
+}
+
+struct RouteSeen {
+    route: String,
+    at: AtomicU64,
+}
+
+impl Lifeline {
+    pub(super) fn new(session: &Session, digest: TokenDigest) -> Self {
+        let line = Self {
+            id: session.id,
+            user: session.user,
+            epoch: session.epoch,
+            expires_at: session.expires_at,
+            last_seen: AtomicU64::new(session.last_seen.millis()),
+            routes: ArcSwap::default(),
+            over: AtomicBool::new(false),
+            ended: CancellationToken::new(),
+            dirty: AtomicBool::new(false),
+            written_at: AtomicU64::new(session.last_seen.millis()),
+            digest: Mutex::new(digest),
+        };
+        line.merge(session);
+        line
+    }
+
+    /// Takes over activity that was seen elsewhere.
+    pub(super) fn merge(&self, session: &Session) {
+        self.last_seen.fetch_max(session.last_seen.millis(), Ordering::Relaxed);
+        for (route, at) in &session.route_last_seen {
+            self.seen_on(route, *at);
+        }
+    }
+
+    pub(super) fn seen(&self, now: Timestamp) {
+        self.last_seen.fetch_max(now.millis(), Ordering::Relaxed);
+    }
+
+    pub(super) fn seen_on(&self, route: &str, now: Timestamp) {
+        if let Some(known) = self.routes.load().iter().find(|known| known.route == route) {
+            known.at.fetch_max(now.millis(), Ordering::Relaxed);
+            return;
+        }
+        self.routes.rcu(|routes| {
+            let mut routes = Vec::clone(routes);
+            match routes.iter().find(|known| known.route == route) {
+                Some(known) => drop(known.at.fetch_max(now.millis(), Ordering::Relaxed)),
+                None => routes.push(Arc::new(RouteSeen { route: route.to_owned(), at: now.millis().into() })),
+            }
+            routes
+        });
+    }
+
+    pub(super) fn last_seen(&self) -> Timestamp {
+        Timestamp::from_millis(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    /// The last activity that counts on `route`. Where there was none yet on a route with an idle timeout of its own, the
+    /// session's counts: the way there was no idling.
+    pub(super) fn last_seen_on(&self, route: &Route) -> Timestamp {
+        if route.own_idle_timeout
+            && let Some(known) = self.routes.load().iter().find(|known| known.route == route.name)
+        {
+            return Timestamp::from_millis(known.at.load(Ordering::Relaxed));
+        }
+        self.last_seen()
+    }
+
+    /// Writes what was seen into the record; false: it says so already.
+    pub(super) fn write_into(&self, session: &mut Session) -> bool {
+        let mut changed = self.last_seen() > session.last_seen;
+        session.last_seen = session.last_seen.max(self.last_seen());
+        for seen in self.routes.load().iter() {
+            let at = Timestamp::from_millis(seen.at.load(Ordering::Relaxed));
+            match session.route_last_seen.iter_mut().find(|(route, _)| *route == seen.route) {
+                Some((_, known)) if *known >= at => {}
+                Some((_, known)) => (*known, changed) = (at, true),
+                None => {
+                    session.route_last_seen.push((seen.route.clone(), at));
+                    changed = true;
+                }
+            }
+        }
+        changed
+    }
+
+    pub(super) fn digest(&self) -> TokenDigest {
+        *self.digest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_digest(&self, digest: TokenDigest) {
+        *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = digest;
+    }
+
+    /// It is over: whatever is open on its strength is closed.
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+        self.ended.cancel();
+    }
+}
+
+/// A session that may be used right now, with its account's shared facts.
+pub struct LiveSession {
+    pub(super) second_factor_at: Option<Timestamp>,
+    pub(super) line: Arc<Lifeline>,
+    pub(super) cell: Arc<AccountCell>,
+    pub(super) config: Current,
+}
+
+impl std::fmt::Debug for LiveSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveSession").field("id", &self.line.id).finish_non_exhaustive()
+    }
+}
+
+impl LiveSession {
+    /// The session's inner id.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.line.id
+    }
+
+    /// The account's facts as they are now.
+    #[must_use]
+    pub fn account(&self) -> Arc<Account> {
+        self.cell.account.load_full()
+    }
+
+    /// What a decision on `route` needs. `None`: ended by logout, epoch or a disabled account.
+    #[must_use]
+    pub fn identity(&self, route: &Route) -> Option<Identity> {
+        self.stands().then(|| Identity {
+            account: self.account(),
+            session: self.line.id,
+            expires_at: self.line.expires_at,
+            last_seen: self.line.last_seen_on(route),
+            second_factor_at: self.second_factor_at,
+        })
+    }
+
+    /// Whether it may still be used for sekisho's own pages at `now` (lifetime, idle timeout of the gateway).
+    #[must_use]
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        let idle_timeout = self.config.load().session.idle_timeout;
+        self.stands() && now < self.line.expires_at && now.since(self.line.last_seen()) < idle_timeout
+    }
+
+    /// When this session last gave, or was spared, a second factor.
+    #[must_use]
+    pub fn second_factor_at(&self) -> Option<Timestamp> {
+        self.second_factor_at
+    }
+
+    /// Fires when the session ends, so that whatever is open on its strength can be closed.
+    #[must_use]
+    pub fn ended(&self) -> CancellationToken {
+        self.line.ended.clone()
+    }
+
+    pub(super) fn stands(&self) -> bool {
+        !self.line.over.load(Ordering::Acquire) && self.cell.stands(self.line.epoch)
+    }
+}

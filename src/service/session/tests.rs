@@ -1,0 +1,251 @@
+use std::time::Duration;
+
+use super::*;
+use crate::secret::random_bytes;
+use crate::service::testing::Bench;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn begin(bench: &Bench, user: &User) -> (Token, Session) {
+    let token = Token::generate().unwrap();
+    let now = bench.now();
+    let session = Session {
+        id: SessionId::from_bytes(random_bytes().unwrap()),
+        user: user.id,
+        epoch: user.epoch,
+        created_at: now,
+        expires_at: now.plus(24 * 60 * MINUTE),
+        last_seen: now,
+        route_last_seen: Vec::new(),
+        second_factor_at: None,
+        client: Origin::default(),
+    };
+    put(bench, &token, &session).await;
+    (token, session)
+}
+
+async fn put(bench: &Bench, token: &Token, session: &Session) {
+    bench.store.commit(Sessions::with(Change::new(), &token.digest(), session)).await.unwrap();
+}
+
+async fn stored(bench: &Bench, token: &Token) -> Option<Session> {
+    bench.store.get::<Session>(&token.digest().to_string(), bench.now()).await.unwrap().record
+}
+
+#[tokio::test]
+async fn a_session_is_found_once_in_the_store_and_then_in_the_cache() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (token, session) = begin(&bench, &alice).await;
+    let sessions = &bench.services.sessions;
+    assert!(sessions.cached(&token.digest()).is_none());
+    let live = bench.live(&token).await.unwrap();
+    assert_eq!(live.id(), session.id);
+    assert_eq!(sessions.cached(&token.digest()).unwrap().account().login, alice.login);
+    assert!(bench.live(&Token::generate().unwrap()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_logged_out_session_is_dead_at_once_and_what_is_open_is_told() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (token, _) = begin(&bench, &alice).await;
+    let live = bench.live(&token).await.unwrap();
+    let sessions = &bench.services.sessions;
+    sessions.end(&token, "192.0.2.1".parse().unwrap(), bench.now()).await.unwrap();
+    assert!(sessions.cached(&token.digest()).is_none());
+    assert!(stored(&bench, &token).await.is_none());
+    assert!(live.ended().is_cancelled());
+    assert!(live.identity(&bench.route()).is_none());
+    assert!(bench.live(&token).await.is_none());
+    // And once more changes nothing.
+    sessions.end(&token, "192.0.2.1".parse().unwrap(), bench.now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_ended_session_does_not_come_back_through_a_read_that_was_under_way() {
+    let bench = Arc::new(Bench::new(|_| {}));
+    let alice = bench.add("alice").await.user;
+    for _ in 0..50 {
+        let (token, _) = begin(&bench, &alice).await;
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let (bench, token) = (Arc::clone(&bench), token.clone());
+                tokio::spawn(async move { bench.live(&token).await })
+            })
+            .collect();
+        bench.services.sessions.end(&token, "192.0.2.1".parse().unwrap(), bench.now()).await.unwrap();
+        for reader in readers {
+            reader.await.unwrap();
+        }
+        assert!(bench.services.sessions.cached(&token.digest()).is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_by_its_id_or_with_all_of_its_account() {
+    let bench = Bench::new(|_| {});
+    let (alice, bob) = (bench.add("alice").await.user, bench.add("bob").await.user);
+    let mut tokens = Vec::new();
+    for user in [&alice, &alice, &alice, &bob] {
+        tokens.push(begin(&bench, user).await);
+    }
+    let sessions = &bench.services.sessions;
+    assert!(sessions.end_by_id(tokens[0].1.id, "boss", bench.now()).await.unwrap());
+    assert!(!sessions.end_by_id(tokens[0].1.id, "boss", bench.now()).await.unwrap());
+    assert!(!bench.passes(&tokens[0].0).await);
+    assert_eq!(sessions.end_all_of(alice.id, "boss", bench.now()).await.unwrap(), 2);
+    assert!(!bench.passes(&tokens[1].0).await && !bench.passes(&tokens[2].0).await);
+    assert!(bench.passes(&tokens[3].0).await);
+    let left = sessions.list(None, bench.now()).await.unwrap();
+    assert_eq!(left.iter().map(|view| view.login.as_str()).collect::<Vec<_>>(), ["bob"]);
+    assert!(sessions.list(Some(alice.id), bench.now()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn activity_is_written_behind_at_most_once_in_thirty_seconds() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (token, begun) = begin(&bench, &alice).await;
+    let live = bench.live(&token).await.unwrap();
+    let (sessions, route) = (&bench.services.sessions, bench.route());
+    let begin = bench.now();
+    bench.advance(Duration::from_secs(10));
+    sessions.touch(&live, &route, bench.now());
+    sessions.write_behind(bench.now(), false).await;
+    assert_eq!(stored(&bench, &token).await.unwrap().last_seen, begun.last_seen);
+    bench.advance(Duration::from_secs(20));
+    sessions.write_behind(bench.now(), false).await;
+    assert_eq!(stored(&bench, &token).await.unwrap().last_seen, begin.plus(Duration::from_secs(10)));
+    bench.advance(Duration::from_secs(5));
+    sessions.touch(&live, &route, bench.now());
+    sessions.write_behind(bench.now(), true).await;
+    assert_eq!(stored(&bench, &token).await.unwrap().last_seen, bench.now());
+}
+
+#[tokio::test]
+async fn an_ended_session_does_not_come_back_by_having_been_seen() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (token, session) = begin(&bench, &alice).await;
+    let live = bench.live(&token).await.unwrap();
+    bench.advance(MINUTE);
+    bench.services.sessions.touch(&live, &bench.route(), bench.now());
+    bench.services.sessions.end_by_id(session.id, "boss", bench.now()).await.unwrap();
+    bench.services.sessions.write_behind(bench.now(), true).await;
+    assert!(stored(&bench, &token).await.is_none());
+}
+
+#[tokio::test]
+async fn a_session_idles_out_unless_it_was_seen_elsewhere() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (token, mut session) = begin(&bench, &alice).await;
+    let live = bench.live(&token).await.unwrap();
+    let (sessions, route) = (&bench.services.sessions, bench.route());
+    bench.advance(30 * MINUTE);
+    assert!(!live.is_alive(bench.now()));
+    assert!(sessions.still_idle(&live, &route, bench.now()).await.unwrap());
+    // Another node has seen it.
+    session.last_seen = bench.now();
+    put(&bench, &token, &session).await;
+    assert!(!sessions.still_idle(&live, &route, bench.now()).await.unwrap());
+    assert!(live.is_alive(bench.now()));
+}
+
+#[tokio::test]
+async fn what_time_has_ended_is_removed_with_what_is_open() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (token, _) = begin(&bench, &alice).await;
+    let live = bench.live(&token).await.unwrap();
+    let sessions = &bench.services.sessions;
+    bench.advance(30 * MINUTE - Duration::from_millis(1));
+    sessions.end_overdue(bench.now()).await;
+    assert!(!live.ended().is_cancelled());
+    bench.advance(Duration::from_millis(1));
+    sessions.end_overdue(bench.now()).await;
+    assert!(live.ended().is_cancelled());
+    assert!(stored(&bench, &token).await.is_none());
+}
+
+#[tokio::test]
+async fn continuous_use_does_not_outlive_the_maximum_lifetime() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (token, _) = begin(&bench, &alice).await;
+    let (sessions, route) = (&bench.services.sessions, bench.route());
+    for _ in 0..24 * 3 {
+        assert!(bench.passes(&token).await);
+        sessions.touch(&bench.live(&token).await.unwrap(), &route, bench.now());
+        bench.advance(20 * MINUTE);
+    }
+    assert!(!bench.passes(&token).await);
+}
+
+#[tokio::test]
+async fn a_route_with_an_idle_timeout_of_its_own_counts_its_own_activity() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (token, _) = begin(&bench, &alice).await;
+    let live = bench.live(&token).await.unwrap();
+    let sessions = &bench.services.sessions;
+    let elsewhere = bench.route();
+    let strict = Route { name: "strict".into(), own_idle_timeout: true, idle_timeout: 10 * MINUTE, ..bench.route() };
+    let seen = |route: &Route| live.identity(route).unwrap().last_seen;
+    // The way to the first request there is no idling.
+    bench.advance(5 * MINUTE);
+    sessions.touch(&live, &elsewhere, bench.now());
+    assert_eq!(seen(&strict), bench.now());
+    let on_strict = bench.now();
+    sessions.touch(&live, &strict, on_strict);
+    bench.advance(5 * MINUTE);
+    sessions.touch(&live, &elsewhere, bench.now());
+    assert_eq!(seen(&strict), on_strict);
+    assert_eq!(seen(&elsewhere), bench.now());
+    // It survives a restart.
+    sessions.write_behind(bench.now(), true).await;
+    let stored = stored(&bench, &token).await.unwrap();
+    assert_eq!(stored.route_last_seen, [("strict".to_owned(), on_strict)]);
+}
+
+#[tokio::test]
+async fn a_new_value_keeps_what_is_open_and_kills_the_old_one() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (old, session) = begin(&bench, &alice).await;
+    let live = bench.live(&old).await.unwrap();
+    let sessions = &bench.services.sessions;
+    let new = Token::generate().unwrap();
+    let change = Sessions::without(Change::new(), &[(old.digest(), session.clone())]);
+    bench.store.commit(Sessions::with(change, &new.digest(), &session)).await.unwrap();
+    sessions.rotated(&old.digest(), new.digest(), session.id);
+    // As the store's own watch will tell.
+    let key = crate::store::engine::Key::new(format!("session/{}", old.digest()));
+    sessions.session_changed(crate::store::engine::Change::Delete(key), bench.now()).await;
+    assert!(!live.ended().is_cancelled());
+    assert!(!bench.passes(&old).await);
+    assert!(bench.passes(&new).await);
+    sessions.end_by_id(session.id, "boss", bench.now()).await.unwrap();
+    assert!(live.ended().is_cancelled(), "what was opened under the old value ends with the session");
+}
+
+#[tokio::test]
+async fn what_another_node_ends_ends_here() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (token, session) = begin(&bench, &alice).await;
+    let live = bench.live(&token).await.unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let background = tokio::spawn({
+        let (services, stop) = (bench.services.clone(), stop.clone());
+        async move { services.background(stop).await }
+    });
+    // Wait until it follows: a first look at everything.
+    tokio::task::yield_now().await;
+    bench.store.commit(Sessions::without(Change::new(), &[(token.digest(), session)])).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), live.ended().cancelled()).await.unwrap();
+    assert!(!bench.passes(&token).await);
+    stop.cancel();
+    background.await.unwrap();
+}

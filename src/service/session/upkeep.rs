@@ -1,0 +1,162 @@
+//! Sessions' background work: last-seen times written behind, sessions ended whose time is over, changes made elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::live::Lifeline;
+use super::{ServiceError, Sessions, lock, parse_digest};
+use crate::audit::Kind;
+use crate::authn::session::Session;
+use crate::clock::Timestamp;
+use crate::secret::TokenDigest;
+use crate::service::events::{self, By};
+use crate::store::engine::{Change as Seen, Outcome};
+use crate::store::record::Change;
+
+/// At most one write of last-seen times a session in this time.
+const WRITE_EVERY: Duration = Duration::from_secs(30);
+
+impl Sessions {
+    /// Writes last-seen times behind. `all`: also those that were written a moment ago, durably (at a stop).
+    pub(in crate::service) async fn write_behind(&self, now: Timestamp, all: bool) {
+        let dirty = std::mem::take(&mut *lock(&self.dirty));
+        for line in dirty {
+            let written_at = Timestamp::from_millis(line.written_at.load(Ordering::Relaxed));
+            if !all && now.since(written_at) < WRITE_EVERY {
+                lock(&self.dirty).push(line);
+                continue;
+            }
+            // What is seen from here on puts it into the list again.
+            line.dirty.store(false, Ordering::Release);
+            match self.write_one(&line, now, all).await {
+                Ok(true) => line.written_at.store(now.millis(), Ordering::Relaxed),
+                Ok(false) => self.again(line),
+                Err(error) => {
+                    tracing::warn!(%error, "a session's last-seen time could not be written");
+                    self.again(line);
+                }
+            }
+        }
+    }
+
+    fn again(&self, line: Arc<Lifeline>) {
+        if !line.dirty.swap(true, Ordering::AcqRel) {
+            lock(&self.dirty).push(line);
+        }
+    }
+
+    /// Compares the record's version, and never makes one: an ended session does not come back by having been seen. False:
+    /// somebody came in between.
+    async fn write_one(&self, line: &Arc<Lifeline>, now: Timestamp, durable: bool) -> Result<bool, ServiceError> {
+        let digest = line.digest();
+        let name = digest.to_string();
+        let slot = self.store.get::<Session>(&name, now).await?;
+        let Some(mut session) = slot.record else { return Ok(true) };
+        if !line.write_into(&mut session) {
+            return Ok(true);
+        }
+        let change = Change::new().unchanged::<Session>(&name, slot.seen).put(&name, &session);
+        let change = if durable { change } else { change.lazy() };
+        Ok(matches!(self.store.commit(change).await?, Outcome::Committed(_)))
+    }
+
+    /// Ends what time has ended, so that open streams end with it.
+    pub(in crate::service) async fn end_overdue(&self, now: Timestamp) {
+        let idle_timeout = self.config.load().session.idle_timeout;
+        let overdue: Vec<_> = lock(&self.lines)
+            .values()
+            .filter(|line| now >= line.expires_at || now.since(line.last_seen()) >= idle_timeout)
+            .cloned()
+            .collect();
+        for line in overdue {
+            if let Err(error) = self.end_one(&line, idle_timeout, now).await {
+                tracing::warn!(%error, session = %line.id, "a session that is over could not be removed");
+            }
+        }
+    }
+
+    async fn end_one(&self, line: &Lifeline, idle_timeout: Duration, now: Timestamp) -> Result<(), ServiceError> {
+        let digest = line.digest();
+        let name = digest.to_string();
+        let slot = self.store.get::<Session>(&name, now).await?;
+        let Some(session) = slot.record else {
+            self.forget(&digest, Some(line.id));
+            return Ok(());
+        };
+        line.merge(&session);
+        if now < line.expires_at && now.since(line.last_seen()) < idle_timeout {
+            return Ok(());
+        }
+        let login = self.login_of(session.user, now).await?;
+        let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor("idle"))?;
+        let change = Change::new().unchanged::<Session>(&name, slot.seen);
+        let change = Self::without(events::with(change, std::slice::from_ref(&event)), &[(digest, session)]);
+        if let Outcome::Committed(_) = self.store.commit(change).await? {
+            self.forget(&digest, Some(line.id));
+            events::log(&event);
+        }
+        Ok(())
+    }
+
+    /// A session's record was changed, here or on another node.
+    pub(in crate::service) async fn session_changed(&self, seen: Seen, now: Timestamp) {
+        match seen {
+            // What may change under one value is the last-seen time, which is read again before it matters.
+            Seen::Put(_) => {}
+            Seen::Delete(key) => {
+                if let Some(digest) = key.as_str().strip_prefix("session/").and_then(parse_digest) {
+                    self.value_gone(&digest, now).await;
+                }
+            }
+            Seen::Lagged => {
+                let lines: Vec<_> = lock(&self.lines).values().cloned().collect();
+                for line in lines {
+                    let digest = line.digest();
+                    match self.store.get::<Session>(&digest.to_string(), now).await {
+                        Ok(slot) if slot.record.is_some() => {}
+                        _ => self.value_gone(&digest, now).await,
+                    }
+                }
+            }
+        }
+    }
+
+    /// The value is dead at once; what is open ends too, unless the session lives on under another value.
+    async fn value_gone(&self, digest: &TokenDigest, now: Timestamp) {
+        let line = {
+            let mut generation = self.stripe(digest);
+            *generation = generation.wrapping_add(1);
+            self.cache.invalidate(digest);
+            lock(&self.lines).values().find(|line| line.digest() == *digest).cloned()
+        };
+        let Some(line) = line else { return };
+        let others = self.of_user(line.user, now).await.unwrap_or_default();
+        match others.iter().find(|(_, session)| session.id == line.id) {
+            Some((new, _)) => line.set_digest(*new),
+            None => self.forget(digest, Some(line.id)),
+        }
+    }
+
+    /// An account's record was changed, here or on another node.
+    pub(in crate::service) async fn user_changed(&self, seen: Seen, now: Timestamp) {
+        let users = match seen {
+            Seen::Put(key) | Seen::Delete(key) => {
+                key.as_str().strip_prefix("user/").and_then(|id| id.parse().ok()).into_iter().collect()
+            }
+            Seen::Lagged => {
+                let mut cells = lock(&self.cells);
+                cells.retain(|_, cell| cell.strong_count() > 0);
+                cells.keys().copied().collect::<Vec<_>>()
+            }
+        };
+        for user in users {
+            self.refresh(user, now).await;
+        }
+    }
+
+    /// Forgets cells that no session needs any more.
+    pub(in crate::service) fn tidy(&self) {
+        lock(&self.cells).retain(|_, cell| cell.strong_count() > 0);
+    }
+}

@@ -1,0 +1,240 @@
+//! Changes to an account that exists: fields, the disabled switch, the second factor.
+
+use super::{Rejection, UserChange, UserView, Users, possible};
+use crate::audit::Kind;
+use crate::authn::lockout::AccountThrottle;
+use crate::authn::user::{Role, StoredPassword, User};
+use crate::clock::Timestamp;
+use crate::service::ServiceError;
+use crate::service::context::{Found, TRIES};
+use crate::service::events::{self, By};
+use crate::service::records;
+use crate::service::session::Sessions;
+use crate::store::record::Change;
+
+/// What a change brings with it.
+struct Effect {
+    kind: Kind,
+    detail: String,
+    /// The sessions go, also those that the epoch would let live.
+    ends_sessions: bool,
+    throttle: Throttle,
+}
+
+/// What becomes of the failures counted.
+#[derive(PartialEq, Eq)]
+enum Throttle {
+    Stays,
+    /// A new password: its wrong ones are forgotten.
+    WithoutPasswords,
+    /// A new second factor: its wrong codes are forgotten.
+    WithoutCodes,
+}
+
+impl Users {
+    /// Changes fields. A changed password or second factor, or a higher role, ends the account's sessions; groups, names and
+    /// a lower role take effect at the next request.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn set(
+        &self,
+        who: &str,
+        change: UserChange,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Result<UserView, Rejection>, ServiceError> {
+        let mut password = None;
+        if let Some(new) = &change.password {
+            let Some(Found { user, .. }) = self.resolve(who, now).await? else {
+                return Ok(Err(Rejection::NoSuchUser(who.to_owned())));
+            };
+            let mut renamed = user;
+            rename(&mut renamed, &change);
+            match self.hash(&renamed, new.clone(), now).await? {
+                Ok(stored) => password = Some(stored),
+                Err(rejection) => return Ok(Err(rejection)),
+            }
+        }
+        self.alter(who, actor, now, |user| apply(user, &change, password.as_ref())).await
+    }
+
+    /// Disables (ends all sessions at once) or enables.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn set_disabled(
+        &self,
+        who: &str,
+        disabled: bool,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Result<UserView, Rejection>, ServiceError> {
+        self.alter(who, actor, now, |user| {
+            if disabled && !user.disabled {
+                raise_epoch(user);
+            }
+            user.disabled = disabled;
+            Ok(Effect {
+                kind: Kind::UserChanged,
+                detail: if disabled { "disabled" } else { "enabled" }.to_owned(),
+                ends_sessions: disabled,
+                throttle: Throttle::Stays,
+            })
+        })
+        .await
+    }
+
+    /// Removes the factor, the device keys and the sessions: the next login enrols anew.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn reset_second_factor(
+        &self,
+        who: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Result<UserView, Rejection>, ServiceError> {
+        self.alter(who, actor, now, |user| {
+            forget_factor(user);
+            Ok(Effect {
+                kind: Kind::SecondFactorReset,
+                detail: String::new(),
+                ends_sessions: true,
+                throttle: Throttle::WithoutCodes,
+            })
+        })
+        .await
+    }
+
+    /// One commit over the account and all that follows; judged again where others came in between.
+    async fn alter(
+        &self,
+        who: &str,
+        actor: &str,
+        now: Timestamp,
+        step: impl Fn(&mut User) -> Result<Effect, Rejection>,
+    ) -> Result<Result<UserView, Rejection>, ServiceError> {
+        let context = &self.context;
+        for _ in 0..TRIES {
+            let Some(Found { user: before, seen }) = self.resolve(who, now).await? else {
+                return Ok(Err(Rejection::NoSuchUser(who.to_owned())));
+            };
+            let mut user = before.clone();
+            let effect = match step(&mut user) {
+                Ok(effect) => effect,
+                Err(rejection) => return Ok(Err(rejection)),
+            };
+            let name = user.id.to_string();
+            let mut change = Change::new().unchanged::<User>(&name, seen).put(&name, &user);
+            if !super::is_effective_admin(&user) {
+                change = match self.without_admin(change, &before, now).await? {
+                    Ok(change) => change,
+                    Err(rejection) => return Ok(Err(rejection)),
+                };
+            }
+            let sessions =
+                if effect.ends_sessions { context.sessions.of_user(user.id, now).await? } else { Vec::new() };
+            change = Sessions::without(change, &sessions);
+            change = self.throttle(change, &user, &effect.throttle, now).await?;
+            let event = events::success(effect.kind, now, Some(user.id), user.login.as_str(), By::Actor(actor))?;
+            if context.commit(change, &[events::detailed(event, effect.detail)]).await?.is_some() {
+                self.after(user.id, &sessions, now).await;
+                return Ok(Ok(self.view(user, now).await?));
+            }
+        }
+        Err(ServiceError::Contended)
+    }
+
+    async fn throttle(
+        &self,
+        change: Change,
+        user: &User,
+        effect: &Throttle,
+        now: Timestamp,
+    ) -> Result<Change, ServiceError> {
+        if *effect == Throttle::Stays {
+            return Ok(change);
+        }
+        let name = records::account_throttle(user.id);
+        let slot = self.context.store.get::<AccountThrottle>(&name, now).await?;
+        let Some(mut throttle) = slot.record else { return Ok(change) };
+        match effect {
+            Throttle::Stays => {}
+            Throttle::WithoutPasswords => throttle = throttle.without_passwords(),
+            Throttle::WithoutCodes => throttle.right_code(),
+        }
+        Ok(change.unchanged::<AccountThrottle>(&name, slot.seen).put(&name, &throttle))
+    }
+}
+
+fn apply(user: &mut User, change: &UserChange, password: Option<&StoredPassword>) -> Result<Effect, Rejection> {
+    let role_before = user.role;
+    let mut detail = rename(user, change);
+    let mut ends_sessions = false;
+    let mut throttle = Throttle::Stays;
+    if let Some(groups) = &change.groups {
+        user.groups.clone_from(groups);
+        detail.push("groups");
+    }
+    if let Some(role) = change.role {
+        user.role = role;
+        detail.push("role");
+        ends_sessions |= rises(role_before, role);
+    }
+    let method = change.method.unwrap_or(user.second_factor.method);
+    possible(method, user.email.as_ref(), change.must_change.unwrap_or_default())?;
+    if change.method.is_some_and(|method| method != user.second_factor.method) {
+        forget_factor(user);
+        user.second_factor.method = method;
+        detail.push("method");
+        ends_sessions = true;
+    }
+    if let Some(on) = change.second_factor {
+        if !on {
+            // Under `required` this is a reset; under `per_user` "on" enrols anew. Either way nothing of it survives.
+            forget_factor(user);
+            ends_sessions = true;
+            throttle = Throttle::WithoutCodes;
+        }
+        user.second_factor.switched_on = on;
+        detail.push(if on { "second factor on" } else { "second factor off" });
+    }
+    if let Some(password) = password {
+        user.password = Some(password.clone());
+        raise_epoch(user);
+        detail.push("password");
+        ends_sessions = true;
+        throttle = Throttle::WithoutPasswords;
+    }
+    let kind = if password.is_some() { Kind::PasswordChanged } else { Kind::UserChanged };
+    Ok(Effect { kind, detail: detail.join(", "), ends_sessions, throttle })
+}
+
+fn rename(user: &mut User, change: &UserChange) -> Vec<&'static str> {
+    let mut detail = Vec::new();
+    if let Some(name) = &change.name {
+        user.name.clone_from(name);
+        detail.push("name");
+    }
+    if let Some(email) = &change.email {
+        user.email.clone_from(email);
+        detail.push("mail address");
+    }
+    detail
+}
+
+/// A session's value never comes to mean more than it did when it was given out.
+fn rises(before: Role, after: Role) -> bool {
+    after > before
+}
+
+fn forget_factor(user: &mut User) {
+    user.second_factor.totp = None;
+    raise_epoch(user);
+}
+
+/// Every session and device key of the account ends. The last value is not reached: it stands for "nobody".
+fn raise_epoch(user: &mut User) {
+    user.epoch = user.epoch.saturating_add(1).min(u64::MAX - 1);
+}
