@@ -287,3 +287,34 @@ fn unreadable(key: &Key, detail: String) -> StoreError {
 
 #[cfg(test)]
 mod tests;
+
+/// For tests of the store: records whose contents are easy to compare.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    #[derive(Serialize, serde::Deserialize)]
+    struct Number(u64);
+
+    impl Record for Number {
+        const KIND: &'static str = "number";
+    }
+
+    /// Writes, overwrites and removes some of `count` numbers, differently in each round.
+    pub(crate) async fn write_numbers(store: &Store, round: u64, count: u64) {
+        for index in 0..count {
+            let name = format!("{index:04}");
+            let change = match (index + round) % 5 {
+                0 => Change::new().delete::<Number>(&name),
+                _ => Change::new().put(&name, &Number(round * 1_000_000 + index)),
+            };
+            store.commit(if index % 10 == 0 { change } else { change.lazy() }).await.unwrap();
+        }
+        store.durable().await.unwrap();
+    }
+
+    pub(crate) async fn numbers(store: &Store) -> Result<Vec<(String, u64)>, StoreError> {
+        let listed = store.list::<Number>("", Bound::Unbounded, usize::MAX, Timestamp::from_secs(0)).await?;
+        Ok(listed.into_iter().map(|one| (one.name, one.record.0)).collect())
+    }
+}

@@ -13,8 +13,12 @@
 
 mod disk;
 pub(super) mod files;
+mod value;
 mod watch;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,29 +1,24 @@
 //! sled itself: what is written how, and what its errors mean. Everything here blocks, and nothing here has threads or
 //! retries; `super` has them.
 //!
-//! One tree. A value is its version (8 bytes, big-endian) and the record's bytes. Beside the records stands the tip, the
-//! version of the newest commit, written in the same batch. Outside of sled the file `watermark` holds the newest version
+//! One tree; how a value stands in it is told in `super::value`. Beside the records stands the tip, the version of the
+//! newest commit, written in the same batch. Outside of sled the file `watermark` holds the newest version
 //! that is known to be durable: sled takes a damaged end of its log for a torn write and drops it without a word, which
 //! only shows when the tip lies below the watermark.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Bound;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use ::sled::{Batch, Db, IVec};
 use bytes::Bytes;
 
 use super::files::{self, WATERMARK, io_error};
+use super::value::{self, Head, TIP};
 use crate::store::engine::{Commit, Expect, Key, StoreError, Version, Versioned};
-
-/// No record's key begins with a zero byte.
-const TIP: &[u8] = b"\0tip";
 
 /// Pages kept in memory. The whole of a small store; sled's own default is four times as much.
 const CACHE_BYTES: u64 = 256 * 1024 * 1024;
@@ -37,7 +32,6 @@ pub(in crate::store) struct Disk {
     path: PathBuf,
     log: File,
     watermark: File,
-    synced_blobs: Mutex<BTreeSet<OsString>>,
 }
 
 /// How much is looked at before a store is trusted.
@@ -65,8 +59,7 @@ impl Disk {
                 .open(path.join(WATERMARK))
                 .map_err(unavailable)?;
             let log = File::open(path.join(files::LOG)).map_err(unavailable)?;
-            let synced_blobs = Mutex::default();
-            let disk = Self { db: Some(db), path: path.into(), log, watermark, synced_blobs };
+            let disk = Self { db: Some(db), path: path.into(), log, watermark };
             disk.verify(check)?;
             Ok(disk)
         })
@@ -81,9 +74,8 @@ impl Disk {
         }
         if check == Check::Everything {
             for pair in self.db()?.iter() {
-                let (_, value) = pair.map_err(|error| explain(&self.path, error))?;
-                let version = self.split(&value)?.0;
-                if version > tip {
+                let (key, value) = pair.map_err(|error| explain(&self.path, error))?;
+                if !value::is_internal(&key) && self.whole(&value)?.version > tip {
                     return Err(self.corrupt("a record is newer than the newest change".into()));
                 }
             }
@@ -95,7 +87,7 @@ impl Disk {
     pub(in crate::store) fn tip(&self) -> Result<Version, StoreError> {
         match self.raw(TIP)? {
             None => Ok(Version(0)),
-            Some(value) => Ok(self.split(&value)?.0),
+            Some(value) => Ok(self.head(&value)?.version),
         }
     }
 
@@ -105,7 +97,15 @@ impl Disk {
     }
 
     pub(in crate::store) fn get(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        self.raw(key.as_bytes())?.map(|value| self.versioned(&value)).transpose()
+        loop {
+            let Some(value) = self.raw(key.as_bytes())? else { return Ok(None) };
+            match self.whole(&value) {
+                // Somebody may have replaced it between its head and its parts.
+                Err(error) if self.raw(key.as_bytes())?.as_ref() == Some(&value) => return Err(error),
+                Err(_) => {}
+                whole => return whole.map(Some),
+            }
+        }
     }
 
     pub(in crate::store) fn scan(
@@ -130,11 +130,11 @@ impl Disk {
                 if !key.starts_with(prefix.as_bytes()) {
                     break;
                 }
-                if key.as_ref() == TIP {
+                if value::is_internal(&key) {
                     continue;
                 }
                 let key = String::from_utf8(key.to_vec()).map_err(|_| self.corrupt("a key is no text".into()))?;
-                found.push((Key::new(key), self.versioned(&value)?));
+                found.push((Key::new(key), self.whole(&value)?));
             }
             Ok(found)
         })
@@ -145,7 +145,7 @@ impl Disk {
         for (key, expect) in &commit.compares {
             let present = match self.raw(key.as_str().as_bytes())? {
                 None => None,
-                Some(value) => Some(self.split(&value)?.0),
+                Some(value) => Some(self.head(&value)?.version),
             };
             let holds = match expect {
                 Expect::Absent => present.is_none(),
@@ -160,56 +160,39 @@ impl Disk {
 
     /// Writes all of `commit` as `version`, in one batch of sled's: after a crash all of it is there, or nothing.
     pub(in crate::store) fn apply(&self, commit: &Commit, version: Version) -> Result<(), StoreError> {
-        let stamp = version.0.to_be_bytes();
         let mut batch = Batch::default();
-        for key in &commit.deletes {
-            batch.remove(key.as_str().as_bytes());
+        for key in commit.deletes.iter().chain(commit.puts.iter().map(|(key, _)| key)) {
+            if let Some(old) = self.raw(key.as_str().as_bytes())? {
+                let old = self.head(&old)?;
+                value::part_keys(old.version, old.parts).for_each(|part| batch.remove(part));
+                batch.remove(key.as_str().as_bytes());
+            }
         }
-        for (key, value) in &commit.puts {
-            let mut stamped = Vec::with_capacity(stamp.len() + value.len());
-            stamped.extend(stamp);
-            stamped.extend(value);
-            batch.insert(key.as_str().as_bytes(), stamped);
+        let mut parts_before = 0;
+        for (key, bytes) in &commit.puts {
+            let split = value::split(version, parts_before, bytes);
+            parts_before = split.next_part;
+            split.parts.into_iter().for_each(|(key, part)| batch.insert(key, part));
+            batch.insert(key.as_str().as_bytes(), split.head);
         }
-        batch.insert(TIP, &stamp);
+        batch.insert(TIP, value::split(version, 0, &[]).head);
         guarded(&self.path, || self.db()?.apply_batch(batch).map_err(|error| explain(&self.path, error)))
     }
 
     /// Returns when everything applied before would survive a power cut. sled's flush ends in `sync_file_range`, which is
-    /// no such promise, and it does not sync its blobs (values of more than about half a segment) at all.
+    /// no such promise.
     pub(in crate::store) fn sync(&self, upto: Version) -> Result<(), StoreError> {
         guarded(&self.path, || {
             self.db()?.flush().map_err(|error| explain(&self.path, error))?;
             let unavailable = |error| io_error(&self.path, &error);
             // fdatasync: what it leaves out are times; a grown file's length is in it.
             self.log.sync_data().map_err(unavailable)?;
-            self.sync_blobs().map_err(unavailable)?;
+            if self.log.metadata().map_err(unavailable)?.nlink() == 0 {
+                return Err(StoreError::Unavailable("its files were removed while it was open".into()));
+            }
             self.raise_watermark(upto);
             Ok(())
         })
-    }
-
-    fn sync_blobs(&self) -> io::Result<()> {
-        let folder = self.path.join(files::BLOBS);
-        let mut synced = self.synced_blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut present = BTreeSet::new();
-        for entry in folder.read_dir()? {
-            let name = entry?.file_name();
-            if !synced.contains(&name) {
-                match File::open(folder.join(&name)) {
-                    Ok(blob) => blob.sync_all()?,
-                    // sled removes blobs whose value was replaced.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(error),
-                }
-            }
-            present.insert(name);
-        }
-        if !present.is_subset(&synced) {
-            File::open(&folder)?.sync_all()?;
-        }
-        *synced = present;
-        Ok(())
     }
 
     fn watermark(&self) -> Result<Version, StoreError> {
@@ -248,15 +231,20 @@ impl Disk {
         self.db.as_ref().ok_or_else(|| StoreError::Unavailable("it is closed".into()))
     }
 
-    fn versioned(&self, value: &[u8]) -> Result<Versioned, StoreError> {
-        let (version, rest) = self.split(value)?;
-        Ok(Versioned { version, value: Bytes::copy_from_slice(rest) })
+    fn whole(&self, value: &[u8]) -> Result<Versioned, StoreError> {
+        let head = self.head(value)?;
+        if head.parts.is_empty() {
+            return Ok(Versioned { version: head.version, value: Bytes::copy_from_slice(head.rest) });
+        }
+        let mut bytes = Vec::new();
+        for part in value::part_keys(head.version, head.parts) {
+            bytes.extend_from_slice(&self.raw(&part)?.ok_or_else(|| self.corrupt("a part of a value is gone".into()))?);
+        }
+        Ok(Versioned { version: head.version, value: bytes.into() })
     }
 
-    fn split<'v>(&self, value: &'v [u8]) -> Result<(Version, &'v [u8]), StoreError> {
-        let (stamp, rest) =
-            value.split_first_chunk::<8>().ok_or_else(|| self.corrupt("a value is too short".into()))?;
-        Ok((Version(u64::from_be_bytes(*stamp)), rest))
+    fn head<'v>(&self, value: &'v [u8]) -> Result<Head<'v>, StoreError> {
+        Head::read(value).ok_or_else(|| self.corrupt("a value is too short".into()))
     }
 
     fn corrupt(&self, detail: String) -> StoreError {

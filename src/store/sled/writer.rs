@@ -39,8 +39,7 @@ pub(super) fn start(shared: &Arc<Shared>, newest: Version) -> Result<(Sender<Job
     let syncing = spawn("store-sync", move || syncer.run())?;
     let shared = Arc::clone(shared);
     let writing = spawn("store-write", move || {
-        let mut writer =
-            Writer { shared: Arc::clone(&shared), queue, syncs, newest, trouble: None, opened: Instant::now() };
+        let mut writer = Writer { shared: Arc::clone(&shared), queue, syncs, newest, trouble: None, reopened: None };
         writer.run();
         let newest = writer.newest;
         // With it goes the writing end of the syncer's queue.
@@ -81,8 +80,8 @@ struct Writer {
     newest: Version,
     /// When a write failed last; `None` again after one that did not.
     trouble: Option<Instant>,
-    /// When the disk was last opened, or that was last tried.
-    opened: Instant,
+    /// When it was last tried to open the disk again.
+    reopened: Option<Instant>,
 }
 
 impl Writer {
@@ -99,7 +98,7 @@ impl Writer {
                 Ok(Job::Close) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if !self.is_usable() && self.opened.elapsed() >= RETRY {
+            if !self.is_usable() && self.may_reopen() {
                 self.reopen();
             }
         }
@@ -107,6 +106,10 @@ impl Writer {
 
     fn is_usable(&self) -> bool {
         self.shared.usable.load(Ordering::SeqCst)
+    }
+
+    fn may_reopen(&self) -> bool {
+        self.reopened.is_none_or(|last| last.elapsed() >= RETRY)
     }
 
     fn commit(&mut self, commit: &Commit, reply: Reply<Outcome>) {
@@ -183,7 +186,7 @@ impl Writer {
     fn suspect(&mut self, generation: u64) {
         let current = self.shared.generation.load(Ordering::SeqCst) == generation;
         // A disk that fails every read is not opened again at each of them.
-        if current && (!self.is_usable() || self.opened.elapsed() >= RETRY) {
+        if current && (!self.is_usable() || self.may_reopen()) {
             self.fail(&StoreError::Unavailable("a read or a sync failed".into()));
         }
     }
@@ -196,7 +199,7 @@ impl Writer {
 
     fn reopen(&mut self) {
         self.shared.usable.store(false, Ordering::SeqCst);
-        self.opened = Instant::now();
+        self.reopened = Some(Instant::now());
         let mut slot = self.shared.disk.write().unwrap_or_else(PoisonError::into_inner);
         // Two at a time cannot be: sled locks its file.
         *slot = None;

@@ -1,0 +1,104 @@
+//! A full disk: refused while it is full, everything acknowledged kept, and on again without a restart.
+
+use std::fs::File;
+use std::io::Write;
+
+use super::*;
+use crate::store::engine::Change;
+
+/// A tiny file system of its own, for as long as this lives. Needs root, as the tests have in CI.
+struct TinyDisk(TempDir);
+
+impl TinyDisk {
+    fn mount() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        let done = mount.args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(dir.path()).status();
+        done.is_ok_and(|status| status.success()).then_some(Self(dir))
+    }
+
+    /// Writes a file until nothing more fits.
+    fn fill(&self) {
+        let mut file = File::create(self.0.path().join("filler")).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.path().join("filler")).unwrap();
+    }
+}
+
+impl Drop for TinyDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_writes_until_there_is_space_again() {
+    refuses_until_there_is_space_again(Durability::Durable).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_lazy_writes_too_until_there_is_space_again() {
+    refuses_until_there_is_space_again(Durability::Lazy).await;
+}
+
+async fn refuses_until_there_is_space_again(durability: Durability) {
+    let Some(disk) = TinyDisk::mount() else {
+        println!("skipped: mounting a tiny disk needs root");
+        return;
+    };
+    let store = disk.0.path().join("store");
+    Directory::make(&store).unwrap();
+    let engine = start(&store).unwrap();
+    let mut watch = engine.watch("kept/");
+    let mut acknowledged = Vec::new();
+    for number in 0..50 {
+        let name = format!("kept/{number}");
+        committed(&engine, put(&name, vec![1; 500])).await;
+        acknowledged.push(name);
+    }
+    for _ in 0..50 {
+        assert!(matches!(watch.next().await, Some(Change::Put(_))));
+    }
+
+    disk.fill();
+    let mut written = 0;
+    let refused = loop {
+        // Some still fit in what sled has set aside.
+        let name = format!("late/{written}");
+        match engine.commit(Commit { durability, ..put(&name, vec![2; 500]) }).await {
+            Ok(_) if durability == Durability::Durable => acknowledged.push(name),
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+        written += 1;
+        assert!(written < 100_000, "a full disk takes everything");
+    };
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+    for number in 0..20 {
+        let answer = engine.commit(put(&format!("full/{number}"), vec![3; 500])).await;
+        assert!(answer.is_err(), "a full disk took number {number}");
+    }
+    // Refused or right, never absent.
+    if let Ok(found) = engine.get(&key("kept/0")).await {
+        assert_eq!(found.unwrap().value, vec![1; 500]);
+    }
+
+    disk.free();
+    until("it can be written", async || engine.commit(Commit { durability, ..put("after", "x") }).await).await;
+    for name in &acknowledged {
+        assert!(engine.get(&key(name)).await.unwrap().is_some(), "{name} is lost");
+    }
+    while watch.next().await.unwrap() != Change::Lagged {}
+    drop(engine);
+    let engine = start(&store).unwrap();
+    assert!(engine.get(&key("after")).await.unwrap().is_some());
+    for name in &acknowledged {
+        assert!(engine.get(&key(name)).await.unwrap().is_some(), "{name} is lost after opening again");
+    }
+}
