@@ -112,7 +112,7 @@ impl When {
             Kind::Text(text) => text.value.clone(),
             Kind::Integer(number) => number.to_string(),
             Kind::Bool(value) => value.to_string(),
-            Kind::Null | Kind::Float | Kind::List(_) | Kind::Map(_) | Kind::Tagged => String::new(),
+            Kind::Null | Kind::Float | Kind::List(_) | Kind::Map(_) | Kind::Tagged | Kind::Unresolved => String::new(),
         };
         match self {
             Given => true,

@@ -44,6 +44,7 @@ pub(super) fn substitute(node: &mut Node, variables: Variables<'_>, report: &mut
     };
     if let Err(problem) = result {
         report(node, problem);
+        node.kind = Kind::Unresolved;
     }
 }
 

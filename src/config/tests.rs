@@ -1,5 +1,10 @@
 //! Files as people write them, and what is said about them.
 
+mod example;
+mod files;
+mod hostile;
+mod problems;
+
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -22,13 +27,56 @@ fn write(folder: &TempDir, name: &str, content: &str, mode: u32) -> PathBuf {
     path
 }
 
+/// Reads `text` as `sekisho.yaml` in `folder`, with a few variables.
 fn load_in(folder: &TempDir, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
-    load(&write(folder, "sekisho.yaml", text, 0o644))
+    let variables = |name: &str| match name {
+        "PORT" => Some("9001".to_owned()),
+        "PASSWORD" => Some("hunter2".to_owned()),
+        "CREDENTIALS_DIRECTORY" => Some(folder.path().display().to_string()),
+        _ => None,
+    };
+    parse(text, &folder.path().join("sekisho.yaml"), &variables)
 }
 
-#[test]
-fn the_minimal_configuration_loads_without_a_word() {
-    let loaded = load_in(&folder(), include_str!("../../config/minimal.yaml")).unwrap();
-    assert_eq!(loaded.warnings, []);
-    assert_eq!(loaded.config.routes.iter().count(), 1);
+/// `snippet`, and after it what it lacks of the required sections.
+fn completed(snippet: &str) -> String {
+    let sections = [
+        "server: {listen: [\"127.0.0.1:0\"]}",
+        "store: {path: data}",
+        "secrets: {key_file: secret.key}",
+        "routes: [{name: tool, upstream: \"http://127.0.0.1:9000\"}]",
+    ];
+    let has = |section: &str| {
+        let key = section.split_inclusive(':').next().unwrap();
+        snippet.lines().any(|line| line.starts_with(key))
+    };
+    let mut text = snippet.to_owned();
+    for section in sections.iter().filter(|section| !has(section)) {
+        text.push('\n');
+        text.push_str(section);
+    }
+    text
+}
+
+/// The configuration of a snippet that must be right, though it may have warnings.
+fn config(snippet: &str) -> Config {
+    load_in(&folder(), &completed(snippet)).map_err(|problems| diagnostic::render(&problems)).unwrap().config
+}
+
+/// Everything that is said about a snippet, one line each: `1:2: error: message (hint)`.
+fn said(snippet: &str) -> Vec<String> {
+    said_in(&folder(), snippet)
+}
+
+fn said_in(folder: &TempDir, snippet: &str) -> Vec<String> {
+    let diagnostics = match load_in(folder, &completed(snippet)) {
+        Ok(loaded) => loaded.warnings,
+        Err(problems) => problems,
+    };
+    let line = |diagnostic: Diagnostic| {
+        let shown =
+            diagnostic.to_string().replace("\n    hint: ", " (") + if diagnostic.hint.is_some() { ")" } else { "" };
+        shown.split_once("sekisho.yaml:").unwrap().1.to_owned()
+    };
+    diagnostics.into_iter().map(line).collect()
 }

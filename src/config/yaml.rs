@@ -32,6 +32,8 @@ pub(super) enum Kind {
     Map(Vec<Entry>),
     /// `!tag value`, which nothing in the schema asks for.
     Tagged,
+    /// A text whose `${NAME}` could not be replaced, which has been reported: nobody can tell whether it is right.
+    Unresolved,
 }
 
 /// Text, and whether the file itself spells it.

@@ -39,7 +39,7 @@ fn languages(section: &mut Section<'_>) -> Vec<Language> {
     let Some(languages) = field.list(|item| item.parse(values::language)) else {
         return vec![Language::Ja, Language::En];
     };
-    if languages.is_empty() {
+    if field.is_empty_list() {
         field.error("must name at least one language that the pages speak", Some("ja or en".to_owned()));
     }
     if languages.iter().enumerate().any(|(index, language)| languages.iter().take(index).any(|l| l == language)) {

@@ -39,11 +39,10 @@ pub(in crate::config) struct Draft {
 
 pub(super) fn routes(root: &mut Section<'_>) -> Vec<Draft> {
     let field = root.field("routes").required("at least one, with `name` and `upstream`");
-    let items = field.list(|item| Some(item.read_section(route))).unwrap_or_default();
-    if field.given() && items.is_empty() {
+    if field.is_empty_list() {
         field.error("must hold at least one route", None);
     }
-    items.into_iter().flatten().collect()
+    field.list(|item| item.read_section(route)).unwrap_or_default()
 }
 
 fn route(section: &mut Section<'_>) -> Draft {
@@ -152,7 +151,7 @@ fn allow(section: &mut Section<'_>, access: Access) -> Allow {
         for (field, given) in [(groups, !allow.groups.is_empty()), (users, !allow.users.is_empty())] {
             if given {
                 let hint = "use `access: authenticated`, or limit the route by `networks`".to_owned();
-                field.error("keeps nobody out of a public route", Some(hint));
+                field.error("a public route asks nobody to sign in", Some(hint));
             }
         }
     }
@@ -181,11 +180,12 @@ fn upstream(section: &mut Section<'_>, access: Access) -> (Upstream, Place) {
         section.duration("interval", seconds(10), seconds(1)..=hours(1));
     });
     if many.given() {
-        let items = many.list(|item| Some(item.read_section(weighted_upstream).flatten())).unwrap_or_default();
-        if items.is_empty() {
+        if many.is_empty_list() {
             many.error("must hold at least one upstream", None);
         }
-        return (items.into_iter().flatten().next().unwrap_or(Upstream::Nowhere), many.place());
+        let all = many.list(|item| item.read_section(weighted_upstream).flatten()).unwrap_or_default();
+        // With more than one, the file is refused (see `not_yet`).
+        return (all.into_iter().next().unwrap_or(Upstream::Nowhere), many.place());
     }
     if access == Access::Deny && !one.given() {
         return (Upstream::Nowhere, one.place());

@@ -16,7 +16,7 @@ pub(super) fn server(section: &mut Section<'_>) -> Server {
     if !listen_field.given() && !has_tls {
         let hint = "`listen: [\"127.0.0.1:8080\"]`, say, or `tls` with certificates".to_owned();
         section.context().error(section.place(), "`server.listen` or `server.tls` is missing", Some(hint));
-    } else if listen_field.given() && !has_tls && listen.is_empty() {
+    } else if listen_field.is_empty_list() && !has_tls {
         listen_field.error("names no address", None);
     }
     report_repeated(&listen_field, &listen, tls.as_ref());
@@ -48,15 +48,14 @@ pub(super) fn server(section: &mut Section<'_>) -> Server {
 fn tls(section: &mut Section<'_>) -> Tls {
     let listen_field = section.field("listen").required("like [\"0.0.0.0:443\"]");
     let listen = listen_field.list(|item| item.parse(values::listen)).unwrap_or_default();
-    if listen_field.given() && listen.is_empty() {
+    if listen_field.is_empty_list() {
         listen_field.error("names no address", None);
     }
     let field = section.field("certificates").required("like [{certificate: cert.pem, key: key.pem}]");
-    let items = field.list(|item| Some(item.read_section(certificate).flatten())).unwrap_or_default();
-    if field.given() && items.is_empty() {
+    let certificates = field.list(|item| item.read_section(certificate).flatten()).unwrap_or_default();
+    if field.is_empty_list() {
         field.error("names no certificate", None);
     }
-    let certificates = items.into_iter().flatten().collect();
     Tls { listen, certificates, redirect_http: section.boolean("redirect_http", true) }
 }
 

@@ -1,0 +1,339 @@
+//! One problem at a time, with its place and what is said; then many at once.
+
+use super::*;
+
+/// A snippet, the place and severity, a part of the message or hint.
+const TABLE: &[(&str, &str, &str)] = &[
+    // Keys
+    ("sesion: {}", "1:1: error:", "unknown key `sesion` (did you mean `session`?)"),
+    (
+        "session: {idle_timout: 5m}",
+        "1:11: error:",
+        "unknown key `idle_timout` in `session` (did you mean `idle_timeout`?)",
+    ),
+    ("session:\n  zzz: 1", "2:3: error:", "known here: idle_timeout, max_lifetime, max_per_user"),
+    (
+        "session:\n  max_per_user: 1\n  max_per_user: 2",
+        "3:3: error:",
+        "`session.max_per_user` is given twice (it stands on line 2",
+    ),
+    ("session: {5: 1}", "1:11: error:", "a key must be text"),
+    ("session: {<<: {max_per_user: 1}}", "1:11: error:", "merge keys"),
+    ("session:", "1:1: error:", "must be a mapping of keys to values, not nothing"),
+    ("session: [1]", "1:10: error:", "`session`: must be a mapping of keys to values, not a list"),
+    ("session: !x {max_per_user: 1}", "1:10: error:", "tags"),
+    ("secrets: {}", "1:1: error:", "`secrets.key_file` is missing (`sekisho key generate FILE` makes one)"),
+    ("server: {workers: 1}", "1:1: error:", "`server.listen` or `server.tls` is missing"),
+    // Syntax
+    ("a: [", "", "did not find expected ',' or ']'"),
+    ("a: b: c", "1:5: error:", "mapping values are not allowed"),
+    ("a: *nowhere", "1:4: error:", "unknown anchor"),
+    // Durations, sizes, numbers, words
+    (
+        "session: {idle_timeout: 30}",
+        "1:25: error:",
+        "`session.idle_timeout`: 30 has no unit (write a whole number and a unit",
+    ),
+    ("session: {idle_timeout: 5 minutes}", "1:25: error:", "\"5 minutes\" is not a duration"),
+    ("session: {idle_timeout: 1.5h}", "1:25: error:", "is not a duration"),
+    ("session: {idle_timeout: 99999999999999999999d}", "1:25: error:", "is not a duration"),
+    ("session: {idle_timeout: 9999999999999999999d}", "1:25: error:", "must be from 1s to 365d"),
+    ("session: {idle_timeout: 0s}", "1:25: error:", "\"0s\" must be from 1s to 365d"),
+    ("session: {idle_timeout: never}", "1:25: error:", "is not a duration"),
+    ("session: {max_per_user: 0}", "1:25: error:", "must be a whole number from 1 to 1000"),
+    ("session: {max_per_user: -1}", "1:25: error:", "must be a whole number"),
+    ("session: {max_per_user: 1.5}", "1:25: error:", "must be a whole number, not a number"),
+    ("session: {max_per_user: \"3\"}", "1:25: error:", "must be a whole number, not text"),
+    ("session: {idle_timeout: 61m}", "1:25: warning:", "NIST SP 800-63B-4 §2.2.3"),
+    ("session: {max_lifetime: 25h}", "1:25: warning:", "NIST SP 800-63B-4 §2.2.3"),
+    ("session: {max_lifetime: 10m}", "1:25: warning:", "never comes to bear"),
+    (
+        "second_factor: {policy: requird}",
+        "1:25: error:",
+        "must be one of: required, per_user, off (did you mean `required`?)",
+    ),
+    ("second_factor: {recheck_interval: 31d}", "1:35: warning:", "NIST SP 800-63B-4 §2.1.3"),
+    ("second_factor: {default_method: mail}", "1:33: error:", "need"),
+    ("second_factor: {totp: {digits: 9}}", "1:32: error:", "from 6 to 8"),
+    ("second_factor: {totp: {digits: 5}}", "1:32: error:", "from 6 to 8"),
+    ("second_factor: {totp: {period: 121s}}", "1:32: error:", "must be from 15s to 2m"),
+    ("second_factor: {totp: {skew: 3}}", "1:30: error:", "from 0 to 2"),
+    ("second_factor: {totp: {issuer: \"a:b\"}}", "1:32: error:", "colon"),
+    ("second_factor: {mail_code: {lifetime: 11m}}", "1:39: warning:", "NIST SP 800-63B-4 §3.1.3.2"),
+    ("password: {argon2: {memory: 7MiB}}", "1:29: error:", "must be from 8MiB to 4GiB"),
+    ("password: {argon2: {memory: 19456}}", "1:29: error:", "19456 has no unit"),
+    ("password: {argon2: {memory: 19MB}}", "1:29: error:", "is not a size"),
+    ("password: {argon2: {memory: 16MiB}}", "1:29: warning:", "OWASP"),
+    ("password: {min_length: 7}", "1:24: error:", "from 8 to 128"),
+    ("password: {min_classes: 5}", "1:25: error:", "from 1 to 4"),
+    ("lockout: {max_in_row: 101}", "1:23: error:", "from 1 to 100"),
+    ("lockout: {max_in_row: 4}", "1:23: error:", "less than `max_failures`"),
+    ("log: {access: no}", "1:15: error:", "must be one of: off, json, combined"),
+    // Server
+    ("server: {listen: [\":8080\"]}", "1:19: error:", "127.0.0.1:8080 for this machine alone"),
+    ("server: {listen: [localhost]}", "1:19: error:", "is not an address to listen on"),
+    ("server: {listen: 127.0.0.1:80}", "1:18: error:", "must be a list, not text"),
+    ("server: {listen: []}", "1:18: error:", "names no address"),
+    ("server: {listen: [\"127.0.0.1:81\", \"127.0.0.1:81\"]}", "1:18: error:", "127.0.0.1:81 is listened on twice"),
+    ("server: {listen: [\"0.0.0.0:80\"]}", "1:18: warning:", "nobody can sign in over plain HTTP from another machine"),
+    (
+        "server: {listen: [\"0.0.0.0:80\"], trusted_proxies: [\"0.0.0.0/0\"]}",
+        "1:52: warning:",
+        "every client's X-Forwarded-*",
+    ),
+    (
+        "server: {listen: [\"127.0.0.1:0\"], trusted_proxies: [10.0.0.1/8]}",
+        "1:53: error:",
+        "has bits beside its prefix (the network is 10.0.0.0/8)",
+    ),
+    ("server: {listen: [\"127.0.0.1:0\"], trusted_proxies: [example.com]}", "1:53: error:", "is not a network"),
+    ("server: {tls: {listen: [\"127.0.0.1:0\"]}}", "1:10: error:", "`server.tls.certificates` is missing"),
+    // Store, key file
+    ("store: {engine: sled, url: \"postgresql://u:hunter2@h/d\"}", "1:28: error:", "belongs to `engine: postgres`"),
+    ("secrets: {key_file: absent.key}", "1:21: error:", "absent.key: there is no such file"),
+    // Variables
+    ("portal: {title: \"${ABSENT}\"}", "1:17: error:", "the environment variable ABSENT is not set"),
+    ("portal: {title: \"${A B}\"}", "1:17: error:", "takes the name of an environment variable"),
+    ("portal: {title: \"${PORT\"}", "1:17: error:", "without its `}`"),
+    // Portal
+    ("portal: {path: /}", "1:16: error:", "would leave no path"),
+    ("portal: {path: sekisho}", "1:16: error:", "a path begins with a slash"),
+    ("portal: {path: /a/}", "1:16: error:", "must not end with a slash"),
+    ("portal: {languages: [ja, fr]}", "1:26: error:", "\"fr\" is not a language"),
+    ("portal: {languages: []}", "1:21: error:", "at least one language"),
+    ("portal: {languages: [ja, ja]}", "1:21: error:", "twice"),
+    ("portal: {title: \"\"}", "1:17: error:", "must not be empty"),
+    ("portal: {title: 5}", "1:17: error:", "must be text, not a number (put it in quotes)"),
+    ("portal: {url: \"http://example.com\"}", "1:15: error:", "must begin with https://"),
+    // Identity
+    (
+        "identity: {headers: {Remote-User: \"{logn}\"}}",
+        "1:35: error:",
+        "has an unknown placeholder (the placeholders are {login}",
+    ),
+    ("identity: {headers: {Remote-User: \"{login\"}}", "1:35: error:", "a brace without its other half"),
+    ("identity: {headers: {\"Remote User\": \"x\"}}", "1:22: error:", "is not the name of a header"),
+    ("identity: {headers: {Cookie: \"x\"}}", "1:22: error:", "has a meaning of its own"),
+    ("identity: {headers: {X-U: a, x_u: b}}", "1:30: error:", "the header is given twice"),
+    ("identity: {headers: {X-U: \"a\\r\\nb\"}}", "1:27: error:", "control characters"),
+    ("identity: {strip: [\"C*\"]}", "1:20: error:", "would take connection away"),
+    ("identity: {strip: [Host]}", "1:20: error:", "would take host away"),
+    // Routes
+    ("routes: []", "1:9: error:", "must hold at least one route"),
+    ("routes: [{upstream: \"http://a\"}]", "1:10: error:", "`routes[0].name` is missing"),
+    ("routes: [{name: a}]", "1:10: error:", "`routes[0].upstream` is missing"),
+    ("routes: [{name: \"a b\", upstream: \"http://a\"}]", "1:17: error:", "must be 1 to 64 letters"),
+    ("routes:\n- {name: a, upstream: \"ftp://a\"}", "2:23: error:", "must be an upstream"),
+    ("routes:\n- {name: a, upstream: \"http://a/b\"}", "2:23: error:", "must end after the host and port"),
+    ("routes:\n- {name: a, upstream: \"http://a?b\"}", "2:23: error:", "must end after the host and port"),
+    ("routes:\n- {name: a, upstream: \"http://u:hunter2@a\"}", "2:23: error:", "must not hold a user name or password"),
+    ("routes:\n- {name: a, upstream: \"http://a:99999\"}", "2:23: error:", "must be an upstream"),
+    ("routes:\n- {name: a, upstream: \"http://a:\"}", "2:23: error:", "must be an upstream"),
+    ("routes:\n- {name: a, upstream: \"unix:tool.sock\"}", "2:23: error:", "names no socket"),
+    ("routes:\n- {name: a, upstream: \"http://a\", host: \"a.example:80\"}", "2:41: error:", "no scheme, port or path"),
+    ("routes:\n- {name: a, upstream: \"http://a\", host: \"*\"}", "2:41: error:", "leave `host` out"),
+    ("routes:\n- {name: a, upstream: \"http://a\", host: \"a.*.example\"}", "2:41: error:", "is not a host name"),
+    ("routes:\n- {name: a, upstream: \"http://a\", path: admin}", "2:41: error:", "a path begins with a slash"),
+    ("routes:\n- {name: a, upstream: \"http://a\", path: /a/../b}", "2:41: error:", "is not in normal form (write /b)"),
+    ("routes:\n- {name: a, upstream: \"http://a\", path: /a//b}", "2:41: error:", "is not in normal form (write /a/b)"),
+    ("routes:\n- {name: a, upstream: \"http://a\", path: \"/a?b\"}", "2:41: error:", "no query"),
+    ("routes:\n- {name: a, upstream: \"http://a\", path: /.sekisho/x}", "2:41: error:", "/.sekisho is reserved"),
+    ("routes:\n- {name: a, upstream: \"http://a\", methods: [get]}", "2:45: error:", "methods are upper case: GET"),
+    ("routes:\n- {name: a, upstream: \"http://a\", methods: [CONNECT]}", "2:45: error:", "never forwarded"),
+    ("routes:\n- {name: a, upstream: \"http://a\", access: pubic}", "2:43: error:", "did you mean `public`?"),
+    ("routes:\n- {name: a, upstream: \"http://a\", access: public}", "2:43: warning:", "lets everybody through"),
+    ("routes:\n- {name: a, upstream: \"http://a\", allow: }", "2:35: error:", "not nothing"),
+    (
+        "routes:\n- {name: a, upstream: \"http://a\", path: /a, access: public, allow: {groups: [ops]}}",
+        "2:77: error:",
+        "asks nobody to sign in",
+    ),
+    ("routes:\n- {name: a, upstream: \"http://a\", allow: {groups: ops}}", "2:51: error:", "must be a list, not text"),
+    ("routes:\n- {name: a, upstream: \"http://a\", allow: {users: [\"a b\"]}}", "2:51: error:", "1 to 64 letters"),
+    (
+        "routes:\n- {name: a, upstream: \"http://a\", idle_timeout: 31m}",
+        "2:49: error:",
+        "may only be shorter than `session.idle_timeout`, 30m",
+    ),
+    (
+        "routes:\n- {name: a, upstream: \"http://a\", path: /a, idle_exempt: [/b]}",
+        "2:59: warning:",
+        "does not lie below",
+    ),
+    ("routes:\n- {name: a, upstream: \"http://a\", max_body: 10}", "2:45: error:", "10 has no unit"),
+    (
+        "routes:\n- {name: a, upstream: \"http://a\", websocket_origins: [\"a.example\"]}",
+        "2:55: error:",
+        "must be an origin",
+    ),
+    (
+        "routes:\n- {name: a, upstream: \"http://a\", forget_cookies: [__Host-sekisho-session]}",
+        "2:52: error:",
+        "sekisho's own",
+    ),
+    (
+        "routes:\n- {name: a, upstream: \"http://a\", identity: {headers: {X-None: \"\"}}}",
+        "2:56: warning:",
+        "nothing is removed",
+    ),
+    (
+        "routes:\n- {name: a, upstream: \"http://a\"}\n- {name: b, upstream: \"http://b\", path: /}",
+        "3:3: error:",
+        "route `b` has the same host and path as `a` on line 2",
+    ),
+    (
+        "routes:\n- {name: a, upstream: \"http://a\"}\n- {name: a, upstream: \"http://b\", path: /b}",
+        "3:3: error:",
+        "a second route has the name `a` (the first one stands on line 2)",
+    ),
+    (
+        "server: {listen: [\"0.0.0.0:9000\"], trusted_proxies: [10.0.0.1]}\nroutes:\n- {name: a, upstream: \"http://127.0.0.1:9000\"}",
+        "3:23: error:",
+        "the upstream is sekisho itself",
+    ),
+];
+
+#[test]
+fn each_problem_is_told_with_its_place() {
+    let mut wrong = Vec::new();
+    for (snippet, place, text) in TABLE {
+        let said = said(snippet);
+        if !said.iter().any(|line| line.starts_with(place) && line.contains(text)) {
+            wrong.push(format!("{snippet}\nshould say {place} … {text}\nbut says {said:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn one_problem_is_told_once() {
+    // These come in twos: what is wrong, and that it is not there yet.
+    let twice = ["default_method: mail", "portal: {url"];
+    for (snippet, ..) in TABLE.iter().filter(|(snippet, ..)| !twice.iter().any(|text| snippet.contains(text))) {
+        let said = said(snippet);
+        assert_eq!(said.len(), 1, "{snippet}\n{said:#?}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once_in_the_order_of_the_file() {
+    let said = said(
+        "session: {idle_timeout: 5, max_lifetime: x}\nlog: {accss: off}\nroutes:\n- {upstream: \"ftp://a\", path: b}\n\
+         store: {engine: mysql}\npassword: {min_length: \"${NO}\"}\nwhat: 1",
+    );
+    let places: Vec<_> = said.iter().map(|line| line.split(" error").next().unwrap()).collect();
+    assert_eq!(places, ["1:25:", "1:42:", "2:7:", "4:3:", "4:14:", "4:31:", "5:17:", "6:24:", "7:1:"], "{said:#?}");
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_by_name() {
+    let refused = [
+        ("server: {listen: [\"systemd:web\"]}", "server.listen[0]"),
+        ("server: {listen: [\"127.0.0.1:0\"], metrics: \"127.0.0.1:9464\"}", "server.metrics"),
+        ("server: {listen: [\"127.0.0.1:0\"], proxy_protocol: true}", "server.proxy_protocol"),
+        ("store: {engine: postgres, url: \"postgresql://h/d\"}", "store.engine"),
+        ("mail: {from: a@example.com, smtp: {host: localhost}}", "mail"),
+        ("portal: {host: auth.example.com}", "portal.host"),
+        ("portal: {theme: theme}", "portal.theme"),
+        ("identity: {assertion: true}", "identity.assertion"),
+        ("audit: {file: audit.jsonl}", "audit.file"),
+        ("second_factor: {switched_on_by: owner}", "second_factor.switched_on_by"),
+        ("routes: [{name: a, upstreams: [{url: \"http://a\"}, {url: \"http://b\"}]}]", "routes[0].upstreams"),
+        ("routes: [{name: a, upstream: \"http://a\", health_check: {path: /}}]", "routes[0].health_check"),
+        ("routes: [{name: a, upstream: \"http://a\", protocol: http2}]", "routes[0].protocol"),
+        (
+            "routes: [{name: a, upstream: \"http://a\", upstream_auth: {basic: {username: u, password: p}}}]",
+            "routes[0].upstream_auth",
+        ),
+        ("routes: [{name: a, upstream: \"https://a\", upstream_tls: {server_name: b}}]", "routes[0].upstream_tls"),
+    ];
+    for (snippet, key) in refused {
+        let said = said(snippet);
+        let expected = format!("error: `{key}`: not available in this version (");
+        assert!(said.iter().any(|line| line.contains(&expected)), "{snippet}\n{said:#?}");
+        assert!(load_in(&folder(), &completed(snippet)).is_err(), "{snippet}");
+    }
+    let said = said("held: {max_size: 2MiB, total: 64MiB}");
+    assert_eq!(
+        said,
+        ["1:18: warning: `held.max_size`: has no effect in this version (forms are not kept over a login)"]
+    );
+}
+
+#[test]
+fn what_is_right_is_read_as_it_stands() {
+    let config = config(
+        "server: {listen: [\"127.0.0.1:8080\", \"[::1]:0\"], trusted_proxies: [10.0.0.0/8, \"2001:db8::1\"], workers: 3}\n\
+         log: {access: combined, format: text}\n\
+         session: {idle_timeout: 5m, max_lifetime: 12h, max_per_user: 2}\n\
+         second_factor: {policy: per_user, recheck_interval: 1d, remember_device: never, totp: {issuer: X}}\n\
+         password: {max_age: 90d, argon2: {memory: 64MiB, iterations: 3, parallelism: 4}}\n\
+         identity: {headers: {X-Who: \"{{{login}}}, {groups}\"}, encoding: utf8, strip: [X-Old, \"X-Older-*\"]}\n\
+         routes:\n\
+         - {name: a, host: Shop.Example.COM., path: /a, methods: [GET, POST], upstream: \"https://[2001:db8::1]\",\n   \
+            allow: {groups: [ops], users: [Alice], networks: [192.0.2.0/24]}, second_factor: \"off\",\n   \
+            recheck_interval: 1h, idle_timeout: 1m, idle_exempt: [/a/poll], identity: {headers: {X-Who: \"\", X-B: b}},\n   \
+            timeouts: {read: 5m}, max_body: 10MiB, websocket_origins: [\"HTTPS://B.example:443\"], forget_cookies: [sid]}\n\
+         - {name: b, host: \"*.example.com\", upstream: \"unix:/run/b.sock\", preserve_host: false}\n\
+         - {name: c, access: deny, path: /c}\n\
+         - {name: d, upstreams: [{url: \"http://${PORT}.example:${PORT}\"}]}",
+    );
+    assert_eq!(config.server.workers, 3);
+    assert!(config.trusts("10.1.2.3".parse().unwrap()) && !config.trusts("11.1.2.3".parse().unwrap()));
+    assert_eq!(config.password.max_age, Some(Duration::from_secs(90 * 86_400)));
+    assert_eq!(config.password.argon2, Argon2 { memory_kib: 65_536, iterations: 3, parallelism: 4 });
+    let who = HeaderTemplate(vec![
+        TemplatePart::Text("{".into()),
+        TemplatePart::Login,
+        TemplatePart::Text("}, ".into()),
+        TemplatePart::Groups,
+    ]);
+    assert_eq!(config.identity.headers, [(HeaderName::from_static("x-who"), who)]);
+    assert_eq!(config.identity.strip, ["x-old", "x-older-*"]);
+
+    let (id, route) = config.routes.iter().next().unwrap();
+    assert_eq!(route.host, crate::authz::HostPattern::Exact(Host::parse("shop.example.com").unwrap()));
+    assert_eq!(route.second_factor.policy, crate::authz::Policy::Off);
+    assert_eq!(route.second_factor.recheck_interval, Duration::from_secs(3600));
+    assert!(route.own_idle_timeout && route.idle_timeout == Duration::from_secs(60));
+    assert_eq!(route.websocket_origins, ["https://b.example"]);
+    let upstream = config.upstream(id).unwrap();
+    assert_eq!(upstream.upstream, Upstream::Https { host: "2001:db8::1".into(), port: 443 });
+    assert_eq!(upstream.identity.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["x-b"]);
+    assert_eq!(upstream.max_body, Some(10 << 20));
+    assert_eq!(upstream.timeouts.connect, Duration::from_secs(5));
+
+    let upstreams: Vec<_> = config.upstreams.iter().skip(1).map(|upstream| upstream.upstream.clone()).collect();
+    let unix = Upstream::Unix { path: "/run/b.sock".into() };
+    let http = Upstream::Http { host: "9001.example".into(), port: 9001 };
+    assert_eq!(upstreams, [unix, Upstream::Nowhere, http]);
+    let second = config.routes.iter().nth(1).unwrap().1;
+    assert!(!second.own_idle_timeout && second.idle_timeout == Duration::from_secs(300));
+    assert_eq!(second.second_factor.policy, crate::authz::Policy::PerUser);
+}
+
+#[test]
+fn aliases_work_and_point_at_where_they_stand() {
+    let good = "session: {idle_timeout: &short 5m}\nroutes: [{name: a, upstream: \"http://a\", idle_timeout: *short}]";
+    assert!(config(good).routes.iter().all(|(_, route)| route.idle_timeout == Duration::from_secs(300)));
+    let bad = "session: &s {max_per_user: 3}\nlockout: *s";
+    assert!(
+        said(bad).iter().any(|line| line.starts_with("2:10: error: unknown key `max_per_user`")),
+        "{:#?}",
+        said(bad)
+    );
+}
+
+#[test]
+fn diagnostics_are_rendered_as_text_and_as_json() {
+    let problems = load_in(&folder(), &completed("sesion: 1")).unwrap_err();
+    let text = diagnostic::render(&problems);
+    assert!(
+        text.ends_with("sekisho.yaml:1:1: error: unknown key `sesion`\n    hint: did you mean `session`?\n"),
+        "{text}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&diagnostic::render_json(&problems)).unwrap();
+    assert_eq!(json[0]["severity"], "error");
+    assert_eq!((json[0]["line"].as_u64(), json[0]["column"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(json[0]["hint"], "did you mean `session`?");
+}
