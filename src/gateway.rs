@@ -1,1 +1,110 @@
 //! Pingora: sockets, the request's phases, headers, upstreams. What may pass is decided by `authz`; what is shown by `portal`.
+//!
+//! ```text
+//! listener   accept, TLS, head judged byte by byte ─▶ app       one call for each request, cut when its session ends
+//! gate       Pingora's phases                      ─▶ judge     target, route, credential, decision: a permit, or a page
+//! headers    strip, then set                          upstream  an address, with a limit on every wait
+//! bridge     sekisho's own pages                      access_log
+//! ```
+
+mod access_log;
+mod app;
+mod bridge;
+mod context;
+mod credential;
+mod gate;
+mod headers;
+mod judge;
+pub mod listener;
+mod plan;
+mod target;
+mod upstream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::apps::HttpServerOptions;
+use pingora::proxy::{HttpProxy, http_proxy};
+use pingora::server::configuration::ServerConf;
+
+pub use bridge::Portal;
+
+use crate::service::Services;
+use gate::Gate;
+use judge::RequestIds;
+use plan::Plan;
+use upstream::Resolver;
+
+/// How long an HTTP/2 connection may be without a stream.
+const HTTP2_IDLE: Duration = Duration::from_secs(75);
+/// Tries for one request: over the addresses of its upstream, and once more where a pooled connection was stale.
+const MAX_TRIES: usize = 4;
+/// An empty list of certification authorities.
+const NO_AUTHORITIES: &str = "/dev/null";
+
+/// The gateway without its sockets.
+pub struct Gateway {
+    proxy: Arc<HttpProxy<Gate>>,
+    http2: HttpServerOptions,
+}
+
+/// What the phases share.
+pub struct GatewayState {
+    pub(crate) services: Services,
+    pub(crate) portal: Portal,
+    resolver: Resolver,
+    plan: ArcSwap<Plan>,
+    ids: RequestIds,
+    /// The port of the first TLS listener, for redirects.
+    tls_port: Option<u16>,
+}
+
+impl Gateway {
+    /// A gateway for these services; `instance` begins the names of its requests.
+    #[must_use]
+    pub fn new(services: Services, portal: Portal, tls_port: Option<u16>, instance: [u8; 4]) -> Self {
+        let config = services.config.load_full();
+        let conf = ServerConf {
+            threads: config.server.workers,
+            max_retries: MAX_TRIES,
+            // Without a bundle of authorities on the machine Pingora panics, even where no upstream speaks TLS.
+            ca_file: (!speaks_tls(&config)).then(|| NO_AUTHORITIES.to_owned()),
+            ..ServerConf::default()
+        };
+        let state = GatewayState {
+            services,
+            portal,
+            resolver: Resolver::default(),
+            plan: ArcSwap::from_pointee(Plan::new(config)),
+            ids: RequestIds::new(instance),
+            tls_port,
+        };
+        let proxy = http_proxy(&Arc::new(conf), Gate { state: Arc::new(state) });
+        let mut http2 = HttpServerOptions::default();
+        http2.h2_idle_timeout = Some(HTTP2_IDLE);
+        Self { proxy: Arc::new(proxy), http2 }
+    }
+
+    fn proxy(&self) -> &Arc<HttpProxy<Gate>> {
+        &self.proxy
+    }
+}
+
+impl GatewayState {
+    /// The plan of the configuration in force.
+    fn plan(&self) -> Arc<Plan> {
+        let config = self.services.config.load();
+        let plan = self.plan.load();
+        if Arc::ptr_eq(&plan.config, &config) {
+            return Arc::clone(&plan);
+        }
+        let plan = Arc::new(Plan::new(Arc::clone(&config)));
+        self.plan.store(Arc::clone(&plan));
+        plan
+    }
+}
+
+fn speaks_tls(config: &crate::config::Config) -> bool {
+    config.upstreams.iter().any(|route| matches!(route.upstream, crate::config::Upstream::Https { .. }))
+}

@@ -1,48 +1,174 @@
-//! Puts the rooms together: configuration, store, services, sockets, signals.
+//! Puts the rooms together: configuration, store, services, portal, sockets, background work.
+//!
+//! A gateway runs within the caller's tokio runtime, and several can run in one process. Signals are the caller's.
+
+mod limits;
+mod sockets;
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::gateway::listener::{Reception, tls};
+use crate::secret::{EntropyError, random_bytes};
 use crate::service::Services;
 use crate::store::record::Store;
+use crate::{control, portal};
+
+/// How long what was cut may take to notice.
+const AFTER_ABORT: Duration = Duration::from_secs(5);
 
 /// A gateway that runs, within the caller's tokio runtime.
 pub struct Running {
-    _private: (),
+    addresses: Vec<SocketAddr>,
+    services: Services,
+    grace: Duration,
+    shutdown: watch::Sender<bool>,
+    abort: CancellationToken,
+    connections: TaskTracker,
+    stop_background: CancellationToken,
+    background: Vec<JoinHandle<()>>,
 }
 
-/// Why it did not start: what happened, and what to do.
+/// Why it did not start: what happened. [`StartError::hint`] says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot listen on {address}: {source}")]
     Bind { address: String, source: std::io::Error },
+    #[error("no socket named {name:?} can be taken over from systemd: this version cannot do that yet")]
+    Systemd { name: String },
+    #[error("server.proxy_protocol is not there yet in this version")]
+    ProxyProtocol,
+    #[error("cannot open the control socket {}: {source}", path.display())]
+    Control { path: PathBuf, source: std::io::Error },
+    #[error("the machine's list of certification authorities cannot be read, and an upstream speaks https")]
+    Authorities,
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+impl StartError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        use std::io::ErrorKind;
+        match self {
+            Self::Bind { source, .. } => match source.kind() {
+                ErrorKind::AddrInUse => Some("another program listens there: stop it, or choose another port"),
+                ErrorKind::PermissionDenied => Some(
+                    "ports below 1024 are for root, or for who has CAP_NET_BIND_SERVICE: `setcap` or systemd's \
+                          AmbientCapabilities= give it",
+                ),
+                ErrorKind::AddrNotAvailable => Some("no interface of this machine has that address: see `ip address`"),
+                _ => None,
+            },
+            Self::Systemd { .. } => Some("write an address and a port instead"),
+            Self::ProxyProtocol => Some("leave it out; X-Forwarded-For from server.trusted_proxies works"),
+            Self::Control { .. } => Some("its directory must exist and belong to the user that sekisho runs as"),
+            Self::Authorities => Some("install the package ca-certificates"),
+            Self::Tls(_) | Self::Entropy(_) => None,
+        }
+    }
 }
 
 /// Binds every socket, builds the services, and serves until [`Running::stop`].
 ///
 /// # Errors
-/// Where a socket cannot be bound.
-pub async fn start(_config: Config, _store: Store, _clock: Arc<dyn Clock>) -> Result<Running, StartError> {
-    todo!("gateway helper")
+/// Where a socket cannot be bound, or what the configuration asks for is not to be had.
+pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+    if config.server.proxy_protocol {
+        return Err(StartError::ProxyProtocol);
+    }
+    let sockets = sockets::bind(&config.server)?;
+    let instance = random_bytes()?;
+    let tls = config.server.tls.as_ref().map(|tls| tls::Certificates::new(&tls.certificates)).map(Arc::new);
+    let acceptor = tls.map(tls::acceptor).transpose()?;
+    let grace = config.server.shutdown_grace;
+    let admin_socket = config.server.admin_socket.clone();
+
+    let services = Services::new(Arc::new(ArcSwap::from_pointee(config)), store, clock);
+    let portal = portal::service(services.clone());
+    let tls_port = sockets.iter().find(|socket| socket.tls).map(|socket| socket.address.port());
+    // Pingora reads the list of authorities while it is built, and panics where it cannot.
+    let gateway = catch_unwind(AssertUnwindSafe(|| Gateway::new(services.clone(), portal, tls_port, instance)))
+        .map_err(|_| StartError::Authorities)?;
+
+    let stop_background = CancellationToken::new();
+    let control = control::serve(services.clone(), admin_socket.clone(), stop_background.clone())
+        .map_err(|source| StartError::Control { path: admin_socket, source })?;
+    let background = tokio::spawn({
+        let (services, stop) = (services.clone(), stop_background.clone());
+        async move { services.background(stop).await }
+    });
+
+    let (shutdown, watch) = watch::channel(false);
+    let reception = Reception {
+        gateway: Arc::new(gateway),
+        places: Arc::new(Semaphore::new(limits::connections())),
+        shutdown: watch,
+        abort: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+    };
+    let (abort, connections) = (reception.abort.clone(), reception.tasks.clone());
+    let addresses = sockets.iter().map(|socket| socket.address).collect();
+    for socket in sockets {
+        tracing::info!(address = %socket.address, tls = socket.tls, "listening");
+        let acceptor = acceptor.clone().filter(|_| socket.tls);
+        connections.spawn(reception.clone().accept(socket.listener, acceptor));
+    }
+    Ok(Running {
+        addresses,
+        services,
+        grace,
+        shutdown,
+        abort,
+        connections,
+        stop_background,
+        background: vec![control, background],
+    })
 }
 
 impl Running {
     /// Where it listens, plain HTTP first; port 0 has become a real one.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
-        todo!("gateway helper")
+        &self.addresses
     }
 
     /// The services, for whoever runs in the same process.
     #[must_use]
-    pub fn services(&self) -> &Services {
-        todo!("gateway helper")
+    pub const fn services(&self) -> &Services {
+        &self.services
     }
 
     /// Stops accepting, lets what is in flight end within the grace, closes the store.
     pub async fn stop(self) {
-        todo!("gateway helper")
+        tracing::info!("stopping");
+        self.shutdown.send_replace(true);
+        self.connections.close();
+        if timeout(self.grace, self.connections.wait()).await.is_err() {
+            tracing::warn!(open = self.connections.len(), "the grace is over: closing what is still open");
+            self.abort.cancel();
+            let _ = timeout(AFTER_ABORT, self.connections.wait()).await;
+        }
+        self.stop_background.cancel();
+        for task in self.background {
+            let _ = task.await;
+        }
+        tracing::info!("stopped");
     }
 }

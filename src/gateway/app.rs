@@ -1,0 +1,115 @@
+//! What Pingora runs for each request of one connection: the proxy, raced against the end of the session that the request
+//! passed on.
+//!
+//! No filter of Pingora's fires while a WebSocket or a stream of events is silent (F35), so the end of a session has to cut
+//! the call from outside. Dropping the call closes both sides.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context as TaskContext, Poll};
+
+use async_trait::async_trait;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::Gateway;
+use super::context::{CALL, Call, Endpoints};
+use super::listener::stream::{Connection, Signals};
+
+/// The application of one connection.
+pub struct App {
+    gateway: Arc<Gateway>,
+    endpoints: Endpoints,
+    signals: Arc<Signals>,
+    abort: CancellationToken,
+    cut: AtomicBool,
+    /// HTTP/2 streams run in tasks of Pingora's own: the gateway has not stopped while one of them is left.
+    _running: TaskTrackerToken,
+}
+
+impl App {
+    pub fn new(gateway: Arc<Gateway>, connection: &Connection, abort: CancellationToken, tasks: &TaskTracker) -> Self {
+        Self {
+            gateway,
+            endpoints: connection.endpoints(),
+            signals: Arc::clone(connection.signals()),
+            abort,
+            cut: AtomicBool::new(false),
+            _running: tasks.token(),
+        }
+    }
+
+    /// Whether a call on this connection was cut short, so that the connection can serve nothing more.
+    pub fn was_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
+    }
+}
+
+#[async_trait]
+impl HttpServerApp for App {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let call = Arc::new(Call::new(self.endpoints, Arc::clone(&self.signals)));
+        let work = pin!(CALL.scope(Arc::clone(&call), self.gateway.proxy().process_new_http(session, shutdown)));
+        let race = Race { work, call: &call, abort: &self.abort, ended: None, aborted: None };
+        match race.await {
+            Outcome::Done(reusable) => reusable,
+            Outcome::Cut => {
+                self.cut.store(true, Ordering::Release);
+                tracing::debug!(client = %self.endpoints.peer, "closed with its session");
+                None
+            }
+        }
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(self.gateway.http2_options())
+    }
+}
+
+enum Outcome {
+    Done(Option<ReusedHttpStream>),
+    Cut,
+}
+
+/// The work, and what ends it early. Nothing is waited for until the work itself has to wait.
+struct Race<'a, W> {
+    work: Pin<&'a mut W>,
+    call: &'a Call,
+    abort: &'a CancellationToken,
+    ended: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    aborted: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Outcome> {
+        let this = self.get_mut();
+        if let Poll::Ready(reusable) = this.work.as_mut().poll(cx) {
+            return Poll::Ready(Outcome::Done(reusable));
+        }
+        let abort = this.abort;
+        let aborted = this.aborted.get_or_insert_with(|| Box::pin(abort.clone().cancelled_owned()));
+        if aborted.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Outcome::Cut);
+        }
+        if this.ended.is_none() {
+            // The gate names the session within its own poll, so it is known here before anything is waited for.
+            this.ended = this.call.ended().map(|token| Box::pin(token.clone().cancelled_owned()));
+        }
+        match this.ended.as_mut().map(|ended| ended.as_mut().poll(cx)) {
+            Some(Poll::Ready(())) => Poll::Ready(Outcome::Cut),
+            _ => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The way to sekisho's own pages: a request becomes an `http::Request` with its [`Visit`], and the answer goes back as it is.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING};
+use http::{Method, StatusCode};
+use pingora::Error;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use tokio::time::timeout;
+use tower::ServiceExt;
+use tower::util::BoxCloneSyncService;
+
+use crate::service::visit::{Ask, Failure, Visit};
+
+/// The portal as the gateway sees it.
+pub type Portal = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
+
+/// Largest body of a form of ours (A22).
+const MAX_FORM: usize = 64 * 1024;
+/// How long such a body may take in all.
+const FORM_TIME: Duration = Duration::from_secs(30);
+/// Larger than any page of ours.
+const MAX_PAGE: usize = 16 * 1024 * 1024;
+
+/// What every answer carries that is not a page of the portal (A46).
+const SAFE_HEADERS: [(&str, &str); 5] = [
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "same-origin"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Type", "text/plain; charset=utf-8"),
+];
+/// A year: browsers that came over TLS once come over TLS from then on.
+const HSTS: (&str, &str) = ("Strict-Transport-Security", "max-age=31536000");
+
+/// Lets the portal answer, and returns the status.
+///
+/// # Errors
+/// Where the client is gone.
+pub async fn answer(portal: &Portal, session: &mut Session, mut visit: Visit) -> Result<StatusCode, Box<Error>> {
+    let body = match visit.ask {
+        Ask::Page => match read_form(session).await? {
+            Form::Whole(body) => body,
+            Form::TooLarge => {
+                visit.ask = Ask::Failure(Failure::TooLarge);
+                Bytes::new()
+            }
+            Form::TooSlow => return plain(session, StatusCode::REQUEST_TIMEOUT).await,
+        },
+        _ => Bytes::new(),
+    };
+    let Some(request) = request(session, visit, body) else {
+        return plain(session, StatusCode::BAD_REQUEST).await;
+    };
+    let Ok(response) = portal.clone().oneshot(request).await;
+    let (parts, body) = response.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_PAGE).await else {
+        return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await;
+    };
+    let mut head = ResponseHeader::build(parts.status, Some(parts.headers.len() + 3))?;
+    for (name, value) in &parts.headers {
+        if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
+            head.append_header(name, value)?;
+        }
+    }
+    write(session, head, body).await
+}
+
+/// An answer without a page, for what is too broken to be shown one.
+///
+/// # Errors
+/// Where the client is gone.
+pub async fn plain(session: &mut Session, status: StatusCode) -> Result<StatusCode, Box<Error>> {
+    let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    let mut head = ResponseHeader::build(status, Some(9))?;
+    for (name, value) in SAFE_HEADERS.into_iter().chain(tls.then_some(HSTS)) {
+        head.insert_header(name, value)?;
+    }
+    session.set_keepalive(None);
+    write(session, head, Bytes::from(text(status))).await
+}
+
+/// Leads the client to another address.
+///
+/// # Errors
+/// Where the client is gone.
+pub async fn redirect(session: &mut Session, status: StatusCode, to: &str) -> Result<StatusCode, Box<Error>> {
+    let mut head = ResponseHeader::build(status, Some(8))?;
+    for (name, value) in SAFE_HEADERS {
+        head.insert_header(name, value)?;
+    }
+    head.insert_header("Location", to)?;
+    write(session, head, Bytes::from(text(status))).await
+}
+
+/// The same as bytes, for a connection that Pingora never saw.
+pub fn plain_answer(status: u16, tls: bool) -> Vec<u8> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let body = text(status);
+    let mut head = format!("HTTP/1.1 {status}\r\n");
+    for (name, value) in SAFE_HEADERS.into_iter().chain(tls.then_some(HSTS)) {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()));
+    head.into_bytes()
+}
+
+fn text(status: StatusCode) -> String {
+    format!("{}\n", status.canonical_reason().unwrap_or("Error"))
+}
+
+async fn write(session: &mut Session, mut head: ResponseHeader, body: Bytes) -> Result<StatusCode, Box<Error>> {
+    let status = head.status;
+    let bodiless = session.req_header().method == Method::HEAD
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if status != StatusCode::NO_CONTENT {
+        head.insert_header("Content-Length", body.len())?;
+    }
+    let end = bodiless || body.is_empty();
+    session.write_response_header(Box::new(head), end).await?;
+    if !end {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(status)
+}
+
+enum Form {
+    Whole(Bytes),
+    TooLarge,
+    TooSlow,
+}
+
+async fn read_form(session: &mut Session) -> Result<Form, Box<Error>> {
+    if session.is_body_empty() {
+        return Ok(Form::Whole(Bytes::new()));
+    }
+    let announced = session.get_header(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_FORM as u64) {
+        return Ok(Form::TooLarge);
+    }
+    if session.get_header_bytes("expect").eq_ignore_ascii_case(b"100-continue") {
+        session.write_continue_response().await?;
+    }
+    let reading = async {
+        let mut body = BytesMut::new();
+        while let Some(piece) = session.read_request_body().await? {
+            if body.len() + piece.len() > MAX_FORM {
+                return Ok(Form::TooLarge);
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(Form::Whole(body.freeze()))
+    };
+    timeout(FORM_TIME, reading).await.unwrap_or(Ok(Form::TooSlow))
+}
+
+fn request(session: &Session, visit: Visit, body: Bytes) -> Option<http::Request<Body>> {
+    let mut request = http::Request::new(Body::from(body));
+    *request.method_mut() = session.req_header().method.clone();
+    *request.uri_mut() = visit.target.path_and_query().parse().ok()?;
+    let headers = request.headers_mut();
+    headers.clone_from(&session.req_header().headers);
+    // The portal has sekisho's cookies from the visit, and the tool's are no business of its.
+    headers.remove(COOKIE);
+    request.extensions_mut().insert(visit);
+    Some(request)
+}

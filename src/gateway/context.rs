@@ -1,0 +1,138 @@
+//! What is known of a request while it is under way: the call it came by, and how far it was decided.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::credential::Cookies;
+use super::listener::stream::Signals;
+use super::plan::Plan;
+use super::target::Arrival;
+use crate::authz::{Account, Permit, RouteId};
+use crate::clock::Timestamp;
+use crate::id::RequestId;
+use crate::service::session::LiveSession;
+use crate::service::visit::{Ask, Visit};
+
+/// Both ends of a client's connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoints {
+    pub peer: IpAddr,
+    pub local: SocketAddr,
+    pub tls: bool,
+}
+
+/// One call of Pingora for one request: by it the phases speak to whoever drives them.
+#[derive(Debug)]
+pub struct Call {
+    pub endpoints: Endpoints,
+    pub signals: Arc<Signals>,
+    pub started: Instant,
+    /// Fires when the session on whose strength the request passed has ended.
+    ended: OnceLock<CancellationToken>,
+}
+
+impl Call {
+    pub fn new(endpoints: Endpoints, signals: Arc<Signals>) -> Self {
+        Self { endpoints, signals, started: Instant::now(), ended: OnceLock::new() }
+    }
+
+    /// The call lives no longer than this session.
+    pub fn lives_with(&self, session: &LiveSession) {
+        let _ = self.ended.set(session.ended());
+    }
+
+    pub fn ended(&self) -> Option<&CancellationToken> {
+        self.ended.get()
+    }
+}
+
+tokio::task_local! {
+    /// The call that the task at work serves; Pingora makes a request's context itself and passes nothing to it.
+    pub static CALL: Arc<Call>;
+}
+
+/// Pingora's context of a request.
+pub struct Context {
+    pub call: Option<Arc<Call>>,
+    pub request: Option<Box<Request>>,
+    pub stage: Stage,
+    /// Bytes of the request's body that went on to the upstream.
+    pub body_seen: u64,
+    /// Addresses tried so far, and how many there are.
+    pub attempts: usize,
+    pub addresses: usize,
+}
+
+/// How far a request was decided. Only [`Stage::Permitted`] has what the upstream phases need.
+pub enum Stage {
+    Undecided,
+    Permitted(Passage),
+}
+
+/// The way through, for a request that may pass.
+#[derive(Debug)]
+pub struct Passage {
+    pub permit: Permit,
+    pub route: RouteId,
+    /// A WebSocket handshake: the one upgrade that is passed on.
+    pub websocket: bool,
+}
+
+/// A request whose target was settled.
+pub struct Request {
+    pub id: RequestId,
+    pub now: Timestamp,
+    pub plan: Arc<Plan>,
+    pub arrival: Arrival,
+    pub cookies: Cookies,
+    pub session: Option<Arc<LiveSession>>,
+    pub route: Option<RouteId>,
+}
+
+impl Context {
+    pub fn new() -> Self {
+        Self {
+            call: CALL.try_with(Arc::clone).ok(),
+            request: None,
+            stage: Stage::Undecided,
+            body_seen: 0,
+            attempts: 0,
+            addresses: 0,
+        }
+    }
+
+    /// What the upstream phases need; `None`: nothing permits them.
+    pub fn passage(&self) -> Option<(&Request, &Passage)> {
+        match (&self.request, &self.stage) {
+            (Some(request), Stage::Permitted(passage)) => Some((request, passage)),
+            _ => None,
+        }
+    }
+
+    /// As whom the request was let through.
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.passage().and_then(|(_, passage)| passage.permit.account())
+    }
+}
+
+impl Request {
+    /// The request as the pages see it.
+    pub fn visit(&self, ask: Ask) -> Visit {
+        Visit {
+            request_id: self.id,
+            now: self.now,
+            config: Arc::clone(&self.plan.config),
+            client: self.arrival.client,
+            secure: self.arrival.secure,
+            may_sign_in: self.arrival.may_sign_in,
+            target: self.arrival.target.clone(),
+            route: self.route,
+            cookies: self.cookies.own.clone(),
+            session: self.session.clone(),
+            ask,
+        }
+    }
+}

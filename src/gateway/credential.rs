@@ -1,0 +1,117 @@
+//! What a request shows for itself, found in one pass over its cookies.
+//!
+//! "Not presented" is not "failed": a cookie that is there but malformed is [`Presented::Invalid`], and never becomes
+//! something else by falling through to another way in.
+
+use http::HeaderMap;
+use http::header::COOKIE;
+
+use crate::secret::Token;
+use crate::service::cookies::{CookieKind, is_sekishos};
+use crate::service::visit::SekishoCookies;
+
+/// The credential of a request. Machine tokens (`skt_…`) will be another kind.
+#[derive(Debug)]
+pub enum Presented<'a> {
+    None,
+    /// There is a session cookie, and it cannot be one: malformed, or there twice.
+    Invalid,
+    Session(&'a Token),
+}
+
+/// The cookies of a request.
+#[derive(Debug, Default)]
+pub struct Cookies {
+    /// sekisho's own, of the scheme's names, as far as they are well-formed and came once.
+    pub own: SekishoCookies,
+    /// Whether any cookie with a name of sekisho's came, so that it must be kept from the upstream.
+    pub any_own: bool,
+    /// How many lines there are: HTTP/2 clients send several, an HTTP/1.1 upstream gets one.
+    pub lines: usize,
+    session: Seen,
+}
+
+/// How often a cookie came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Seen {
+    #[default]
+    Never,
+    Once,
+    /// Two of one name: somebody planted one, and which of them counts nobody can say (CONTRACT §4).
+    Twice,
+}
+
+impl Cookies {
+    /// Reads the cookies; `secure` decides which names count.
+    #[must_use]
+    pub fn read(headers: &HeaderMap, secure: bool) -> Self {
+        let mut cookies = Self::default();
+        let mut seen = [Seen::Never; CookieKind::ALL.len()];
+        for line in headers.get_all(COOKIE) {
+            cookies.lines += 1;
+            for pair in pairs(line.as_bytes()) {
+                if !is_own(pair) {
+                    continue;
+                }
+                cookies.any_own = true;
+                let (name, value) = split(pair);
+                for (kind, seen) in CookieKind::ALL.into_iter().zip(&mut seen) {
+                    if name == kind.name(secure).as_bytes() {
+                        *seen = if *seen == Seen::Never { Seen::Once } else { Seen::Twice };
+                        cookies.keep(kind, if *seen == Seen::Once { value } else { b"" });
+                        if kind == CookieKind::Session {
+                            cookies.session = *seen;
+                        }
+                    }
+                }
+            }
+        }
+        cookies
+    }
+
+    /// What counts as the request's credential.
+    #[must_use]
+    pub fn presented(&self) -> Presented<'_> {
+        match (self.session, &self.own.session) {
+            (Seen::Never, _) => Presented::None,
+            (Seen::Once, Some(token)) => Presented::Session(token),
+            _ => Presented::Invalid,
+        }
+    }
+
+    fn keep(&mut self, kind: CookieKind, value: &[u8]) {
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        match kind {
+            CookieKind::Session => self.own.session = Token::parse(text),
+            CookieKind::Device => self.own.device = Token::parse(text),
+            CookieKind::Flow => self.own.flow = Token::parse(text),
+            CookieKind::Csrf => self.own.csrf = Token::parse(text),
+            CookieKind::Language => self.own.language = matches!(text, "ja" | "en").then(|| text.to_owned()),
+        }
+    }
+}
+
+/// The pairs of a Cookie line with the blanks around them, as they stood there.
+pub fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|&b| b == b';')
+}
+
+/// Whether this pair has a name of sekisho's, however it is padded.
+pub fn is_own(pair: &[u8]) -> bool {
+    std::str::from_utf8(split(pair).0).is_ok_and(is_sekishos) || begins_like_own(split(pair).0)
+}
+
+/// A name that is no UTF-8 behind a prefix of ours is ours too.
+fn begins_like_own(name: &[u8]) -> bool {
+    let ascii = name.iter().position(|b| !b.is_ascii()).and_then(|end| name.get(..end)).unwrap_or(name);
+    std::str::from_utf8(ascii).is_ok_and(is_sekishos)
+}
+
+fn split(pair: &[u8]) -> (&[u8], &[u8]) {
+    let mut parts = pair.splitn(2, |&b| b == b'=');
+    let name = parts.next().unwrap_or_default().trim_ascii();
+    (name, parts.next().unwrap_or_default().trim_ascii())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! The request's phases: settle, find the route, ask who it is, decide, and only then connect.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{Method, StatusCode, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+
+use super::context::Context;
+use super::{Gateway, GatewayState, access_log, bridge, headers, upstream};
+use crate::service::visit::{Ask, Failure};
+
+/// How long a client may take over a piece of an upload, or to read a piece of an answer.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What Pingora calls for each request.
+pub struct Gate {
+    pub state: std::sync::Arc<GatewayState>,
+}
+
+/// What becomes of a request.
+pub enum Verdict {
+    Forward,
+    Page(Ask),
+    /// Too broken for a page.
+    Plain(StatusCode),
+    ToTls(String),
+}
+
+#[async_trait]
+impl ProxyHttp for Gate {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new()
+    }
+
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        session.set_read_timeout(Some(CLIENT_TIMEOUT));
+        session.set_write_timeout(Some(CLIENT_TIMEOUT));
+        let answered = match self.state.judge(session, ctx).await {
+            Verdict::Forward => return Ok(false),
+            Verdict::Page(ask) => match &ctx.request {
+                Some(request) => bridge::answer(&self.state.portal, session, request.visit(ask)).await,
+                None => bridge::plain(session, StatusCode::INTERNAL_SERVER_ERROR).await,
+            },
+            Verdict::Plain(status) => bridge::plain(session, status).await,
+            Verdict::ToTls(location) => bridge::redirect(session, StatusCode::PERMANENT_REDIRECT, &location).await,
+        };
+        answered.map(|_| true)
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+        let Some((request, passage)) = ctx.passage() else {
+            return Error::e_explain(ErrorType::InternalError, "no permit");
+        };
+        let choice = upstream::choose(&self.state.resolver, request, passage, ctx.attempts).await?;
+        ctx.attempts += 1;
+        ctx.addresses = choice.addresses;
+        Ok(choice.peer)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        let Some((request, passage)) = ctx.passage() else {
+            return Error::e_explain(ErrorType::InternalError, "no permit");
+        };
+        headers::for_upstream(head, request, passage)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        ctx.body_seen += body.as_ref().map_or(0, |piece| piece.len() as u64);
+        match ctx.max_body() {
+            Some(most) if ctx.body_seen > most => Err(Error::new(ErrorType::HTTPStatus(413)).into_down()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            let asked = ctx.passage().is_some_and(|(_, passage)| passage.websocket);
+            let is_websocket =
+                head.headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+            if !asked || !is_websocket || head.version != Version::HTTP_11 {
+                let what = "a switch of protocols that nobody asked for";
+                return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+            }
+            session.set_read_timeout(None);
+            if let Some(call) = &ctx.call {
+                call.signals.open_tunnel();
+            }
+        }
+        headers::response::for_client(head);
+        Ok(())
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Context,
+        mut e: Box<Error>,
+    ) -> Box<Error> {
+        // Nothing was sent yet, so that another address may be tried whatever the method is.
+        e.set_retry(ctx.attempts < ctx.addresses);
+        e
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut e: Box<Error>,
+        _ctx: &mut Context,
+        client_reused: bool,
+    ) -> Box<Error> {
+        // The upstream may have closed a pooled connection just then. Only what changes nothing is sent a second time.
+        let harmless = session.req_header().method.is_safe() && !session.retry_buffer_truncated();
+        if harmless && session.response_written().is_none() {
+            e.retry.decide_reuse(client_reused);
+        } else {
+            e.set_retry(false);
+        }
+        e
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, e: &Error, ctx: &mut Context) -> FailToProxy {
+        let outcome = outcome(e, ctx);
+        access_log::failure(e, &outcome, ctx);
+        let answered =
+            session.response_written().is_some_and(|head| !head.status.is_informational() || head.status == 101);
+        session.set_keepalive(None);
+        let error_code = match (outcome, &ctx.request) {
+            _ if answered => 0,
+            (Outcome::ClientGone, _) => 0,
+            (Outcome::Page(failure), Some(request)) => {
+                let visit = request.visit(Ask::Failure(failure));
+                bridge::answer(&self.state.portal, session, visit).await.map_or(0, |status| status.as_u16())
+            }
+            (Outcome::Page(_), None) => {
+                bridge::plain(session, StatusCode::INTERNAL_SERVER_ERROR).await.map_or(0, |status| status.as_u16())
+            }
+            (Outcome::Plain(status), _) => bridge::plain(session, status).await.map_or(0, |status| status.as_u16()),
+        };
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _e: Option<&Error>, ctx: &mut Context) {
+        access_log::request(session, ctx);
+    }
+
+    // Pingora's own lines name the target with its query; ours do not.
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _ctx: &Context,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+/// How a request ends that could not be served.
+#[derive(Debug)]
+pub enum Outcome {
+    Page(Failure),
+    Plain(StatusCode),
+    ClientGone,
+}
+
+fn outcome(e: &Error, ctx: &Context) -> Outcome {
+    use ErrorType::{
+        ConnectTimedout, ConnectionClosed, HTTPStatus, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError,
+        WriteTimedout,
+    };
+    if ctx.call.as_ref().is_some_and(|call| call.signals.body_is_malformed()) {
+        return Outcome::Plain(StatusCode::BAD_REQUEST);
+    }
+    match (e.esource(), e.etype()) {
+        (_, HTTPStatus(413)) => Outcome::Page(Failure::TooLarge),
+        (ErrorSource::Upstream, ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout) => {
+            Outcome::Page(Failure::UpstreamTimeout)
+        }
+        (ErrorSource::Upstream, _) => Outcome::Page(Failure::UpstreamUnreachable),
+        (ErrorSource::Downstream, ReadTimedout) => Outcome::Plain(StatusCode::REQUEST_TIMEOUT),
+        (ErrorSource::Downstream, ReadError | WriteError | WriteTimedout | ConnectionClosed) => Outcome::ClientGone,
+        (ErrorSource::Downstream, _) => Outcome::Page(Failure::BadRequest),
+        (ErrorSource::Internal | ErrorSource::Unset, _) => Outcome::Page(Failure::Internal),
+    }
+}
+
+/// The one upgrade that is passed on (RFC 6455 §4.1): a GET over HTTP/1.1, without a body, whose `Connection` asks for it.
+pub fn is_websocket(head: &RequestHeader) -> bool {
+    let asks = head.headers.get_all(http::header::CONNECTION).iter().any(|value| {
+        value.as_bytes().split(|&b| b == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    });
+    let mut upgrades = head.headers.get_all(UPGRADE).iter();
+    let websocket = upgrades.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    asks && websocket && upgrades.next().is_none() && head.method == Method::GET && head.version == Version::HTTP_11
+}
+
+/// Whether a handshake has a body, which none may have.
+pub fn has_body(head: &RequestHeader) -> bool {
+    let length = head.headers.get(CONTENT_LENGTH).is_some_and(|value| value.as_bytes() != b"0");
+    length || head.headers.contains_key(TRANSFER_ENCODING)
+}
+
+impl Context {
+    fn max_body(&self) -> Option<u64> {
+        let (request, passage) = self.passage()?;
+        let websocket_body = passage.websocket;
+        request.plan.config.upstream(passage.route).filter(|_| !websocket_body)?.max_body
+    }
+}
+
+impl Gateway {
+    /// HTTP/2 limits, for the connections' applications.
+    pub const fn http2_options(&self) -> &pingora::apps::HttpServerOptions {
+        &self.http2
+    }
+}

@@ -1,0 +1,93 @@
+//! What goes to the upstream and what comes back: strip always, then set.
+//!
+//! Runs after Pingora has removed what the client's `Connection` header nominates, so that nothing set here can be removed
+//! by it.
+
+pub mod cookies;
+mod identity;
+pub mod managed;
+pub mod response;
+
+use http::HeaderValue;
+use http::header::{COOKIE, HOST};
+use pingora::http::RequestHeader;
+
+use super::context::{Passage, Request};
+use super::target::{Arrival, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
+
+/// Makes the client's head into the one that the upstream gets.
+///
+/// # Errors
+/// Where a value cannot stand in a header, which [`crate::authz::NormalTarget`] and the account's types rule out.
+pub fn for_upstream(head: &mut RequestHeader, request: &Request, passage: &Passage) -> Result<(), Box<pingora::Error>> {
+    strip(head, request);
+    forwarding(head, &request.arrival)?;
+    let plan = &request.plan;
+    let route = plan.route(passage.route);
+    let authority = match route.and_then(|route| route.host.clone()) {
+        Some(host) => host,
+        None => value(request.arrival.target.authority()),
+    };
+    if head.headers.get(HOST) != Some(&authority) {
+        head.insert_header(HOST, authority)?;
+    }
+    let target = request.arrival.target.path_and_query();
+    if head.raw_path() != target.as_bytes() || head.uri.authority().is_some() {
+        head.set_raw_path(target.as_bytes())?;
+    }
+    head.insert_header("X-Request-Id", value(request.id.to_string()))?;
+    if let (Some(account), Some(route)) = (passage.permit.account(), route) {
+        for (name, template) in &route.identity {
+            if let Some(value) = identity::render(template, account, plan.config.identity.encoding) {
+                head.insert_header(name.clone(), value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes every name that sekisho manages, in every spelling, and its cookies.
+fn strip(head: &mut RequestHeader, request: &Request) {
+    let managed = &request.plan.managed;
+    let trusted = request.arrival.trusted;
+    let unwanted: Vec<_> =
+        head.headers.keys().filter(|name| managed.is_removed(name.as_str(), trusted)).cloned().collect();
+    for name in &unwanted {
+        head.remove_header(name);
+    }
+    if request.cookies.any_own || request.cookies.lines > 1 {
+        match cookies::without_own(head.headers.get_all(COOKIE).iter()) {
+            Some(rest) => {
+                head.remove_header(&COOKIE);
+                let _ = head.insert_header("Cookie", rest);
+            }
+            None => {
+                head.remove_header(&COOKIE);
+            }
+        }
+    }
+}
+
+/// RFC 7239 has a better header for it, but these are the ones that tools read.
+fn forwarding(head: &mut RequestHeader, arrival: &Arrival) -> Result<(), Box<pingora::Error>> {
+    let peer = arrival.peer.to_string();
+    // What a trusted proxy said is left there by `strip`; anybody else's is gone.
+    let chain = head.headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let chain: String = chain.flat_map(|value| [value, ", "]).chain([peer.as_str()]).collect();
+    head.insert_header("X-Forwarded-For", value(chain))?;
+    let scheme = if arrival.secure { "https" } else { "http" };
+    head.remove_header(&X_FORWARDED_PROTO);
+    head.insert_header("X-Forwarded-Proto", HeaderValue::from_static(scheme))?;
+    if !head.headers.contains_key(X_FORWARDED_HOST) {
+        head.insert_header("X-Forwarded-Host", value(arrival.target.authority()))?;
+    }
+    head.insert_header("X-Real-IP", value(arrival.client.to_string()))
+}
+
+/// Text of our own making; one that cannot be a header value becomes an empty one.
+fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests;

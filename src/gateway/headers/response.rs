@@ -1,0 +1,101 @@
+//! What comes back from an upstream, before the client sees it.
+
+use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use pingora::http::ResponseHeader;
+
+use super::cookies::sets_own;
+
+/// Fields that are between the upstream and us (RFC 9110 §7.6.1); `Transfer-Encoding` is Pingora's to renew.
+const HOP_BY_HOP: [&str; 7] = [
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "http2-settings",
+];
+
+/// Removes what is not the client's to see, and the cookies that are not the upstream's to set.
+pub fn for_client(head: &mut ResponseHeader) {
+    let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    if head.headers.contains_key(CONNECTION) {
+        for name in nominated(head) {
+            head.remove_header(&name);
+        }
+        if !switching {
+            head.remove_header(&CONNECTION);
+        }
+    }
+    for name in HOP_BY_HOP {
+        head.remove_header(name);
+    }
+    head.remove_header(&TRAILER);
+    if !switching {
+        head.remove_header(&UPGRADE);
+    }
+    if head.headers.get_all(SET_COOKIE).iter().any(sets_own) {
+        let kept: Vec<HeaderValue> =
+            head.headers.get_all(SET_COOKIE).iter().filter(|value| !sets_own(value)).cloned().collect();
+        head.remove_header(&SET_COOKIE);
+        for value in kept {
+            let _ = head.append_header("Set-Cookie", value);
+        }
+    }
+}
+
+/// What the upstream's `Connection` names, but for what delimits the body.
+fn nominated(head: &ResponseHeader) -> Vec<HeaderName> {
+    let values = head.headers.get_all(CONNECTION).iter();
+    let tokens = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
+    let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
+    names.filter(|name| ![CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE].contains(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filtered(status: u16, fields: &[(&'static str, &'static str)]) -> Vec<(String, String)> {
+        let mut head = ResponseHeader::build(status, None).unwrap();
+        for (name, value) in fields {
+            head.append_header(*name, *value).unwrap();
+        }
+        for_client(&mut head);
+        head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+    }
+
+    #[test]
+    fn what_is_between_upstream_and_gateway_stays_there() {
+        let fields = [
+            ("Connection", "X-Secret, keep-alive, Content-Length"),
+            ("X-Secret", "1"),
+            ("Keep-Alive", "timeout=5"),
+            ("Proxy-Authenticate", "Basic"),
+            ("Upgrade", "h2c"),
+            ("Content-Length", "2"),
+            ("WWW-Authenticate", "Basic"),
+        ];
+        let kept = [("content-length".to_owned(), "2".to_owned()), ("www-authenticate".to_owned(), "Basic".to_owned())];
+        assert_eq!(filtered(200, &fields), kept);
+    }
+
+    #[test]
+    fn a_switch_of_protocols_keeps_its_fields() {
+        let fields = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Accept", "x")];
+        assert_eq!(filtered(101, &fields).len(), 3);
+    }
+
+    #[test]
+    fn the_upstreams_cookies_pass_and_sekishos_do_not() {
+        let fields = [
+            ("Set-Cookie", "a=1; Path=/"),
+            ("Set-Cookie", "__Host-sekisho-session=evil; Secure; Path=/"),
+            ("Set-Cookie", "b=2"),
+            ("Set-Cookie", "=sekisho-session=evil"),
+        ];
+        let cookies: Vec<_> = filtered(200, &fields).into_iter().map(|(_, value)| value).collect();
+        assert_eq!(cookies, ["a=1; Path=/", "b=2"]);
+    }
+}

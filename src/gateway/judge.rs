@@ -1,0 +1,225 @@
+//! From a request to what becomes of it. One reading of the clock, one pass over the cookies, one decision.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::header::{CONTENT_LENGTH, ORIGIN, UPGRADE};
+use http::{HeaderValue, StatusCode};
+use pingora::proxy::Session;
+
+use super::GatewayState;
+use super::context::{Call, Context, Passage, Request, Stage};
+use super::credential::{Cookies, Presented};
+use super::gate::{Verdict, has_body, is_websocket};
+use super::listener::head::{MAX_FIELDS, check_method};
+use super::target::{Arrival, settle};
+use crate::authz::decision::WebSocketOrigin;
+use crate::authz::{Decision, Facts, Identity, Route, decide};
+use crate::config::Config;
+use crate::id::RequestId;
+use crate::service::ServiceError;
+use crate::service::session::LiveSession;
+use crate::service::visit::{Ask, Failure};
+
+impl GatewayState {
+    /// Judges a request. What it finds out stays in `ctx`; only a permit makes [`Verdict::Forward`].
+    pub(super) async fn judge(&self, session: &mut Session, ctx: &mut Context) -> Verdict {
+        let Some(call) = ctx.call.clone() else { return Verdict::Plain(StatusCode::INTERNAL_SERVER_ERROR) };
+        let head = session.req_header();
+        // HTTP/1 was judged by the listener already; HTTP/2 comes here first.
+        if let Err(refusal) = check_method(head.method.as_str().as_bytes()) {
+            return Verdict::Plain(StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST));
+        }
+        if head.headers.len() > MAX_FIELDS {
+            return Verdict::Plain(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        }
+        let plan = self.plan();
+        let arrival = match settle(head, call.endpoints, &plan.config) {
+            Ok(arrival) => arrival,
+            Err(refused) => {
+                tracing::debug!(client = %call.endpoints.peer, %refused, "target refused");
+                return Verdict::Plain(StatusCode::BAD_REQUEST);
+            }
+        };
+        let cookies = Cookies::read(&head.headers, arrival.secure);
+        let request = Request {
+            id: self.ids.next(),
+            now: self.services.clock.now(),
+            plan,
+            arrival,
+            cookies,
+            session: None,
+            route: None,
+        };
+        let request = ctx.request.insert(Box::new(request));
+        if !request.arrival.may_sign_in {
+            // Over this connection anybody could read along: nobody is anybody here.
+            request.cookies.own = crate::service::visit::SekishoCookies::default();
+            if let Some(location) = self.tls_address(request) {
+                return Verdict::ToTls(location);
+            }
+        }
+        match self.find_session(request).await {
+            Ok(found) => request.session = found,
+            Err(error) => return unavailable(&error, request),
+        }
+        if is_portal_path(&request.arrival, &request.plan.config) {
+            let now = request.now;
+            request.session = request.session.take().filter(|live| live.is_alive(now));
+            let ask = if request.arrival.may_sign_in { Ask::Page } else { Ask::Failure(Failure::PlainHttp) };
+            return Verdict::Page(ask);
+        }
+        self.judge_route(session, ctx, &call).await
+    }
+
+    async fn judge_route(&self, session: &mut Session, ctx: &mut Context, call: &Call) -> Verdict {
+        let Some(request) = ctx.request.as_mut() else { return Verdict::Page(Ask::Failure(Failure::Internal)) };
+        let plan = Arc::clone(&request.plan);
+        let config = &plan.config;
+        let id = match config.routes.find(&request.arrival.target, &session.req_header().method) {
+            Ok(Some(id)) => id,
+            Ok(None) => return Verdict::Page(Ask::Failure(Failure::NoRoute)),
+            Err(refused) => {
+                tracing::debug!(client = %request.arrival.client, %refused, "target refused");
+                return Verdict::Page(Ask::Failure(Failure::BadRequest));
+            }
+        };
+        let Some(route) = config.routes.get(id) else { return Verdict::Page(Ask::Failure(Failure::NoRoute)) };
+        request.route = Some(id);
+        let websocket = is_websocket(session.req_header());
+        if websocket && has_body(session.req_header()) {
+            return Verdict::Page(Ask::Failure(Failure::BadRequest));
+        }
+        let identity = match self.identity(request, route).await {
+            Ok(identity) => identity,
+            Err(error) => return unavailable(&error, request),
+        };
+        let head = session.req_header();
+        let own = if websocket { own_origin(&request.arrival) } else { String::new() };
+        let origin = head.headers.get(ORIGIN).map(|value| value.to_str().unwrap_or("null"));
+        let facts = Facts {
+            client: request.arrival.client,
+            websocket_origin: websocket.then_some(WebSocketOrigin { origin, own: &own }),
+        };
+        let permit = match decide(route, &facts, identity.as_ref(), request.now) {
+            Decision::Forward(permit) => permit,
+            Decision::Challenge(challenge) => return Verdict::Page(Ask::Challenge(challenge)),
+            Decision::Deny(denial) => return Verdict::Page(Ask::Denied(denial)),
+        };
+        if let Some(most) = config.upstream(id).and_then(|upstream| upstream.max_body)
+            && announced_length(head.headers.get(CONTENT_LENGTH)).is_some_and(|length| length > most)
+        {
+            return Verdict::Page(Ask::Failure(Failure::TooLarge));
+        }
+        if let (Some(live), Some(_)) = (&request.session, permit.session()) {
+            if !is_exempt(route, &request.arrival) {
+                self.services.sessions.touch(live, route, request.now);
+            }
+            call.lives_with(live);
+        }
+        if session.req_header().headers.contains_key(UPGRADE) {
+            if !websocket {
+                session.req_header_mut().remove_header(&UPGRADE);
+            }
+            // Refused or not, an upgrade is the last thing on its connection.
+            session.set_keepalive(None);
+        }
+        ctx.stage = Stage::Permitted(Passage { permit, route: id, websocket });
+        Verdict::Forward
+    }
+
+    /// The living session of the request's cookie. Cached ones cost no await.
+    async fn find_session(&self, request: &Request) -> Result<Option<Arc<LiveSession>>, ServiceError> {
+        if !request.arrival.may_sign_in {
+            return Ok(None);
+        }
+        let Presented::Session(token) = request.cookies.presented() else { return Ok(None) };
+        let digest = token.digest();
+        match self.services.sessions.cached(&digest) {
+            Some(live) => Ok(Some(live)),
+            None => self.services.sessions.find(&digest, request.now).await,
+        }
+    }
+
+    /// Who asks, as the decision needs it.
+    async fn identity(&self, request: &Request, route: &Route) -> Result<Option<Identity>, ServiceError> {
+        let Some(live) = &request.session else { return Ok(None) };
+        let Some(identity) = live.identity(route) else { return Ok(None) };
+        let idle = request.now.since(identity.last_seen) >= route.idle_timeout;
+        if !idle || request.now >= identity.expires_at {
+            return Ok(Some(identity));
+        }
+        // Another node may have seen the session since.
+        if self.services.sessions.still_idle(live, route, request.now).await? {
+            return Ok(Some(identity));
+        }
+        Ok(live.identity(route))
+    }
+
+    /// Where this target is served over TLS, if it is.
+    fn tls_address(&self, request: &Request) -> Option<String> {
+        let redirect = request.plan.config.server.tls.as_ref().is_some_and(|tls| tls.redirect_http);
+        let port = self.tls_port.filter(|_| redirect)?;
+        let target = &request.arrival.target;
+        let host = target.host();
+        let path = target.path_and_query();
+        Some(if port == 443 { format!("https://{host}{path}") } else { format!("https://{host}:{port}{path}") })
+    }
+}
+
+fn unavailable(error: &ServiceError, request: &Request) -> Verdict {
+    tracing::error!(request = %request.id, %error, "cannot tell who it is: nobody passes");
+    Verdict::Page(Ask::Failure(Failure::Unavailable))
+}
+
+fn is_portal_path(arrival: &Arrival, config: &Config) -> bool {
+    is_below(arrival.target.matching_path(), &config.portal.path)
+}
+
+fn is_exempt(route: &Route, arrival: &Arrival) -> bool {
+    route.idle_exempt.iter().any(|prefix| prefix.covers(arrival.target.matching_path()))
+}
+
+/// Whether `path` is `prefix` or below it, at a segment.
+fn is_below(path: &str, prefix: &str) -> bool {
+    let prefix = prefix.trim_end_matches('/');
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The origin of the host asked for, as a browser spells it.
+fn own_origin(arrival: &Arrival) -> String {
+    let (scheme, default) = if arrival.secure { ("https", 443) } else { ("http", 80) };
+    match arrival.target.port().filter(|port| *port != default) {
+        Some(port) => format!("{scheme}://{}:{port}", arrival.target.host()),
+        None => format!("{scheme}://{}", arrival.target.host()),
+    }
+}
+
+fn announced_length(value: Option<&HeaderValue>) -> Option<u64> {
+    value?.to_str().ok()?.parse().ok()
+}
+
+/// Makes the names of requests: unique, no secrets, and no call to the kernel for each.
+#[derive(Debug)]
+pub struct RequestIds {
+    instance: [u8; 4],
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// Names that begin with `instance`.
+    #[must_use]
+    pub const fn new(instance: [u8; 4]) -> Self {
+        Self { instance, next: AtomicU64::new(0) }
+    }
+
+    fn next(&self) -> RequestId {
+        let [_, _, count @ ..] = self.next.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let mut bytes = [0; 10];
+        let halves = self.instance.iter().chain(&count);
+        for (byte, value) in bytes.iter_mut().zip(halves) {
+            *byte = *value;
+        }
+        RequestId::from_bytes(bytes)
+    }
+}

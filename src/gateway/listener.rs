@@ -1,0 +1,99 @@
+//! Sockets: accepting, TLS, and everything that is judged before Pingora reads a request.
+
+pub mod framing;
+pub mod head;
+mod http1;
+pub mod stream;
+pub mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::ServerApp;
+use pingora::server::ShutdownWatch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Gateway;
+use super::app::App;
+use stream::{Connection, Home, Lease, Socket};
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A pause after a failed accept, which is out of file descriptors more often than not.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What all listening sockets of a gateway share.
+#[derive(Clone)]
+pub struct Reception {
+    pub gateway: Arc<Gateway>,
+    /// One for each connection that may be open at once.
+    pub places: Arc<Semaphore>,
+    /// Turns true when the gateway stops: no new request begins, what is under way ends.
+    pub shutdown: ShutdownWatch,
+    /// Cuts what has not ended within the grace.
+    pub abort: CancellationToken,
+    pub tasks: TaskTracker,
+}
+
+impl Reception {
+    /// Accepts connections until the gateway stops.
+    pub async fn accept(self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        let mut shutdown = self.shutdown.clone();
+        loop {
+            tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|stop| *stop) => return,
+                () = self.accept_one(&listener, tls.as_ref()) => {}
+            }
+        }
+    }
+
+    async fn accept_one(&self, listener: &TcpListener, tls: Option<&TlsAcceptor>) {
+        // The place comes first: what has none waits in the backlog, where it costs nothing.
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
+        let (tcp, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                return;
+            }
+        };
+        let reception = self.clone();
+        let tls = tls.cloned();
+        self.tasks.spawn(async move {
+            let abort = reception.abort.clone();
+            tokio::select! {
+                biased;
+                () = abort.cancelled() => {}
+                () = reception.serve(tcp, peer, tls) => {}
+            }
+            drop(place);
+        });
+    }
+
+    async fn serve(self, tcp: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
+        let _ = tcp.set_nodelay(true);
+        let socket = match tls {
+            None => Socket::Plain(tcp),
+            Some(acceptor) => match timeout(HANDSHAKE, acceptor.accept(tcp)).await {
+                Ok(Ok(stream)) => Socket::Tls(Box::new(stream)),
+                Ok(Err(error)) => return tracing::debug!(client = %peer, %error, "TLS handshake failed"),
+                Err(_) => return tracing::debug!(client = %peer, "TLS handshake took too long"),
+            },
+        };
+        let Ok(connection) = Connection::new(socket).map(Box::new) else { return };
+        let app = Arc::new(App::new(self.gateway, &connection, self.abort, &self.tasks));
+        if connection.is_http2() {
+            let stream = Box::new(Lease::new(connection, Home::default()));
+            let _ = app.process_new(stream, &self.shutdown).await;
+        } else {
+            http1::serve(&app, connection, &self.shutdown).await;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! One HTTP/1 connection: each head is read whole, within its time and size, and judged before Pingora sees a byte of it.
+
+use std::time::Duration;
+
+use pingora::apps::HttpServerApp;
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::head::{self, Framing, Refusal, Scanner};
+use super::stream::{Connection, Home, Lease, take_home};
+use crate::gateway::app::App;
+use crate::gateway::bridge::plain_answer;
+
+/// How long a connection may be silent between requests.
+const IDLE: Duration = Duration::from_secs(75);
+/// How long a head may take from its first byte (A23).
+const HEAD: Duration = Duration::from_secs(10);
+/// How long, and how much, a client may go on sending what nobody reads, so that it gets to read its answer.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1024 * 1024;
+/// Empty lines that old clients send after a body (RFC 9112 §2.2).
+const STRAY_LINES: usize = 2;
+
+/// How the wait for a request ended.
+enum Arrival {
+    Request {
+        head: usize,
+        framing: Framing,
+    },
+    Refused(Refusal),
+    /// The client went away, was silent for too long, or the gateway stops.
+    Over,
+}
+
+/// Serves one connection until it ends.
+pub async fn serve(app: &std::sync::Arc<App>, mut connection: Box<Connection>, shutdown: &ShutdownWatch) {
+    let home = Home::default();
+    loop {
+        let (head, framing) = match next(&mut connection, shutdown).await {
+            Arrival::Request { head, framing } => (head, framing),
+            Arrival::Refused(refusal) => {
+                tracing::debug!(client = %connection.endpoints().peer, %refusal, "request refused");
+                let tls = connection.endpoints().tls;
+                if connection.write_all(&plain_answer(refusal.status(), tls)).await.is_ok() {
+                    linger(&mut connection).await;
+                }
+                return;
+            }
+            Arrival::Over => return,
+        };
+        connection.begin_request(head, framing);
+        let session = ServerSession::new_http1(Box::new(Lease::new(connection, Home::clone(&home))));
+        let reusable = app.process_new_http(session, shutdown).await.is_some();
+        // The session has ended and so has the lease: the connection is home.
+        let Some(back) = take_home(&home) else { return };
+        connection = back;
+        if app.was_cut() {
+            return;
+        }
+        if !reusable || connection.signals().is_tunnel() {
+            if connection.has_unread() {
+                linger(&mut connection).await;
+            } else {
+                connection.finish_writing().await;
+            }
+            return;
+        }
+    }
+}
+
+async fn next(connection: &mut Connection, shutdown: &ShutdownWatch) -> Arrival {
+    if !first_byte(connection, shutdown).await {
+        return Arrival::Over;
+    }
+    let deadline = Instant::now() + HEAD;
+    let mut scanner = Scanner::default();
+    loop {
+        match scanner.advance(connection.buffered()) {
+            Ok(None) => {}
+            Ok(Some(end)) => {
+                return match head::check(connection.buffered().get(..end).unwrap_or_default()) {
+                    Ok(framing) => Arrival::Request { head: end, framing },
+                    Err(refusal) => Arrival::Refused(refusal),
+                };
+            }
+            Err(refusal) => return Arrival::Refused(refusal),
+        }
+        match timeout_at(deadline, connection.fill()).await {
+            Ok(Ok(1..)) => {}
+            Ok(Ok(0) | Err(_)) => return Arrival::Over,
+            Err(_) => return Arrival::Refused(Refusal::Timeout),
+        }
+    }
+}
+
+/// Waits until a request begins.
+async fn first_byte(connection: &mut Connection, shutdown: &ShutdownWatch) -> bool {
+    let mut shutdown = shutdown.clone();
+    let deadline = Instant::now() + IDLE;
+    for _ in 0..=STRAY_LINES {
+        while connection.buffered().is_empty() || connection.buffered() == b"\r" {
+            tokio::select! {
+                biased;
+                came = timeout_at(deadline, connection.fill()) => match came {
+                    Ok(Ok(1..)) => {}
+                    _ => return false,
+                },
+                _ = shutdown.wait_for(|stop| *stop) => return false,
+            }
+        }
+        if !connection.buffered().starts_with(b"\r\n") {
+            break;
+        }
+        connection.skip(2);
+    }
+    true
+}
+
+/// Closing while the client still sends would reset the connection, and it might never read its answer.
+async fn linger(connection: &mut Connection) {
+    connection.finish_writing().await;
+    let mut left = LINGER_BYTES;
+    let _ = timeout(LINGER, async {
+        while let Ok(n @ 1..) = connection.discard().await {
+            let Some(rest) = left.checked_sub(n) else { break };
+            left = rest;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,401 @@
+//! A client's connection, and the lease by which Pingora reads and writes it for the length of one request.
+//!
+//! Over HTTP/1 a lease hands on exactly the bytes of one request: the head that was judged, then the body as
+//! [`super::framing`] delimits it. What comes behind them stays here until the next request, or until the upstream has
+//! agreed to switch protocols. When Pingora drops the lease, whatever the reason, the connection comes back, so that it
+//! can be closed in order.
+
+use std::fmt;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use pingora::protocols::l4::socket::SocketAddr as PingoraAddr;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::framing::Body;
+use super::head::Framing;
+use crate::gateway::context::Endpoints;
+
+/// How much of what comes after a request is kept for the next one.
+const MAX_AHEAD: usize = 64 * 1024;
+/// How much is read from the socket at once.
+const READ_SIZE: usize = 16 * 1024;
+
+/// A socket with or without TLS.
+pub enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// What the gate tells the connection while a request is under way, and the other way round.
+#[derive(Debug, Default)]
+pub struct Signals {
+    /// The upstream switched protocols: what the client sends now goes through as it comes.
+    tunnel: AtomicBool,
+    /// The request's body was malformed: 400, if anything can still be said.
+    malformed: AtomicBool,
+}
+
+impl Signals {
+    pub fn open_tunnel(&self) {
+        self.tunnel.store(true, Ordering::Release);
+    }
+
+    pub fn is_tunnel(&self) -> bool {
+        self.tunnel.load(Ordering::Acquire)
+    }
+
+    pub fn body_is_malformed(&self) -> bool {
+        self.malformed.load(Ordering::Acquire)
+    }
+}
+
+/// A client's connection.
+pub struct Connection {
+    socket: Socket,
+    /// What came and was not handed on yet.
+    buffer: BytesMut,
+    feed: Feed,
+    signals: Arc<Signals>,
+    endpoints: Endpoints,
+    digest: Arc<SocketDigest>,
+    fd: i32,
+    http2: bool,
+}
+
+/// What may be read by whoever holds the lease.
+enum Feed {
+    Request {
+        head: usize,
+        body: Body,
+    },
+    /// Everything: HTTP/2, and what follows a 101.
+    All,
+}
+
+impl Connection {
+    /// A connection that was accepted, its handshake done.
+    ///
+    /// # Errors
+    /// Where the peer is gone already.
+    pub fn new(socket: Socket) -> io::Result<Self> {
+        let (tcp, http2) = match &socket {
+            Socket::Plain(tcp) => (tcp, false),
+            Socket::Tls(tls) => {
+                let (tcp, session) = tls.get_ref();
+                (tcp, session.alpn_protocol() == Some(b"h2"))
+            }
+        };
+        let endpoints = Endpoints {
+            peer: tcp.peer_addr()?.ip().to_canonical(),
+            local: tcp.local_addr()?,
+            tls: matches!(socket, Socket::Tls(_)),
+        };
+        let fd = tcp.as_raw_fd();
+        let digest = SocketDigest::from_raw_fd(fd);
+        // Asking the kernel later, when the socket may be closed and its number used again, would name another client.
+        let _ = digest.peer_addr.set(Some(PingoraAddr::Inet(tcp.peer_addr()?)));
+        let _ = digest.local_addr.set(Some(PingoraAddr::Inet(endpoints.local)));
+        Ok(Self {
+            socket,
+            buffer: BytesMut::new(),
+            feed: Feed::All,
+            signals: Arc::default(),
+            endpoints,
+            digest: Arc::new(digest),
+            fd,
+            http2,
+        })
+    }
+
+    pub const fn endpoints(&self) -> Endpoints {
+        self.endpoints
+    }
+
+    pub const fn is_http2(&self) -> bool {
+        self.http2
+    }
+
+    pub fn signals(&self) -> &Arc<Signals> {
+        &self.signals
+    }
+
+    /// What came and was not handed on yet.
+    pub fn buffered(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Forgets the first `n` bytes of what came.
+    pub fn skip(&mut self, n: usize) {
+        self.buffer.advance(n.min(self.buffer.len()));
+    }
+
+    /// Waits for more bytes; returns how many came, 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// As the socket's.
+    pub async fn fill(&mut self) -> io::Result<usize> {
+        self.buffer.reserve(READ_SIZE);
+        self.socket.read_buf(&mut self.buffer).await
+    }
+
+    /// From now on a lease reads one request: the `head` bytes at the start of the buffer, and the body after them.
+    pub fn begin_request(&mut self, head: usize, framing: Framing) {
+        self.feed = Feed::Request { head, body: framing.into() };
+    }
+
+    /// Whether the client may still be sending something that was not read, so that closing at once would take the answer
+    /// away from it.
+    pub fn has_unread(&self) -> bool {
+        let unfinished = match &self.feed {
+            Feed::Request { head, body } => *head > 0 || !body.is_done(),
+            Feed::All => false,
+        };
+        unfinished || !self.buffer.is_empty()
+    }
+
+    /// Writes an answer of the listener's own.
+    ///
+    /// # Errors
+    /// As the socket's.
+    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes).await?;
+        self.socket.flush().await
+    }
+
+    /// Says that nothing more will be written.
+    pub async fn finish_writing(&mut self) {
+        let _ = self.socket.shutdown().await;
+    }
+
+    /// Reads and forgets; returns how many bytes came.
+    ///
+    /// # Errors
+    /// As the socket's.
+    pub async fn discard(&mut self) -> io::Result<usize> {
+        self.buffer.clear();
+        self.fill().await
+    }
+
+    fn poll_request(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Feed::Request { head, body } = &mut self.feed else {
+            return self.poll_all(cx, out);
+        };
+        if *head > 0 {
+            let n = (*head).min(out.remaining()).min(self.buffer.len());
+            put(out, &mut self.buffer, n);
+            *head -= n;
+            return Poll::Ready(Ok(()));
+        }
+        if body.is_done() {
+            if self.signals.is_tunnel() {
+                self.feed = Feed::All;
+                return self.poll_all(cx, out);
+            }
+            return self.poll_end(cx);
+        }
+        if self.buffer.is_empty() {
+            if let Body::Length(left) = body {
+                // No need to take a long upload through the buffer.
+                let most = usize::try_from(*left).unwrap_or(usize::MAX).min(out.remaining());
+                let mut direct = ReadBuf::new(out.initialize_unfilled_to(most));
+                ready!(Pin::new(&mut self.socket).poll_read(cx, &mut direct))?;
+                let n = direct.filled().len();
+                *left -= n as u64;
+                out.advance(n);
+                return Poll::Ready(Ok(()));
+            }
+            if ready!(poll_fill(&mut self.socket, &mut self.buffer, cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let offered = self.buffer.len().min(out.remaining());
+        match body.advance(self.buffer.get(..offered).unwrap_or_default()) {
+            Ok(n) => {
+                put(out, &mut self.buffer, n);
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => {
+                self.signals.malformed.store(true, Ordering::Release);
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)))
+            }
+        }
+    }
+
+    fn poll_all(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.buffer.is_empty() {
+            return Pin::new(&mut self.socket).poll_read(cx, out);
+        }
+        let n = self.buffer.len().min(out.remaining());
+        put(out, &mut self.buffer, n);
+        Poll::Ready(Ok(()))
+    }
+
+    /// After the request's last byte there is only one thing to learn: that the client went away.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.buffer.len() < MAX_AHEAD {
+            if ready!(poll_fill(&mut self.socket, &mut self.buffer, cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        // Whoever waits here waits for something else too; nothing of this connection needs to wake it.
+        Poll::Pending
+    }
+}
+
+fn put(out: &mut ReadBuf<'_>, buffer: &mut BytesMut, n: usize) {
+    out.put_slice(buffer.get(..n).unwrap_or_default());
+    buffer.advance(n);
+}
+
+fn poll_fill(socket: &mut Socket, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    buffer.reserve(READ_SIZE);
+    let reading = std::pin::pin!(socket.read_buf(buffer));
+    reading.poll(cx)
+}
+
+/// Where a lease leaves the connection when it ends.
+pub type Home = Arc<Mutex<Option<Box<Connection>>>>;
+
+/// Takes the connection that a lease left.
+pub fn take_home(home: &Home) -> Option<Box<Connection>> {
+    home.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// The connection as Pingora has it.
+pub struct Lease {
+    connection: Option<Box<Connection>>,
+    home: Home,
+}
+
+impl Lease {
+    pub const fn new(connection: Box<Connection>, home: Home) -> Self {
+        Self { connection: Some(connection), home }
+    }
+
+    fn connection(&mut self) -> io::Result<&mut Connection> {
+        self.connection.as_deref_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = self.connection.take();
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("fd", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl AsyncRead for Lease {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.connection()?.poll_request(cx, buf)
+    }
+}
+
+impl AsyncWrite for Lease {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.connection()?.socket).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection()?.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection()?.socket).poll_shutdown(cx)
+    }
+}
+
+/// Pingora closes what it will not use again; over HTTP/1 the connection does that itself when it has come home.
+#[async_trait]
+impl Shutdown for Lease {
+    async fn shutdown(&mut self) {
+        let _ = AsyncWriteExt::flush(self).await;
+    }
+}
+
+impl UniqueID for Lease {
+    fn id(&self) -> i32 {
+        self.connection.as_ref().map_or(-1, |connection| connection.fd)
+    }
+}
+
+impl Ssl for Lease {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        let connection = self.connection.as_ref()?;
+        connection.endpoints.tls.then(|| Arc::new(SslDigest::new("", "", None, None, Vec::new())))
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.connection.as_ref().map(|connection| if connection.http2 { ALPN::H2 } else { ALPN::H1 })
+    }
+}
+
+impl GetTimingDigest for Lease {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Lease {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for Lease {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.connection.as_ref().map(|connection| Arc::clone(&connection.digest))
+    }
+}
+
+impl Peek for Lease {}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
