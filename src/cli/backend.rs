@@ -1,0 +1,140 @@
+//! Who carries a command out: the gateway that runs, over its control socket, or, where none runs, this process itself on
+//! the embedded store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::{ConfigFile, Failure};
+use crate::clock::SystemClock;
+use crate::config::{self, Config};
+use crate::control::{self, Client, ClientError, Command, Reply};
+use crate::service::Services;
+use crate::store::engine::StoreError;
+use crate::store::open::{open, open_or_create};
+use crate::store::record::Store;
+
+/// A gateway that is just starting has its store before its control socket, and another command soon gives it back: how
+/// often it is tried again, and after what time.
+const TRIES: u32 = 25;
+const BETWEEN_TRIES: Duration = Duration::from_millis(200);
+
+/// Somebody who carries out commands.
+pub struct Backend {
+    runtime: tokio::runtime::Runtime,
+    executor: Executor,
+}
+
+enum Executor {
+    Gateway(Client),
+    Own(Services),
+}
+
+impl Backend {
+    /// Asks one thing.
+    pub fn ask(config: &ConfigFile, command: Command) -> Result<Reply, Failure> {
+        Self::open(config)?.reply(command)
+    }
+
+    /// The gateway of this configuration, or its store.
+    pub fn open(config: &ConfigFile) -> Result<Self, Failure> {
+        Self::connect(config, false)
+    }
+
+    /// The same; where there is no store yet, makes one.
+    pub fn open_or_create(config: &ConfigFile) -> Result<Self, Failure> {
+        Self::connect(config, true)
+    }
+
+    fn connect(file: &ConfigFile, may_create: bool) -> Result<Self, Failure> {
+        let config = super::load(file)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::of("cannot start", &error))?;
+        let executor = runtime.block_on(find(config, may_create))?;
+        Ok(Self { runtime, executor })
+    }
+
+    /// Has a command carried out. What was refused or failed comes back as a [`Failure`].
+    pub fn reply(&mut self, command: Command) -> Result<Reply, Failure> {
+        let reply = match &mut self.executor {
+            Executor::Gateway(client) => {
+                self.runtime.block_on(client.ask(&command)).map_err(|error| unreachable(&error))?
+            }
+            Executor::Own(services) => self.runtime.block_on(control::execute(services, command)),
+        };
+        match reply {
+            Reply::Refused { reason, hint } => {
+                let failure = Failure::because(reason);
+                Err(match hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                })
+            }
+            Reply::Failed { reason } => Err(Failure::because(reason)),
+            reply => Ok(reply),
+        }
+    }
+
+    /// A reply of another kind than the command's: a gateway of another version.
+    pub fn unexpected(_reply: &Reply) -> Failure {
+        Failure::because("the gateway gave an answer that this command does not understand")
+            .hint("the gateway that runs and this command are of different versions; restart the gateway")
+    }
+}
+
+async fn find(config: Config, may_create: bool) -> Result<Executor, Failure> {
+    let mut tries = TRIES;
+    loop {
+        match Client::connect(&config.server.admin_socket).await {
+            Ok(client) => return Ok(Executor::Gateway(client)),
+            Err(ClientError::NobodyThere) => (),
+            Err(error) => return Err(unreachable(&error)),
+        }
+        match open_store(&config, may_create) {
+            Err(StoreError::Locked(_)) if tries > 0 => {
+                tries -= 1;
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+            Err(error) => return Err(store_failure(&error, &config)),
+            Ok(store) => {
+                let current = Arc::new(ArcSwap::from_pointee(config));
+                return Ok(Executor::Own(Services::new(current, store, Arc::new(SystemClock))));
+            }
+        }
+    }
+}
+
+/// Opens the embedded store.
+pub fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError> {
+    match &config.store {
+        config::Store::Sled { path } if may_create => open_or_create(path, &config.key_file),
+        config::Store::Sled { path } => open(path, &config.key_file),
+        config::Store::Postgres { .. } => {
+            Err(StoreError::Unavailable("store.engine: postgres is not there yet; sled is".into()))
+        }
+    }
+}
+
+/// Why the store could not be opened, with what to do.
+pub fn store_failure(error: &StoreError, config: &Config) -> Failure {
+    let failure = Failure::from_error(error);
+    match error {
+        StoreError::Locked(_) => failure.hint(format!(
+            "a gateway uses it, but nobody answers at {}: is this the configuration that it was started with?",
+            config.server.admin_socket.display()
+        )),
+        _ => failure,
+    }
+}
+
+fn unreachable(error: &ClientError) -> Failure {
+    let failure = Failure::from_error(error);
+    match error {
+        ClientError::NotAllowed(_) => {
+            failure.hint("run this as root, as the service's user, or as a member of the socket's group")
+        }
+        ClientError::Malformed(_) => failure.hint("the gateway that runs may be of another version; restart it"),
+        _ => failure,
+    }
+}

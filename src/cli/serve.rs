@@ -1,0 +1,100 @@
+//! `sekisho serve`: the gateway, until it is asked to stop.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::backend::{open_store, store_failure};
+use super::{ConfigFile, Failure};
+use crate::clock::SystemClock;
+use crate::config::LogFormat;
+use crate::server;
+
+pub fn run(file: &ConfigFile) -> Result<(), Failure> {
+    let config = super::load(file)?;
+    log_to_stderr(config.log.format, "info");
+    let store = open_store(&config, false).map_err(|error| store_failure(&error, &config))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.server.workers)
+        .thread_name("sekisho")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of("cannot start", &error))?;
+    runtime.block_on(async {
+        let mut stop = StopSignals::new()?;
+        let running = server::start(config, store, Arc::new(SystemClock)).await.map_err(|error| not_started(&error))?;
+        stop.next().await;
+        tracing::info!("stopping; a second signal ends it at once");
+        tokio::select! {
+            () = running.stop() => tracing::info!("stopped"),
+            () = stop.next() => return Err(Failure::because("stopped at once by a second signal")),
+        }
+        Ok(())
+    })
+}
+
+fn not_started(error: &server::StartError) -> Failure {
+    let failure = Failure::from_error(error);
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::AddrInUse) => {
+                return failure.hint("another process listens there: stop it, or change server.listen");
+            }
+            Some(io::ErrorKind::PermissionDenied) => {
+                return failure.hint(
+                    "ports below 1024 need CAP_NET_BIND_SERVICE, which the systemd unit grants; files need the right owner",
+                );
+            }
+            Some(io::ErrorKind::AddrNotAvailable) => {
+                return failure.hint("this machine has no such address; `ip address` shows those it has");
+            }
+            _ => cause = error.source(),
+        }
+    }
+    failure
+}
+
+/// Logs of this process, and of Pingora through `log`. `SEKISHO_LOG` takes a filter such as `debug` or `sekisho=trace`.
+pub fn log_to_stderr(format: LogFormat, default: &str) {
+    // A filter that cannot be read must not stop the gateway: it says so and takes the default.
+    let (filter, wrong) = match std::env::var("SEKISHO_LOG") {
+        Ok(text) if !text.is_empty() => match EnvFilter::try_new(&text) {
+            Ok(filter) => (filter, None),
+            Err(_) => (EnvFilter::new(default), Some(text)),
+        },
+        _ => (EnvFilter::new(default), None),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let _ = match format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+    };
+    if let Some(text) = wrong {
+        tracing::warn!(SEKISHO_LOG = text, "not a log filter; using the default");
+    }
+}
+
+/// SIGTERM and SIGINT, in the order in which they come.
+pub struct StopSignals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    /// From now on they no longer end the process by themselves.
+    pub fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::of("cannot listen for signals", &error));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Returns when the next one comes.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => (),
+            _ = self.interrupt.recv() => (),
+        }
+    }
+}
