@@ -10,7 +10,7 @@ use super::csrf::Form;
 use super::error::PortalError;
 use super::exchange::Exchange;
 use super::refusal::{self, Alert};
-use super::view::Page;
+use super::view::{Page, escaped};
 use super::{guard, return_to, step};
 use crate::secret::SecretString;
 use crate::service::Services;
@@ -133,7 +133,7 @@ pub fn over(
 
 /// The length of `text` in HTML.
 fn escaped_len(text: &str) -> usize {
-    minijinja::HtmlEscape(text).to_string().len()
+    escaped(text).len()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use fluent_bundle::{FluentArgs, FluentValue};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, Value};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context, escape_formatter};
 use serde::Serialize;
 
 use super::{assets, i18n, return_to};
@@ -110,6 +110,10 @@ fn environment(language: Language) -> Environment<'static> {
     if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
         environment.set_syntax(syntax);
     }
+    environment.set_formatter(|out, state, value| match value.as_str() {
+        Some(text) if !value.is_safe() => out.write_str(&escaped(text)).map_err(Error::from),
+        _ => escape_formatter(out, state, value),
+    });
     environment.add_function("t", move |key: &str, args: Kwargs| text(language, key, &args));
     for (name, source) in TEMPLATES {
         if let Err(error) = environment.add_template(name, source) {
@@ -118,6 +122,24 @@ fn environment(language: Language) -> Environment<'static> {
         }
     }
     environment
+}
+
+/// `text` where HTML expects text or a quoted attribute. The template engine's own would turn every `/` of every address
+/// into an entity as well.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            other => html.push(other),
+        }
+    }
+    html
 }
 
 /// `t("key", name=value)`: a text of this language.
