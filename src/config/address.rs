@@ -56,7 +56,10 @@ struct Origin {
 
 impl Origin {
     fn read(text: &str, what: &str) -> Result<Self, Bad> {
-        let form = || Bad::new(format!("must be {what}: http:// or https://, a host, and a port if need be"));
+        let form = || {
+            let bad = Bad::new(format!("must be {what}: http:// or https://, a host, and a port if need be"));
+            if text.contains("://") { bad } else { bad.hint("put http:// or https:// before it") }
+        };
         // Before anything else, so that a password written here is called what it is.
         if text.split(['/', '?', '#']).any(|part| part.contains('@')) {
             return Err(Bad::new("must not hold a user name or password"));

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::diagnostic::{Diagnostic, Place, Severity};
 use super::reader::{Context, Section};
 use super::surroundings::{self, BadVariable, Variables, process_variables};
@@ -28,15 +30,16 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
     };
     let bytes = File::open(path)
         .and_then(surroundings::read_limited)
+        .map(Zeroizing::new)
         .map_err(|error| unreadable(surroundings::reason(&error)))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let (valid, _) = error.as_bytes().split_at_checked(error.utf8_error().valid_up_to()).unwrap_or_default();
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let (valid, _) = bytes.split_at_checked(error.valid_up_to()).unwrap_or_default();
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
         let ctx = Context::new(path, variables);
         ctx.error(Place { line, column: 1 }, "the file is not UTF-8 text", None);
         ctx.finish().0
     })?;
-    parse(&text, path, variables)
+    parse(text, path, variables)
 }
 
 /// Makes a configuration of `text`, as if it stood in `file`: relative paths start at that file's folder.

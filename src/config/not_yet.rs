@@ -35,16 +35,22 @@ const REFUSED: &[Row] = &[
     (&["portal", "host"], Given, "each host has its own login; remove the key"),
     (&["portal", "theme"], Given, REMOVE),
     (&["identity", "assertion"], IsTrue, "the upstream can rely on the identity headers"),
+    (&["password", "max_age"], IsNot("never"), "use never, and `must change` on single accounts"),
     (&["audit", "file"], Given, "events are kept in the store; remove the key"),
     (&["routes", "*", "upstreams"], Items(2), "name one `upstream`"),
     (&["routes", "*", "health_check"], Given, REMOVE),
     (&["routes", "*", "upstream_auth"], Given, "people sign in to the tool themselves; remove the key"),
     (&["routes", "*", "upstream_tls"], Given, "use an upstream with a certificate that the system trusts, or http"),
+    (&["routes", "*", "forget_cookies"], Items(1), "the tool's cookies outlive the session; remove the key"),
     (&["routes", "*", "protocol"], Is("http2"), "use http1"),
 ];
 
 const WITHOUT_EFFECT: &[Row] = &[
     (&["server", "upgrade_grace"], IsNot("1h"), "a restart is all there is"),
+    (&["session", "max_per_user"], IsNot("10"), "there is no limit"),
+    (&["lockout", "per_address", "max_failures"], IsNot("200"), NO_ADDRESS),
+    (&["lockout", "per_address", "window"], IsNot("15m"), NO_ADDRESS),
+    (&["portal", "admin", "networks"], Items(1), "there are no pages for administration"),
     (&["portal", "url"], Given, "it is for links in mails"),
     (&["second_factor", "mail_code", "max_attempts"], IsNot("10"), NO_MAIL),
     (&["second_factor", "mail_code", "resend_after"], IsNot("30s"), NO_MAIL),
@@ -58,6 +64,7 @@ const WITHOUT_EFFECT: &[Row] = &[
 ];
 
 const REMOVE: &str = "remove the key";
+const NO_ADDRESS: &str = "failures are counted by account";
 const NO_MAIL: &str = "no mail is sent";
 const NO_RECOVERY: &str = "there are no recovery codes; a manager can reset a second factor";
 const NO_HELD: &str = "forms are not kept over a login";
@@ -109,7 +116,7 @@ fn each(root: &Node, path: &[&str], found: &mut dyn FnMut(&Node, &str)) {
 impl When {
     fn holds(&self, node: &Node) -> bool {
         let text = match &node.kind {
-            Kind::Text(text) => text.value.clone(),
+            Kind::Text(text) => text.value.to_string(),
             Kind::Integer(number) => number.to_string(),
             Kind::Bool(value) => value.to_string(),
             Kind::Null | Kind::Float | Kind::List(_) | Kind::Map(_) | Kind::Tagged | Kind::Unresolved => String::new(),

@@ -38,7 +38,7 @@ pub(super) fn substitute(node: &mut Node, variables: Variables<'_>, report: &mut
             return;
         }
         Kind::Text(text) if text.value.contains("${") => expand(&text.value, variables).map(|expanded| {
-            (text.value, text.from_environment) = expanded;
+            (text.value, text.from_environment) = (expanded.0.into(), expanded.1);
         }),
         _ => return,
     };

@@ -11,6 +11,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
+use zeroize::Zeroizing;
+
 use super::diagnostic::Place;
 use super::places::{self, Spot};
 
@@ -36,12 +38,18 @@ pub(super) enum Kind {
     Unresolved,
 }
 
-/// Text, and whether the file itself spells it.
-#[derive(Debug, Clone)]
+/// Text, and whether the file itself spells it. It may be a secret: it is wiped, and `Debug` does not show it.
+#[derive(Clone)]
 pub(super) struct Text {
-    pub value: String,
+    pub value: Zeroizing<String>,
     /// It came in whole or in part from an environment variable, and so must not be repeated in a message.
     pub from_environment: bool,
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Text(…)")
+    }
 }
 
 /// A key and its value. A repeated key is kept, so that it can be reported.
@@ -62,15 +70,21 @@ pub(super) struct SyntaxError {
 
 /// Reads one document.
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
-    let meaning: Meaning = serde_yaml::from_str(text).map_err(|error| SyntaxError::new(&error))?;
+    let meaning: Meaning = serde_yaml::from_str(text).map_err(|error| SyntaxError::new(&error, text))?;
     let spots = places::index(text);
     Ok(lay_over(meaning, spots.as_ref(), Place::START))
 }
 
 impl SyntaxError {
-    fn new(error: &serde_yaml::Error) -> Self {
-        let place =
-            error.location().map_or(Place::START, |at| Place { line: at.line().max(1), column: at.column().max(1) });
+    fn new(error: &serde_yaml::Error, yaml: &str) -> Self {
+        let place = match error.location() {
+            Some(at) => Place { line: at.line().max(1), column: at.column().max(1) },
+            // Only a second document has none; it begins with a line of dashes.
+            None => {
+                let last = yaml.lines().enumerate().filter(|(_, line)| line.starts_with("---")).last();
+                last.map_or(Place::START, |(index, _)| Place { line: index + 1, column: 1 })
+            }
+        };
         // The library appends its own " at line 3 column 5", which the diagnostic says already.
         let text = error.to_string();
         let message = match text.find(" at line ") {
@@ -172,7 +186,7 @@ fn lay_over(meaning: Meaning, spot: Option<&Spot>, parent: Place) -> Node {
         Meaning::Bool(value) => Kind::Bool(value),
         Meaning::Integer(value) => Kind::Integer(value),
         Meaning::Float => Kind::Float,
-        Meaning::Text(value) => Kind::Text(Text { value, from_environment: false }),
+        Meaning::Text(value) => Kind::Text(Text { value: value.into(), from_environment: false }),
         Meaning::Tagged => Kind::Tagged,
         Meaning::List(items) => {
             let spots = spot.map_or(&[][..], Spot::items);

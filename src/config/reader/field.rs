@@ -140,8 +140,8 @@ impl<'a> Field<'a> {
     pub fn boolean(&self) -> Option<bool> {
         match &self.node?.kind {
             Kind::Bool(value) => Some(*value),
-            Kind::Text(text) if text.from_environment && text.value == "true" => Some(true),
-            Kind::Text(text) if text.from_environment && text.value == "false" => Some(false),
+            Kind::Text(text) if text.from_environment && *text.value == "true" => Some(true),
+            Kind::Text(text) if text.from_environment && *text.value == "false" => Some(false),
             _ => {
                 self.wrong_kind("true or false", None);
                 None

@@ -71,5 +71,7 @@ fn depth_and_repetition_are_bounded() {
 
 #[test]
 fn a_text_of_several_documents_is_refused() {
-    survives("a: 1\n---\nb: 2\n");
+    let text = "log: {}\n---\nlog: {}\n";
+    survives(text);
+    assert_eq!(parse(text, std::path::Path::new("c.yaml"), &|_| None).unwrap_err()[0].line, 2);
 }

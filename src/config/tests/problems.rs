@@ -207,11 +207,11 @@ fn each_problem_is_told_with_its_place() {
 
 #[test]
 fn one_problem_is_told_once() {
-    // These come in twos: what is wrong, and that it is not there yet.
-    let twice = ["default_method: mail", "portal: {url"];
-    for (snippet, ..) in TABLE.iter().filter(|(snippet, ..)| !twice.iter().any(|text| snippet.contains(text))) {
-        let said = said(snippet);
-        assert_eq!(said.len(), 1, "{snippet}\n{said:#?}");
+    for (snippet, ..) in TABLE {
+        let mut said = said(snippet);
+        // That the value would have no effect yet is another thing than that it is wrong.
+        said.retain(|line| !line.contains("in this version"));
+        assert!(said.len() <= 1, "{snippet}\n{said:#?}");
     }
 }
 
@@ -237,6 +237,8 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("portal: {theme: theme}", "portal.theme"),
         ("identity: {assertion: true}", "identity.assertion"),
         ("audit: {file: audit.jsonl}", "audit.file"),
+        ("password: {max_age: 90d}", "password.max_age"),
+        ("routes: [{name: a, upstream: \"http://a\", forget_cookies: [sid]}]", "routes[0].forget_cookies"),
         ("second_factor: {switched_on_by: owner}", "second_factor.switched_on_by"),
         ("routes: [{name: a, upstreams: [{url: \"http://a\"}, {url: \"http://b\"}]}]", "routes[0].upstreams"),
         ("routes: [{name: a, upstream: \"http://a\", health_check: {path: /}}]", "routes[0].health_check"),
@@ -267,20 +269,20 @@ fn what_is_right_is_read_as_it_stands() {
          log: {access: combined, format: text}\n\
          session: {idle_timeout: 5m, max_lifetime: 12h, max_per_user: 2}\n\
          second_factor: {policy: per_user, recheck_interval: 1d, remember_device: never, totp: {issuer: X}}\n\
-         password: {max_age: 90d, argon2: {memory: 64MiB, iterations: 3, parallelism: 4}}\n\
+         password: {argon2: {memory: 64MiB, iterations: 3, parallelism: 4}}\n\
          identity: {headers: {X-Who: \"{{{login}}}, {groups}\"}, encoding: utf8, strip: [X-Old, \"X-Older-*\"]}\n\
          routes:\n\
          - {name: a, host: Shop.Example.COM., path: /a, methods: [GET, POST], upstream: \"https://[2001:db8::1]\",\n   \
             allow: {groups: [ops], users: [Alice], networks: [192.0.2.0/24]}, second_factor: \"off\",\n   \
             recheck_interval: 1h, idle_timeout: 1m, idle_exempt: [/a/poll], identity: {headers: {X-Who: \"\", X-B: b}},\n   \
-            timeouts: {read: 5m}, max_body: 10MiB, websocket_origins: [\"HTTPS://B.example:443\"], forget_cookies: [sid]}\n\
+            timeouts: {read: 5m}, max_body: 10MiB, websocket_origins: [\"HTTPS://B.example:443\"]}\n\
          - {name: b, host: \"*.example.com\", upstream: \"unix:/run/b.sock\", preserve_host: false}\n\
          - {name: c, access: deny, path: /c}\n\
          - {name: d, upstreams: [{url: \"http://${PORT}.example:${PORT}\"}]}",
     );
     assert_eq!(config.server.workers, 3);
     assert!(config.trusts("10.1.2.3".parse().unwrap()) && !config.trusts("11.1.2.3".parse().unwrap()));
-    assert_eq!(config.password.max_age, Some(Duration::from_secs(90 * 86_400)));
+    assert_eq!(config.password.max_age, None);
     assert_eq!(config.password.argon2, Argon2 { memory_kib: 65_536, iterations: 3, parallelism: 4 });
     let who = HeaderTemplate(vec![
         TemplatePart::Text("{".into()),
