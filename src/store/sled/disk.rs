@@ -12,6 +12,7 @@ use std::ops::Bound;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use ::sled::{Batch, Db, IVec};
 use bytes::Bytes;
@@ -25,6 +26,9 @@ const CACHE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Lazy commits reach the disk within this time.
 const FLUSH_EVERY_MS: u64 = 500;
+
+/// How long sled's threads may take to let go of a store.
+const LET_GO: Duration = Duration::from_secs(5);
 
 pub(in crate::store) struct Disk {
     // An Option so that closing can be guarded: sled's own drop may panic on a broken disk.
@@ -48,7 +52,7 @@ impl Disk {
     pub(in crate::store) fn open(path: &Path, check: Check) -> Result<Self, StoreError> {
         guarded(path, || {
             let config = ::sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
-            let db = config.flush_every_ms(Some(FLUSH_EVERY_MS)).open().map_err(|error| explain(path, error))?;
+            let db = open_when_free(path, &config.flush_every_ms(Some(FLUSH_EVERY_MS)))?;
             let unavailable = |error| io_error(path, &error);
             let watermark = OpenOptions::new()
                 .read(true)
@@ -259,6 +263,18 @@ impl Drop for Disk {
             drop(db);
             Ok(())
         });
+    }
+}
+
+/// The directory is ours alone by now, so a lock that is still there is one of this process: sled's own threads let go of
+/// a store a moment after it was dropped.
+pub(super) fn open_when_free(path: &Path, config: &::sled::Config) -> Result<Db, StoreError> {
+    let began = Instant::now();
+    loop {
+        match config.open().map_err(|error| explain(path, error)) {
+            Err(StoreError::Locked(_)) if began.elapsed() < LET_GO => std::thread::park_timeout(LET_GO / 500),
+            result => return result,
+        }
     }
 }
 

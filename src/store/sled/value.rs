@@ -4,15 +4,15 @@
 //! bytes each, all big-endian), and then, where these are equal, the record's bytes. Longer ones stand in parts, under
 //! keys made of the version and the part's number.
 //!
-//! Parts keep sled from its blobs: a page of more than half a MiB goes to a file beside its log, which it never syncs, and
+//! Parts keep sled from its blobs: a page of more than 128 KiB goes to a file beside its log, which it never syncs, and
 //! where such a file is gone sled opens as if the records in it had never been.
 
 use std::ops::Range;
 
 use crate::store::engine::Version;
 
-/// A leaf of sled's has some two dozen values at most: with these a page stays well under half a MiB.
-const PART_BYTES: usize = 8 * 1024;
+/// A leaf of sled's has some two dozen values at most, and a page of more than 128 KiB becomes a blob.
+const PART_BYTES: usize = 4 * 1024;
 
 /// The newest version stands under it. No record's key begins with a zero byte.
 pub(super) const TIP: &[u8] = b"\0tip";

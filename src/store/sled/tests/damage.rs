@@ -105,21 +105,21 @@ async fn large_values_stay_in_the_log_and_leave_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     let engine = start(dir.path()).unwrap();
     let large = |fill: u8| Bytes::from(vec![fill; 1_000_000]);
-    for round in 0..3 {
+    for round in 0..10 {
         let mut commit = put("a", large(round));
-        commit.puts.extend((0..40).map(|index| (key(&format!("m/{index}")), Bytes::from(vec![round; 8_192]))));
+        commit.puts.extend((0..40).map(|index| (key(&format!("m/{index}")), Bytes::from(vec![round; 4_096]))));
         commit.puts.push((key("b"), large(round + 100)));
         committed(&engine, commit).await;
     }
     drop(engine);
     assert_eq!(fs::read_dir(dir.path().join(files::BLOBS)).unwrap().count(), 0);
     let engine = start(dir.path()).unwrap();
-    assert!(engine.get(&key("a")).await.unwrap().unwrap().value == large(2));
-    assert!(engine.get(&key("b")).await.unwrap().unwrap().value == large(102));
+    assert!(engine.get(&key("a")).await.unwrap().unwrap().value == large(9));
+    assert!(engine.get(&key("b")).await.unwrap().unwrap().value == large(109));
     committed(&engine, put("a", "small")).await;
     committed(&engine, Commit { deletes: vec![key("b")], ..Commit::default() }).await;
     drop(engine);
-    let db = ::sled::open(dir.path()).unwrap();
+    let db = disk::open_when_free(dir.path(), &::sled::Config::new().path(dir.path())).unwrap();
     assert!(db.scan_prefix(b"\0part").next().is_none(), "parts of values that are gone were left behind");
 }
 
@@ -127,7 +127,7 @@ async fn large_values_stay_in_the_log_and_leave_nothing_behind() {
 async fn a_value_that_lost_a_part_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     committed(&start(dir.path()).unwrap(), put("a", vec![7; 100_000])).await;
-    let db = ::sled::open(dir.path()).unwrap();
+    let db = disk::open_when_free(dir.path(), &::sled::Config::new().path(dir.path())).unwrap();
     let part = db.scan_prefix(b"\0part").keys().nth(5).unwrap().unwrap();
     db.remove(part).unwrap();
     drop(db);
