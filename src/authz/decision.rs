@@ -27,8 +27,7 @@ use crate::id::SessionId;
 pub struct Facts<'a> {
     /// The effective client address: the peer, or what a trusted proxy says.
     pub client: IpAddr,
-    /// The `Origin` of a WebSocket handshake; `None` for any other request. A handshake with two of them is a bad request
-    /// and gets no decision.
+    /// The `Origin` of a WebSocket handshake; `None` for any other request. Two of them come as `null`.
     pub websocket_origin: Option<WebSocketOrigin<'a>>,
 }
 

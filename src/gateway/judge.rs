@@ -14,7 +14,7 @@ use super::gate::{Verdict, has_body, is_websocket};
 use super::listener::head::{MAX_FIELDS, check_method};
 use super::target::{Arrival, settle};
 use crate::authz::decision::WebSocketOrigin;
-use crate::authz::{Decision, Facts, Identity, Route, decide};
+use crate::authz::{BadTarget, Decision, Facts, Identity, Route, decide};
 use crate::config::Config;
 use crate::id::RequestId;
 use crate::service::ServiceError;
@@ -38,7 +38,10 @@ impl GatewayState {
             Ok(arrival) => arrival,
             Err(refused) => {
                 tracing::debug!(client = %call.endpoints.peer, %refused, "target refused");
-                return Verdict::Plain(StatusCode::BAD_REQUEST);
+                return Verdict::Plain(match refused {
+                    BadTarget::TooLong => StatusCode::URI_TOO_LONG,
+                    _ => StatusCode::BAD_REQUEST,
+                });
             }
         };
         let cookies = Cookies::read(&head.headers, arrival.secure);
@@ -64,6 +67,9 @@ impl GatewayState {
             Err(error) => return unavailable(&error, request),
         }
         if is_portal_path(&request.arrival, &request.plan.config) {
+            if request.arrival.target.has_encoded_slash() {
+                return Verdict::Page(Ask::Failure(Failure::BadRequest));
+            }
             let now = request.now;
             request.session = request.session.take().filter(|live| live.is_alive(now));
             let ask = if request.arrival.may_sign_in { Ask::Page } else { Ask::Failure(Failure::PlainHttp) };
@@ -96,7 +102,7 @@ impl GatewayState {
         };
         let head = session.req_header();
         let own = if websocket { own_origin(&request.arrival) } else { String::new() };
-        let origin = head.headers.get(ORIGIN).map(|value| value.to_str().unwrap_or("null"));
+        let origin = origin(&head.headers);
         let facts = Facts {
             client: request.arrival.client,
             websocket_origin: websocket.then_some(WebSocketOrigin { origin, own: &own }),
@@ -193,6 +199,13 @@ fn own_origin(arrival: &Arrival) -> String {
         Some(port) => format!("{scheme}://{}:{port}", arrival.target.host()),
         None => format!("{scheme}://{}", arrival.target.host()),
     }
+}
+
+/// Two origins, or one that is no text, are nobody's: `null`, which no route welcomes.
+fn origin(headers: &http::HeaderMap) -> Option<&str> {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let origin = origins.next()?.to_str().unwrap_or("null");
+    Some(if origins.next().is_some() { "null" } else { origin })
 }
 
 fn announced_length(value: Option<&HeaderValue>) -> Option<u64> {
