@@ -10,6 +10,18 @@ mod harness;
 #[cfg(test)]
 mod harness_check;
 #[cfg(test)]
+mod http2_on_the_wire;
+#[cfg(test)]
+mod identity_headers;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod licences;
+#[cfg(test)]
+mod response_headers;
+#[cfg(test)]
+mod smuggling;
+#[cfg(test)]
+mod target_on_the_wire;
+#[cfg(test)]
+mod wire;
