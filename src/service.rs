@@ -61,4 +61,4 @@ impl Services {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

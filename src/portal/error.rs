@@ -8,7 +8,6 @@ use http::StatusCode;
 use super::message::Kind;
 use crate::secret::{EntropyError, KeyError};
 use crate::service::ServiceError;
-use crate::store::engine::StoreError;
 
 /// Why a page could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +38,7 @@ impl PortalError {
             Self::Service(ServiceError::Busy { retry_after }) => {
                 Trouble { kind: Kind::Busy, retry_after: Some(*retry_after) }
             }
-            Self::Service(ServiceError::Contended | ServiceError::Store(StoreError::Unavailable(_))) => {
+            Self::Service(ServiceError::Contended | ServiceError::Store(_)) => {
                 Trouble { kind: Kind::Unavailable, retry_after: Some(SOON) }
             }
             _ => Trouble { kind: Kind::Internal, retry_after: None },

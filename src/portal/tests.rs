@@ -1,103 +1,163 @@
-//! Every page, in every language.
+//! The portal as the gateway calls it: one request in, one answer out, over real services.
 
-use std::collections::BTreeSet;
+mod answers;
+mod forms;
+mod pages;
+mod return_to;
 
-use super::view::{Samples, Site, render};
-use super::{answers, enrol, i18n, landing, login, logout, message, second_factor};
-use crate::config::Language;
+use axum::body::Body;
+use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
+use http::{Request, Response, StatusCode};
+use tower::ServiceExt;
 
-/// Where `SEKISHO_PAGES` names a folder, every sample is written there, to be looked at in a browser.
-fn write_to_look_at(language: Language, file: &str, html: &str) {
-    let Some(folder) = std::env::var_os("SEKISHO_PAGES") else { return };
-    let folder = std::path::Path::new(&folder);
-    std::fs::create_dir_all(folder).unwrap();
-    let style = super::assets::STYLE.path("/.sekisho");
-    let html = html.replace(&style, "sekisho.css");
-    std::fs::write(folder.join(format!("{file}.{}.html", i18n::tag(language))), html).unwrap();
-    std::fs::write(folder.join("sekisho.css"), include_str!("../../assets/static/sekisho.css")).unwrap();
+use super::PortalService;
+use crate::authz::{NormalTarget, RawTarget};
+use crate::secret::Token;
+use crate::service::cookies::CookieKind;
+use crate::service::testing::Bench;
+use crate::service::visit::{Ask, SekishoCookies};
+
+const HOST: &str = "shop.test";
+const ORIGIN: &str = "https://shop.test";
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+/// One browser in front of a portal.
+struct Browser {
+    bench: Bench,
+    portal: PortalService,
+    cookies: SekishoCookies,
+    may_sign_in: bool,
 }
 
-fn try_all<P: Samples>(language: Language) {
-    let site = Site::sample(language);
-    for (name, page) in P::samples() {
-        let file = format!("{}-{name}", P::TEMPLATE.trim_end_matches(".html"));
-        let html = render(language, &site, &page).unwrap_or_else(|error| panic!("{file} in {language:?}: {error:?}"));
-        well_formed(&file, &html);
-        write_to_look_at(language, &file, &html);
-    }
+/// An answer, read to its end.
+struct Answer {
+    status: StatusCode,
+    head: Response<()>,
+    body: String,
 }
 
-#[test]
-fn every_page_can_be_made_in_every_language_and_uses_every_text() {
-    for language in [Language::Ja, Language::En] {
-        i18n::used::take();
-        try_all::<login::LoginPage>(language);
-        try_all::<second_factor::SecondFactorPage>(language);
-        try_all::<enrol::EnrolPage>(language);
-        try_all::<logout::LogoutPage>(language);
-        try_all::<landing::LandingPage>(language);
-        try_all::<message::Message>(language);
-        try_all::<answers::LoginNeeded>(language);
-        let used: BTreeSet<String> = i18n::used::take().into_iter().map(|(_, key)| key).collect();
-        assert_eq!(used, i18n::tests::keys(language), "texts that nothing uses in {language:?}");
+impl Browser {
+    fn new() -> Self {
+        Self::with(Bench::new(|_| {}))
     }
-}
 
-/// Elements that have no end tag (HTML §13.1.2).
-const VOID: [&str; 4] = ["meta", "link", "input", "br"];
-
-/// Tags nest, attributes are quoted, ids are unique and what refers to one finds it; and nothing is there that the
-/// content policy would stop.
-fn well_formed(file: &str, html: &str) {
-    let mut open: Vec<&str> = Vec::new();
-    let mut ids = BTreeSet::new();
-    let mut references = Vec::new();
-    let body = html.strip_prefix("<!doctype html>").expect("a doctype");
-    for tag in body.split('<').skip(1) {
-        let (tag, _) = tag.split_once('>').unwrap_or_else(|| panic!("{file}: a tag without end: {tag}"));
-        if let Some(name) = tag.strip_prefix('/') {
-            assert_eq!(open.pop(), Some(name), "{file}: end tag {name}");
-            continue;
-        }
-        let name = tag.split([' ', '/']).next().unwrap();
-        assert!(!["script", "style", "iframe", "object", "base"].contains(&name), "{file}: <{name}>");
-        for attribute in attributes(file, tag) {
-            let (key, value) = attribute;
-            assert!(key != "style" && !key.starts_with("on"), "{file}: {key} in <{tag}>");
-            match key {
-                "id" => assert!(ids.insert(value.to_owned()), "{file}: the id {value} stands twice"),
-                "for" | "aria-describedby" => references.extend(value.split(' ').map(str::to_owned)),
-                _ => {}
-            }
-        }
-        if !VOID.contains(&name) && !tag.ends_with('/') {
-            open.push(name);
-        }
+    fn with(bench: Bench) -> Self {
+        let portal = super::service(bench.services.clone());
+        Self { bench, portal, cookies: SekishoCookies::default(), may_sign_in: true }
     }
-    assert!(open.is_empty(), "{file}: not ended: {open:?}");
-    for reference in references {
-        assert!(ids.contains(&reference), "{file}: nothing has the id {reference}");
-    }
-}
 
-fn attributes<'a>(file: &str, tag: &'a str) -> Vec<(&'a str, &'a str)> {
-    let mut rest = tag.split_once(' ').map_or("", |(_, rest)| rest).trim();
-    let mut found = Vec::new();
-    while !rest.is_empty() && rest != "/" {
-        let end = rest.find([' ', '=']).unwrap_or(rest.len());
-        let (key, tail) = rest.split_at(end);
-        match tail.strip_prefix("=\"") {
-            Some(tail) => {
-                let (value, tail) = tail.split_once('"').unwrap_or_else(|| panic!("{file}: quotes in <{tag}>"));
-                found.push((key, value));
-                rest = tail.trim_start();
-            }
-            None => {
-                assert!(!tail.starts_with('='), "{file}: no quotes in <{tag}>");
-                found.push((key, ""));
-                rest = tail.trim_start();
+    /// Sends a request just so, keeping the cookies of the answer.
+    async fn send(&mut self, ask: Ask, request: Request<Body>) -> Answer {
+        let path = request.uri().path_and_query().unwrap().as_str().to_owned();
+        let mut visit = self.bench.visit(&self.cookies).await;
+        let raw = RawTarget { target: path.as_bytes(), authority: Some(HOST.as_bytes()), secure: true };
+        visit.target = NormalTarget::parse(raw).unwrap();
+        visit.ask = ask;
+        visit.may_sign_in = self.may_sign_in;
+        let mut request = request;
+        request.extensions_mut().insert(visit);
+        let (head, body) = self.portal.clone().oneshot(request).await.unwrap().into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let answer = Answer {
+            status: head.status,
+            head: Response::from_parts(head, ()),
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        };
+        self.keep(&answer);
+        answer
+    }
+
+    async fn get(&mut self, path: &str) -> Answer {
+        self.send(Ask::Page, request("GET", path, &[("accept", BROWSER)], "")).await
+    }
+
+    /// Posts a form as a page of this origin does.
+    async fn post(&mut self, path: &str, form: &str) -> Answer {
+        let lines = [("origin", ORIGIN), ("sec-fetch-site", "same-origin"), ("accept", BROWSER)];
+        self.post_with(path, &lines, form).await
+    }
+
+    async fn post_with(&mut self, path: &str, lines: &[(&str, &str)], form: &str) -> Answer {
+        let mut request = request("POST", path, lines, form);
+        let form_type = "application/x-www-form-urlencoded".parse().unwrap();
+        request.headers_mut().entry(CONTENT_TYPE).or_insert(form_type);
+        self.send(Ask::Page, request).await
+    }
+
+    fn keep(&mut self, answer: &Answer) {
+        for (kind, value) in answer.cookies() {
+            let token = Token::parse(&value);
+            match kind {
+                CookieKind::Session => self.cookies.session = token,
+                CookieKind::Device => self.cookies.device = token,
+                CookieKind::Flow => self.cookies.flow = token,
+                CookieKind::Csrf => self.cookies.csrf = token,
+                CookieKind::Language => self.cookies.language = Some(value),
             }
         }
     }
-    found
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.head.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    fn location(&self) -> &str {
+        self.header(LOCATION.as_str())
+    }
+
+    /// Kind and value of each cookie that is set.
+    fn cookies(&self) -> Vec<(CookieKind, String)> {
+        let lines = self.head.headers().get_all(SET_COOKIE).iter();
+        lines
+            .map(|line| {
+                let (name, rest) = line.to_str().unwrap().split_once('=').unwrap();
+                let kind = CookieKind::ALL.into_iter().find(|kind| kind.name(true) == name).unwrap();
+                (kind, rest.split(';').next().unwrap().to_owned())
+            })
+            .collect()
+    }
+
+    fn sets(&self, kind: CookieKind) -> bool {
+        self.cookies().iter().any(|(set, _)| *set == kind)
+    }
+
+    /// The token of the page's (first) form.
+    fn csrf(&self) -> String {
+        let (_, rest) = self.body.split_once("name=\"csrf\" value=\"").expect("a form with a token");
+        rest.split('"').next().unwrap().to_owned()
+    }
+
+    /// The code of problem+json.
+    fn code(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!(problem["status"], self.status.as_u16());
+        assert!(problem["type"].is_string() && problem["title"].is_string());
+        problem["code"].as_str().unwrap().to_owned()
+    }
+}
+
+fn request(method: &str, path: &str, lines: &[(&str, &str)], body: &str) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in lines {
+        request = request.header(*name, *value);
+    }
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+/// What every answer of the portal has (attack case A46).
+fn assert_protected(answer: &Answer) {
+    let policy = answer.header("content-security-policy");
+    for part in ["default-src 'none'", "base-uri 'none'", "object-src 'none'", "form-action 'self'", "frame-ancestors "]
+    {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("referrer-policy"), "same-origin");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert!(answer.header("strict-transport-security").starts_with("max-age="));
+    assert!(answer.header("vary").contains("Cookie"));
 }

@@ -1,0 +1,103 @@
+//! Every page with every sample, in every language.
+
+use std::collections::BTreeSet;
+
+use super::super::view::{Samples, Site, render};
+use super::super::{answers, assets, enrol, i18n, landing, login, logout, message, second_factor};
+use crate::config::Language;
+
+/// Where `SEKISHO_PAGES` names a folder, every sample is written there, to be looked at in a browser.
+fn write_to_look_at(language: Language, file: &str, html: &str) {
+    let Some(folder) = std::env::var_os("SEKISHO_PAGES") else { return };
+    let folder = std::path::Path::new(&folder);
+    std::fs::create_dir_all(folder).unwrap();
+    let style = assets::STYLE.path("/.sekisho");
+    let html = html.replace(&style, "sekisho.css");
+    std::fs::write(folder.join(format!("{file}.{}.html", i18n::tag(language))), html).unwrap();
+    std::fs::write(folder.join("sekisho.css"), include_str!("../../../assets/static/sekisho.css")).unwrap();
+}
+
+fn try_all<P: Samples>(language: Language) {
+    let site = Site::sample(language);
+    for (name, page) in P::samples() {
+        let file = format!("{}-{name}", P::TEMPLATE.trim_end_matches(".html"));
+        let html = render(language, &site, &page).unwrap_or_else(|error| panic!("{file} in {language:?}: {error:?}"));
+        well_formed(&file, &html);
+        write_to_look_at(language, &file, &html);
+    }
+}
+
+#[test]
+fn every_page_can_be_made_in_every_language_and_uses_every_text() {
+    for language in [Language::Ja, Language::En] {
+        i18n::used::take();
+        try_all::<login::LoginPage>(language);
+        try_all::<second_factor::SecondFactorPage>(language);
+        try_all::<enrol::EnrolPage>(language);
+        try_all::<logout::LogoutPage>(language);
+        try_all::<landing::LandingPage>(language);
+        try_all::<message::Message>(language);
+        try_all::<answers::LoginNeeded>(language);
+        let used: BTreeSet<String> = i18n::used::take().into_iter().map(|(_, key)| key).collect();
+        assert_eq!(used, i18n::tests::keys(language), "texts that nothing uses in {language:?}");
+    }
+}
+
+/// Elements that have no end tag (HTML §13.1.2).
+const VOID: [&str; 4] = ["meta", "link", "input", "br"];
+
+/// Tags nest, attributes are quoted, ids are unique and what refers to one finds it; and nothing is there that the
+/// content policy would stop.
+fn well_formed(file: &str, html: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut ids = BTreeSet::new();
+    let mut references = Vec::new();
+    let body = html.strip_prefix("<!doctype html>").expect("a doctype");
+    for tag in body.split('<').skip(1) {
+        let (tag, _) = tag.split_once('>').unwrap_or_else(|| panic!("{file}: a tag without end: {tag}"));
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "{file}: end tag {name}");
+            continue;
+        }
+        let name = tag.split([' ', '/']).next().unwrap();
+        assert!(!["script", "style", "iframe", "object", "base"].contains(&name), "{file}: <{name}>");
+        for attribute in attributes(file, tag) {
+            let (key, value) = attribute;
+            assert!(key != "style" && !key.starts_with("on"), "{file}: {key} in <{tag}>");
+            match key {
+                "id" => assert!(ids.insert(value.to_owned()), "{file}: the id {value} stands twice"),
+                "for" | "aria-describedby" => references.extend(value.split(' ').map(str::to_owned)),
+                _ => {}
+            }
+        }
+        if !VOID.contains(&name) && !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{file}: not ended: {open:?}");
+    for reference in references {
+        assert!(ids.contains(&reference), "{file}: nothing has the id {reference}");
+    }
+}
+
+fn attributes<'a>(file: &str, tag: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut rest = tag.split_once(' ').map_or("", |(_, rest)| rest).trim();
+    let mut found = Vec::new();
+    while !rest.is_empty() && rest != "/" {
+        let end = rest.find([' ', '=']).unwrap_or(rest.len());
+        let (key, tail) = rest.split_at(end);
+        match tail.strip_prefix("=\"") {
+            Some(tail) => {
+                let (value, tail) = tail.split_once('"').unwrap_or_else(|| panic!("{file}: quotes in <{tag}>"));
+                found.push((key, value));
+                rest = tail.trim_start();
+            }
+            None => {
+                assert!(!tail.starts_with('='), "{file}: no quotes in <{tag}>");
+                found.push((key, ""));
+                rest = tail.trim_start();
+            }
+        }
+    }
+    found
+}
