@@ -30,6 +30,9 @@ use crate::clock::Timestamp;
 use crate::id::{SessionId, UserId};
 use crate::secret::Sealed;
 
+/// How many wrong codes one flow takes; more need the password again. (`mail_code.max_attempts` is that of one mailed code.)
+pub const MAX_WRONG_CODES: u32 = 10;
+
 /// The account was disabled, or changed in a way that ends what was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stale;
@@ -173,13 +176,10 @@ impl CodeDue {
         Ok(Ready { attempt: self.attempt, second_factor_at: Some(now), given_now: true })
     }
 
-    /// The code was wrong. `Err` with how many there were: no more are taken.
-    ///
-    /// # Errors
-    /// The number of wrong codes, once it has reached `max_attempts`.
-    pub const fn wrong(mut self, max_attempts: u32) -> Result<Self, u32> {
-        self.wrong = self.wrong.saturating_add(1);
-        if self.wrong >= max_attempts { Err(self.wrong) } else { Ok(self) }
+    /// The code was wrong.
+    #[must_use]
+    pub fn wrong(self) -> Self {
+        Self { wrong: self.wrong.saturating_add(1), ..self }
     }
 
     #[must_use]
@@ -187,9 +187,21 @@ impl CodeDue {
         self.wrong
     }
 
+    /// Whether no more codes are judged in this flow.
+    #[must_use]
+    pub const fn is_exhausted(&self) -> bool {
+        self.wrong >= MAX_WRONG_CODES
+    }
+
     #[must_use]
     pub const fn method(&self) -> Method {
         self.method
+    }
+
+    /// Whether both are the same person's, in the same session, with the same to satisfy.
+    #[must_use]
+    pub fn is_same_attempt(&self, other: &Self) -> bool {
+        self.attempt == other.attempt
     }
 }
 
@@ -238,18 +250,21 @@ impl EnrolmentDue {
         Ok(Ready { attempt: self.attempt, second_factor_at: None, given_now: false })
     }
 
-    /// The code was wrong. `Err` with how many there were: no more are taken.
-    ///
-    /// # Errors
-    /// The number of wrong codes, once it has reached `max_attempts`.
-    pub fn wrong(mut self, max_attempts: u32) -> Result<Self, u32> {
-        self.wrong = self.wrong.saturating_add(1);
-        if self.wrong >= max_attempts { Err(self.wrong) } else { Ok(self) }
+    /// The code was wrong.
+    #[must_use]
+    pub fn wrong(self) -> Self {
+        Self { wrong: self.wrong.saturating_add(1), ..self }
     }
 
     #[must_use]
     pub const fn wrong_so_far(&self) -> u32 {
         self.wrong
+    }
+
+    /// Whether no more codes are judged in this flow.
+    #[must_use]
+    pub const fn is_exhausted(&self) -> bool {
+        self.wrong >= MAX_WRONG_CODES
     }
 }
 
@@ -325,6 +340,12 @@ impl State {
     #[must_use]
     pub const fn user(&self) -> UserId {
         self.attempt().user
+    }
+
+    /// Whether it can still lead anywhere for the account as it is now.
+    #[must_use]
+    pub fn stands(&self, user: &User) -> bool {
+        self.attempt().check(user).is_ok()
     }
 
     #[must_use]

@@ -194,7 +194,7 @@ mod tests {
     fn a_code_of_another_length_is_wrong() {
         let now = Timestamp::from_secs(1000 * 30);
         let code = code_of_step(1000);
-        for typed in [&code[..5], &format!("0{code}"), ""] {
+        for typed in [code.strip_suffix(|_| true).unwrap(), &format!("0{code}"), ""] {
             assert!(matches!(verify(&rfc_key(), SIX, typed, None, now), Verdict::Wrong));
         }
     }

@@ -1,6 +1,7 @@
 //! Password hashing on threads of its own: as many as there are cores, a bounded queue, a lower priority than the requests of
 //! people who are signed in.
 
+#[cfg(test)]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,8 @@ const NICENESS: i32 = 10;
 #[derive(Clone)]
 pub struct Hasher {
     jobs: SyncSender<Job>,
-    /// How many were computed; tests compare.
+    /// How many were computed: whether two requests cost the same is asked of this number.
+    #[cfg(test)]
     done: Arc<AtomicU64>,
 }
 
@@ -37,17 +39,29 @@ impl Hasher {
     pub fn start() -> Self {
         let (jobs, queue) = sync_channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
+        #[cfg(test)]
         let done = Arc::new(AtomicU64::new(0));
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         for _ in 0..threads {
-            let (queue, done) = (Arc::clone(&queue), Arc::clone(&done));
-            let spawned = std::thread::Builder::new().name("password".to_owned()).spawn(move || work(&queue, &done));
+            let queue = Arc::clone(&queue);
+            #[cfg(test)]
+            let done = Arc::clone(&done);
+            let after_each = move || {
+                #[cfg(test)]
+                done.fetch_add(1, Ordering::SeqCst);
+            };
+            let spawned =
+                std::thread::Builder::new().name("password".to_owned()).spawn(move || work(&queue, after_each));
             if let Err(error) = spawned {
                 // With none at all the queue's far end is gone, and every login is told to come again.
                 tracing::error!(%error, "a thread for password hashing could not be started");
             }
         }
-        Self { jobs, done }
+        Self {
+            jobs,
+            #[cfg(test)]
+            done,
+        }
     }
 
     /// Whether `password` is the one behind `stored`.
@@ -96,7 +110,7 @@ const fn busy() -> ServiceError {
     ServiceError::Busy { retry_after: RETRY_AFTER }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, done: &AtomicU64) {
+fn work(queue: &Mutex<Receiver<Job>>, after_each: impl Fn()) {
     // On Linux niceness is each thread's own. Where it cannot be changed, hashing merely competes on equal terms.
     if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::debug!(%error, "password hashing keeps its normal priority");
@@ -110,12 +124,12 @@ fn work(queue: &Mutex<Receiver<Job>>, done: &AtomicU64) {
             Job::Hash { answer, .. } if answer.is_closed() => {}
             Job::Verify { stored, password, answer } => {
                 let verdict = password::verify(&stored, password.expose_secret());
-                done.fetch_add(1, Ordering::SeqCst);
+                after_each();
                 let _ = answer.send(verdict);
             }
             Job::Hash { salt, password, cost, answer } => {
                 let hash = password::hash(password.expose_secret(), &salt, cost);
-                done.fetch_add(1, Ordering::SeqCst);
+                after_each();
                 let _ = answer.send(hash);
             }
         }

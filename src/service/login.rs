@@ -1,16 +1,30 @@
-//! The login: password, then what is due, then a session. Each call loads the flow, takes one step of `authn::login`, and
+//! The login: password, then what is due, then a session. Each call loads the flow, takes one step of [`authn::login`], and
 //! commits it before it answers.
-
-use std::time::Duration;
+//!
+//! Every commit compares what it was judged by: the account, the flow, the failures counted. Where somebody came in between,
+//! the step is judged anew, so that of fifty requests with the same code one wins, and of fifty guesses at once no more are
+//! judged than one after the other.
+//!
+//! [`authn::login`]: crate::authn::login
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ServiceError;
 use super::context::Context;
 use super::visit::Visit;
+use crate::authn::login as states;
 use crate::authn::user::Method;
 use crate::authz::SecondFactorDemand;
+use crate::config::RememberDevice;
 use crate::secret::{SecretString, Token};
+
+mod code;
+mod device_keys;
+pub(super) mod flows;
+mod password;
+pub(super) mod sign_in;
+mod step_up;
 
 /// All logins.
 pub struct Logins {
@@ -102,12 +116,15 @@ impl Logins {
     /// [`ServiceError::Busy`] where too many hashes wait; others where the store cannot.
     pub async fn password(
         &self,
-        _visit: &Visit,
-        _user_agent: Option<&str>,
-        _credentials: Credentials,
-        _destination: Destination,
+        visit: &Visit,
+        user_agent: Option<&str>,
+        credentials: Credentials,
+        destination: Destination,
     ) -> Result<Step, ServiceError> {
-        todo!("service helper")
+        if !visit.may_sign_in {
+            return Ok(Step::Refused(Refusal::RestartLogin));
+        }
+        password::step(&self.context, Browser { visit, user_agent }, credentials, &destination).await
     }
 
     /// The code step, for the flow of the visit's flow cookie (or the JSON API's `flow`).
@@ -116,13 +133,16 @@ impl Logins {
     /// Where the store cannot.
     pub async fn code(
         &self,
-        _visit: &Visit,
-        _user_agent: Option<&str>,
-        _flow: &Token,
-        _code: &str,
-        _remember: bool,
+        visit: &Visit,
+        user_agent: Option<&str>,
+        flow: &Token,
+        code: &str,
+        remember: bool,
     ) -> Result<Step, ServiceError> {
-        todo!("service helper")
+        if !visit.may_sign_in {
+            return Ok(Step::Refused(Refusal::RestartLogin));
+        }
+        code::step(&self.context, Browser { visit, user_agent }, flow, code, remember).await
     }
 
     /// Begins a step-up for the visit's session: no password while the session lives, but the code or, where nothing is
@@ -130,15 +150,48 @@ impl Logins {
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn step_up(&self, _visit: &Visit, _destination: Destination) -> Result<Step, ServiceError> {
-        todo!("service helper")
+    pub async fn step_up(&self, visit: &Visit, destination: Destination) -> Result<Step, ServiceError> {
+        step_up::begin(&self.context, visit, destination).await
     }
 
     /// The login in progress, for its page; `None`: over or unknown.
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn view(&self, _visit: &Visit, _flow: &Token) -> Result<Option<FlowView>, ServiceError> {
-        todo!("service helper")
+    pub async fn view(&self, visit: &Visit, flow: &Token) -> Result<Option<FlowView>, ServiceError> {
+        let Some(found) = flows::load(&self.context, visit, flow).await? else { return Ok(None) };
+        let state = &found.flow.state;
+        let Some(account) = self.context.user(state.user(), visit.now).await? else { return Ok(None) };
+        if !state.stands(&account.user) {
+            return Ok(None);
+        }
+        let (stage, method) = match state {
+            states::State::CodeDue(due) => (Stage::CodeDue, due.method()),
+            states::State::EnrolmentDue(_) => (Stage::EnrolmentDue, Method::Totp),
+        };
+        Ok(Some(FlowView {
+            login: account.user.login.to_string(),
+            method,
+            stage,
+            return_to: found.return_to(&visit.config)?,
+            recheck_interval: state.demand().recheck_interval,
+            offers_remember: visit.config.second_factor.remember_device == RememberDevice::Ask,
+            step_up: state.session().is_some(),
+        }))
     }
 }
+
+/// The browser that takes a step.
+#[derive(Clone, Copy)]
+pub(super) struct Browser<'a> {
+    pub visit: &'a Visit,
+    pub user_agent: Option<&'a str>,
+}
+
+/// No more codes are judged in this flow. The password begins another one at once.
+pub(super) fn exhausted(browser: Browser<'_>, flow: &flows::Found) -> Step {
+    Step::Refused(Refusal::TooManyAttempts { retry_after: flow.flow.expires_at.since(browser.visit.now) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -310,7 +310,7 @@ impl Sessions {
     }
 
     async fn delete(&self, sessions: &[(TokenDigest, Session)], event: Event) -> Result<(), ServiceError> {
-        let change = Self::without(events::with(Change::new(), &[event.clone()]), sessions);
+        let change = Self::without(events::with(Change::new(), std::slice::from_ref(&event)), sessions);
         match self.store.commit(change).await? {
             Outcome::Committed(_) => {}
             Outcome::Conflict => return Err(ServiceError::Contended),

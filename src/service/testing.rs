@@ -1,13 +1,16 @@
 //! A whole set of services over a real store in a temporary folder, with a clock that is moved by hand and hashes that cost
 //! next to nothing.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use data_encoding::BASE32_NOPAD;
 
 use super::Services;
+use super::login::{Credentials, Destination, Refusal, Step};
 use super::session::LiveSession;
 use super::users::{NewUser, UserView};
 use super::visit::{Ask, SekishoCookies, Visit};
@@ -26,19 +29,22 @@ pub struct Bench {
     pub services: Services,
     pub clock: Arc<ManualClock>,
     pub store: Store,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Bench {
     /// With the defaults of the configuration, but for `change`.
     pub fn new(change: impl FnOnce(&mut Config)) -> Self {
         let (store, dir) = scratch();
+        let key_file = dir.path().join("secret.key");
+        std::fs::write(&key_file, Keys::generate_line().unwrap().expose_secret()).unwrap();
+        std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         let mut config = config(dir.path());
         change(&mut config);
         // Half way through a time step of 30 s.
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_015)));
         let services = Services::new(Arc::new(ArcSwap::from_pointee(config)), store.clone(), clock.clone());
-        Self { services, clock, store, _dir: dir }
+        Self { services, clock, store, dir }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -56,6 +62,20 @@ impl Bench {
     pub async fn add_as(&self, login: &str, role: Role) -> UserView {
         let new = NewUser { password: Some(PASSWORD.into()), role, ..new_user(login) };
         self.services.users.add(new, "test", self.now()).await.unwrap().unwrap()
+    }
+
+    /// How many passwords were hashed so far.
+    pub fn hashes(&self) -> u64 {
+        self.services.context.hasher.computed()
+    }
+
+    /// The defaults again, with the same keys, to be changed and put in force.
+    pub fn config(&self) -> Config {
+        config(self.dir.path())
+    }
+
+    pub fn destination(&self) -> Destination {
+        Destination { demand: self.services.config.load().second_factor.demand, return_to: "/orders?id=7".into() }
     }
 
     /// A request from a browser that has these cookies.
@@ -95,6 +115,97 @@ impl Bench {
     }
 }
 
+/// A browser with its cookies, and the app on its owner's phone.
+#[derive(Clone, Default)]
+pub struct Browser {
+    pub cookies: SekishoCookies,
+    pub address: Option<IpAddr>,
+}
+
+impl Browser {
+    pub fn from(address: &str) -> Self {
+        Self { address: Some(address.parse().unwrap()), ..Self::default() }
+    }
+
+    pub async fn visit(&self, bench: &Bench) -> Visit {
+        let visit = bench.visit(&self.cookies).await;
+        Visit { client: self.address.unwrap_or(visit.client), ..visit }
+    }
+
+    pub async fn password_to(&mut self, bench: &Bench, login: &str, password: &str, destination: Destination) -> Step {
+        let credentials = Credentials { login: login.into(), password: password.into() };
+        let visit = self.visit(bench).await;
+        let step = bench.services.login.password(&visit, Some("test"), credentials, destination).await.unwrap();
+        self.keep(step)
+    }
+
+    pub async fn password(&mut self, bench: &Bench, login: &str, password: &str) -> Step {
+        self.password_to(bench, login, password, bench.destination()).await
+    }
+
+    pub async fn code(&mut self, bench: &Bench, code: &str, remember: bool) -> Step {
+        let Some(flow) = self.cookies.flow.clone() else { return Step::Refused(Refusal::RestartLogin) };
+        let visit = self.visit(bench).await;
+        let step = bench.services.login.code(&visit, Some("test"), &flow, code, remember).await.unwrap();
+        self.keep(step)
+    }
+
+    pub async fn confirm(&mut self, bench: &Bench, code: &str, remember: bool) -> Step {
+        let Some(flow) = self.cookies.flow.clone() else { return Step::Refused(Refusal::RestartLogin) };
+        let visit = self.visit(bench).await;
+        let step = bench.services.enrolment.confirm(&visit, Some("test"), &flow, code, remember).await.unwrap();
+        self.keep(step)
+    }
+
+    /// The key that the enrolment page shows.
+    pub async fn offered(&self, bench: &Bench) -> App {
+        let visit = self.visit(bench).await;
+        let flow = self.cookies.flow.as_ref().unwrap();
+        let offer = bench.services.enrolment.offer(&visit, flow).await.unwrap().unwrap();
+        let base32 = offer.key.expose_secret().replace(' ', "");
+        App(BASE32_NOPAD.decode(base32.as_bytes()).unwrap())
+    }
+
+    /// Signs in for the first time, and enrols.
+    pub async fn enrol(&mut self, bench: &Bench, login: &str, remember: bool) -> App {
+        assert!(matches!(self.password(bench, login, PASSWORD).await, Step::Enrol { .. }));
+        let app = self.offered(bench).await;
+        let step = self.confirm(bench, &app.code(bench.now()), remember).await;
+        assert!(matches!(step, Step::SignedIn { .. }), "{step:?}");
+        app
+    }
+
+    pub fn session(&self) -> Token {
+        self.cookies.session.clone().unwrap()
+    }
+
+    fn keep(&mut self, step: Step) -> Step {
+        match &step {
+            Step::Code { flow } | Step::Enrol { flow } => self.cookies.flow = Some(flow.clone()),
+            Step::SignedIn { session, device, .. } => {
+                self.cookies.session = Some(session.clone());
+                self.cookies.flow = None;
+                if let Some(device) = device {
+                    self.cookies.device = Some(device.clone());
+                }
+            }
+            Step::Refused(_) => {}
+        }
+        step
+    }
+}
+
+/// An authenticator app, by RFC 6238 and with nothing of ours.
+#[derive(Clone)]
+pub struct App(Vec<u8>);
+
+impl App {
+    pub fn code(&self, at: Timestamp) -> String {
+        let totp = totp_rs::Builder::new().with_secret(self.0.clone()).build().unwrap();
+        totp.generate(at.secs()).to_string()
+    }
+}
+
 pub fn new_user(login: &str) -> NewUser {
     NewUser {
         login: login.parse().unwrap(),
@@ -110,9 +221,6 @@ pub fn new_user(login: &str) -> NewUser {
 }
 
 fn config(dir: &Path) -> Config {
-    let key_file = dir.join("secret.key");
-    std::fs::write(&key_file, Keys::generate_line().unwrap().expose_secret()).unwrap();
-    std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let yaml = r#"
 server: {listen: ["127.0.0.1:0"]}
 store: {path: store}

@@ -1,0 +1,103 @@
+//! Device access keys (F11–F13): a browser that has passed the second factor as one account.
+//!
+//! One cookie holds the keys of all accounts that use the browser: `device/SHA256/USER`. At every second factor the browser
+//! gets a new value, and the records of all accounts under the old one move along in the same commit.
+
+use std::ops::Bound;
+
+use super::Browser;
+use crate::authn::device::Device;
+use crate::authn::user::User;
+use crate::config::RememberDevice;
+use crate::id::DeviceId;
+use crate::secret::{Token, random_bytes};
+use crate::service::ServiceError;
+use crate::service::context::Context;
+use crate::service::records::device_name;
+use crate::store::engine::Expect;
+use crate::store::record::{Change, Listed};
+
+/// More accounts than use one browser.
+const ACCOUNTS: usize = 1000;
+
+/// A key as it was read.
+pub struct Key {
+    pub device: Device,
+    name: String,
+    seen: Expect,
+}
+
+/// The browser's valid key for this account, whether it spares the code or not.
+pub async fn find(context: &Context, browser: Browser<'_>, user: &User) -> Result<Option<Key>, ServiceError> {
+    let Some(token) = &browser.visit.cookies.device else { return Ok(None) };
+    let name = device_name(&token.digest(), user.id);
+    let slot = context.store.get::<Device>(&name, browser.visit.now).await?;
+    let valid = slot.record.filter(|device| device.is_of(user));
+    Ok(valid.map(|device| Key { device, name, seen: slot.seen }))
+}
+
+impl Key {
+    /// Whether keys spare anybody the code, as the configuration stands now.
+    pub fn sparing(&self, browser: Browser<'_>) -> Option<&Device> {
+        let spares = browser.visit.config.second_factor.remember_device != RememberDevice::Never;
+        spares.then_some(&self.device)
+    }
+
+    /// A change that notes that the key was used. When its second factor was given stays as it is.
+    pub fn used(&self, change: Change, browser: Browser<'_>) -> Change {
+        let used = Device {
+            last_seen: browser.visit.now,
+            client: browser.visit.origin(browser.user_agent),
+            ..self.device.clone()
+        };
+        change.unchanged::<Device>(&self.name, self.seen).put(&self.name, &used)
+    }
+}
+
+/// The second factor was given just now: a new value for the browser, with a new key for `user`.
+pub async fn renew(
+    context: &Context,
+    browser: Browser<'_>,
+    user: &User,
+    remember: bool,
+    mut change: Change,
+) -> Result<(Token, Change), ServiceError> {
+    let token = Token::generate()?;
+    let digest = token.digest();
+    let mut known = None;
+    for old in under_old_value(context, browser).await? {
+        change = change.unchanged::<Device>(&old.name, old.seen).delete::<Device>(&old.name);
+        if old.record.user == user.id {
+            known = Some(old.record).filter(|device| device.is_of(user));
+        } else {
+            change = change.put(&device_name(&digest, old.record.user), &old.record);
+        }
+    }
+    let now = browser.visit.now;
+    let (id, first_seen) = match known {
+        Some(device) => (device.id, device.first_seen),
+        None => (DeviceId::from_bytes(random_bytes()?), now),
+    };
+    let spares = match browser.visit.config.second_factor.remember_device {
+        RememberDevice::Ask => remember,
+        RememberDevice::Always => true,
+        RememberDevice::Never => false,
+    };
+    let device = Device {
+        id,
+        user: user.id,
+        epoch: user.epoch,
+        second_factor_at: now,
+        spares,
+        first_seen,
+        last_seen: now,
+        client: browser.visit.origin(browser.user_agent),
+    };
+    Ok((token, change.put(&device_name(&digest, user.id), &device)))
+}
+
+async fn under_old_value(context: &Context, browser: Browser<'_>) -> Result<Vec<Listed<Device>>, ServiceError> {
+    let Some(old) = &browser.visit.cookies.device else { return Ok(Vec::new()) };
+    let prefix = format!("{}/", old.digest());
+    Ok(context.store.list::<Device>(&prefix, Bound::Unbounded, ACCOUNTS, browser.visit.now).await?)
+}

@@ -1,0 +1,281 @@
+//! The password step.
+//!
+//! Whoever asks cannot tell a login that nobody has from a wrong password, a disabled account or a locked one: each costs
+//! one hash, one durable commit under `throttle/`, and gets the same answer. (An account whose hash is older than the present
+//! settings costs what it cost then, until its owner signs in.)
+
+use super::device_keys::Key;
+use super::{Browser, Credentials, Destination, Refusal, Step, device_keys, flows, sign_in};
+use crate::audit::{Event, Kind};
+use crate::authn::lockout::{AccountThrottle, AddressThrottle};
+use crate::authn::login::{Next, Start, State};
+use crate::authn::password::{self, Matches};
+use crate::authn::user::{LoginName, User};
+use crate::id::DeviceId;
+use crate::secret::{ExposeSecret, Purpose, SecretString};
+use crate::service::ServiceError;
+use crate::service::context::{self, Context, Found, TRIES};
+use crate::service::events::{self, By};
+use crate::service::records;
+use crate::store::record::{Change, Slot};
+
+/// Longer than any login; what is typed beyond does not make another one.
+const TYPED: usize = 256;
+
+/// Whose password it is said to be, and where its failures are counted.
+struct Subject {
+    /// The login, where somebody has it.
+    login: Option<LoginName>,
+    typed: String,
+    throttle: String,
+}
+
+/// A password that was judged by the hash that the account had then.
+struct Judged {
+    proof: Option<Matches>,
+    /// A hash of today's cost, where the account's is cheaper.
+    renewed: Option<String>,
+}
+
+/// What a step is judged by, as it is now.
+struct Reading {
+    account: Option<Found>,
+    /// The browser's valid device key for the account.
+    key: Option<Key>,
+    throttle: Slot<AccountThrottle>,
+}
+
+pub async fn step(
+    context: &Context,
+    browser: Browser<'_>,
+    credentials: Credentials,
+    destination: &Destination,
+) -> Result<Step, ServiceError> {
+    if !password::is_possible(credentials.password.expose_secret()) {
+        return Ok(Step::Refused(Refusal::InvalidCredentials));
+    }
+    if let Some(refusal) = address_waits(context, browser).await? {
+        return Ok(Step::Refused(refusal));
+    }
+    let (subject, account) = subject(context, browser, &credentials.login).await?;
+    let judged = judge(context, browser, account.as_ref(), credentials.password).await?;
+    let _turn = context.turn(&subject.throttle).await;
+    for _ in 0..TRIES {
+        let reading = read(context, browser, &subject).await?;
+        let step = match verdict(browser, &judged, &reading, destination) {
+            Some(next) => succeed(context, browser, &subject, &judged, reading, next, destination).await?,
+            None => fail(context, browser, &subject, reading).await?,
+        };
+        if let Some(step) = step {
+            return Ok(step);
+        }
+    }
+    Err(ServiceError::Contended)
+}
+
+/// An address with too many failures is told so before anything is looked at, whatever the login.
+async fn address_waits(context: &Context, browser: Browser<'_>) -> Result<Option<Refusal>, ServiceError> {
+    let visit = browser.visit;
+    let name = records::address_throttle(visit.client);
+    let counted = context.store.get::<AddressThrottle>(&name, visit.now).await?.record;
+    let max_failures = visit.config.lockout.per_address.max_failures;
+    let wait = counted.and_then(|counted| counted.wait(max_failures, visit.now));
+    Ok(wait.map(|retry_after| Refusal::TooManyAttempts { retry_after }))
+}
+
+async fn subject(
+    context: &Context,
+    browser: Browser<'_>,
+    typed: &str,
+) -> Result<(Subject, Option<User>), ServiceError> {
+    let login = typed.parse::<LoginName>().ok();
+    let account = match &login {
+        Some(login) => context.user_by_login(login, browser.visit.now).await?.map(|found| found.user),
+        None => None,
+    };
+    let typed: String = typed.trim().to_lowercase().chars().take(TYPED).collect();
+    let subject = match &account {
+        Some(user) => Subject { login, typed, throttle: records::account_throttle(user.id) },
+        None => {
+            let digest = browser.visit.config.keys.mac(Purpose::UnknownLogin, &[typed.as_bytes()])?;
+            let [high, low, ..] = *digest.as_bytes();
+            let throttle = records::unknown_throttle(u16::from_be_bytes([high, low]));
+            Subject { login: None, typed, throttle }
+        }
+    };
+    Ok((subject, account))
+}
+
+/// One hash, whoever it is. One more where a right password is to be kept at a higher cost from now on.
+async fn judge(
+    context: &Context,
+    browser: Browser<'_>,
+    user: Option<&User>,
+    password: SecretString,
+) -> Result<Judged, ServiceError> {
+    let cost = context::cost(&browser.visit.config);
+    let Some(stored) = user.and_then(|user| user.password.as_ref()) else {
+        context.hasher.verify_nothing(cost, password).await?;
+        return Ok(Judged { proof: None, renewed: None });
+    };
+    let proof = context.hasher.verify(stored.hash.clone(), password.clone()).await?;
+    let renewed = match password::renewed(&stored.hash, cost).filter(|_| proof.is_some()) {
+        // Where too many wait, the next login renews it.
+        Some(cost) => context.hasher.hash(password, cost).await.ok(),
+        None => None,
+    };
+    Ok(Judged { proof, renewed })
+}
+
+async fn read(context: &Context, browser: Browser<'_>, subject: &Subject) -> Result<Reading, ServiceError> {
+    let now = browser.visit.now;
+    let account = match &subject.login {
+        Some(login) => context.user_by_login(login, now).await?,
+        None => None,
+    };
+    let key = match &account {
+        Some(found) => device_keys::find(context, browser, &found.user).await?,
+        None => None,
+    };
+    let throttle = context.store.get::<AccountThrottle>(&subject.throttle, now).await?;
+    Ok(Reading { account, key, throttle })
+}
+
+/// What follows from a right password. `None`: it was wrong, or it is not judged for now, which looks the same.
+fn verdict(browser: Browser<'_>, judged: &Judged, reading: &Reading, destination: &Destination) -> Option<Next> {
+    let (now, limits) = (browser.visit.now, context::limits(&browser.visit.config));
+    let counted = reading.throttle.record.as_ref();
+    if counted.is_some_and(|counted| counted.password_lock(reading.device(), limits, now).is_some()) {
+        return None;
+    }
+    let user = &reading.account.as_ref()?.user;
+    let passed = Start.password(user, judged.proof.as_ref()?, destination.demand).ok()?;
+    let key = reading.key.as_ref().and_then(|key| key.sparing(browser));
+    passed.next(user, key, now).ok()
+}
+
+/// Commits the step forward: a session, or a flow that waits for what is due.
+async fn succeed(
+    context: &Context,
+    browser: Browser<'_>,
+    subject: &Subject,
+    judged: &Judged,
+    reading: Reading,
+    next: Next,
+    destination: &Destination,
+) -> Result<Option<Step>, ServiceError> {
+    let device = reading.device();
+    let Reading { account, key, throttle } = reading;
+    let Some(Found { mut user, seen }) = account else { return Ok(None) };
+    let mut change = forget_failures(Change::new(), subject, throttle, device);
+    let renewed = judged.renewed.as_ref().zip(user.password.as_mut());
+    let renews = renewed.is_some();
+    if let Some((hash, stored)) = renewed {
+        stored.hash.clone_from(hash);
+    }
+    let state = match next {
+        Next::Ready(ready) => {
+            let signed_in = ready.sign_in();
+            if let Some(key) = key.filter(|_| signed_in.second_factor_at().is_some()) {
+                change = key.used(change, browser);
+            }
+            let entry = sign_in::Entry {
+                signed_in,
+                account: Found { user, seen },
+                remember: false,
+                return_to: &destination.return_to,
+                change,
+                events: Vec::new(),
+            };
+            return sign_in::complete(context, browser, entry).await;
+        }
+        Next::Code(due) => State::CodeDue(due),
+        Next::Enrolment(due) => State::EnrolmentDue(due),
+    };
+    if renews {
+        let name = user.id.to_string();
+        change = change.unchanged::<User>(&name, seen).put(&name, &user);
+    }
+    let enrols = matches!(state, State::EnrolmentDue(_));
+    let (flow, change) = flows::begin(change, browser.visit, state, &destination.return_to)?;
+    let step = if enrols { Step::Enrol { flow } } else { Step::Code { flow } };
+    Ok(context.commit(change, &[]).await?.map(|_| step))
+}
+
+/// The right password ends the row of wrong ones. What was counted is compared even where nothing changes, so that guesses
+/// at once are judged one after the other.
+fn forget_failures(
+    change: Change,
+    subject: &Subject,
+    throttle: Slot<AccountThrottle>,
+    device: Option<DeviceId>,
+) -> Change {
+    let change = change.unchanged::<AccountThrottle>(&subject.throttle, throttle.seen);
+    let Some(before) = throttle.record else { return change };
+    let mut after = before.clone();
+    after.right_password(device);
+    if after == before {
+        change
+    } else if after == AccountThrottle::default() {
+        change.delete::<AccountThrottle>(&subject.throttle)
+    } else {
+        change.put(&subject.throttle, &after)
+    }
+}
+
+/// Counts the failure, for the account and for the address, before anybody is told.
+async fn fail(
+    context: &Context,
+    browser: Browser<'_>,
+    subject: &Subject,
+    reading: Reading,
+) -> Result<Option<Step>, ServiceError> {
+    let (visit, now) = (browser.visit, browser.visit.now);
+    let limits = context::limits(&visit.config);
+    let device = reading.device();
+    let locked_before = {
+        let counted = reading.throttle.record.as_ref();
+        counted.is_some_and(|counted| counted.password_lock(device, limits, now).is_some())
+    };
+    let mut counted = reading.throttle.record.unwrap_or_default();
+    let locks = counted.wrong_password(device, limits, now);
+    let address = records::address_throttle(visit.client);
+    let from_there = context.store.get::<AddressThrottle>(&address, now).await?;
+    let per_address = visit.config.lockout.per_address;
+    let change = Change::new()
+        .unchanged::<AccountThrottle>(&subject.throttle, reading.throttle.seen)
+        .put(&subject.throttle, &counted)
+        .unchanged::<AddressThrottle>(&address, from_there.seen)
+        .put(&address, &AddressThrottle::count(from_there.record, per_address.window, now));
+    let user = reading.account.as_ref().map(|found| &found.user);
+    let why = match user {
+        None => "no such account",
+        Some(user) if user.disabled => "the account is disabled",
+        Some(_) if locked_before => "locked",
+        Some(_) => "wrong password",
+    };
+    let mut events = vec![event(Kind::Login, browser, subject, user, why)?];
+    if locks && user.is_some() {
+        events.push(event(Kind::Lockout, browser, subject, user, "too many wrong passwords")?);
+    }
+    let counted = context.commit(change, &events).await?;
+    Ok(counted.map(|_| Step::Refused(Refusal::InvalidCredentials)))
+}
+
+fn event(
+    kind: Kind,
+    browser: Browser<'_>,
+    subject: &Subject,
+    user: Option<&User>,
+    why: &str,
+) -> Result<Event, ServiceError> {
+    let by = By::Oneself(browser.visit.origin(browser.user_agent));
+    let event = events::failure(kind, browser.visit.now, user.map(|user| user.id), &subject.typed, by)?;
+    Ok(events::detailed(event, why))
+}
+
+impl Reading {
+    fn device(&self) -> Option<DeviceId> {
+        self.key.as_ref().map(|key| key.device.id)
+    }
+}

@@ -1,0 +1,129 @@
+//! The last commit of every login: the account, the session, the device key, what is spent, and the event, all at once.
+
+use super::{Browser, Step, device_keys};
+use crate::audit::{Event, Kind};
+use crate::authn::login::SignedIn;
+use crate::authn::session::Session;
+use crate::authn::user::User;
+use crate::id::SessionId;
+use crate::secret::{Token, TokenDigest, random_bytes};
+use crate::service::ServiceError;
+use crate::service::context::{Context, Found};
+use crate::service::events::{self, By};
+use crate::service::session::Sessions;
+use crate::store::record::Change;
+
+/// What a login has led to, to be committed.
+pub struct Entry<'a> {
+    pub signed_in: SignedIn,
+    /// The account as it is to be, and as it was read.
+    pub account: Found,
+    pub remember: bool,
+    pub return_to: &'a str,
+    /// What else happens with it: the flow is spent, failures are forgotten.
+    pub change: Change,
+    pub events: Vec<Event>,
+}
+
+/// What there is to do once it has happened.
+struct Aftermath {
+    token: Token,
+    ended: Vec<(TokenDigest, Session)>,
+    rotated: Option<(TokenDigest, SessionId)>,
+}
+
+/// Commits. `None`: somebody came in between, and nothing happened.
+pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>) -> Result<Option<Step>, ServiceError> {
+    let Entry { signed_in, account: Found { mut user, seen }, remember, return_to, mut change, mut events } = entry;
+    let now = browser.visit.now;
+    let mut device = None;
+    if signed_in.gave_second_factor() {
+        let (token, with_key) = device_keys::renew(context, browser, &user, remember, change).await?;
+        (device, change) = (Some(token), with_key);
+    }
+    let begun = match signed_in.session() {
+        Some(id) => rotate(context, browser, &signed_in, id, change).await?,
+        None => {
+            user.last_login = Some(now);
+            Some(begin(context, browser, &signed_in, &user, change).await?)
+        }
+    };
+    let Some((aftermath, change)) = begun else { return Ok(None) };
+    let kind = if signed_in.session().is_some() { Kind::SecondFactor } else { Kind::Login };
+    let by = By::Oneself(browser.visit.origin(browser.user_agent));
+    events.push(events::success(kind, now, Some(user.id), user.login.as_str(), by)?);
+    let name = user.id.to_string();
+    let change = change.unchanged::<User>(&name, seen).put(&name, &user);
+    if context.commit(change, &events).await?.is_none() {
+        return Ok(None);
+    }
+    let sessions = &context.sessions;
+    sessions.refresh(user.id, now).await;
+    aftermath.ended.iter().for_each(|(digest, session)| sessions.forget(digest, Some(session.id)));
+    if let Some((old, id)) = aftermath.rotated {
+        sessions.rotated(&old, aftermath.token.digest(), id);
+    }
+    Ok(Some(Step::SignedIn { session: aftermath.token, device, return_to: return_to.to_owned() }))
+}
+
+/// A new session. The browser's old one ends, whoever's it was, and so does the oldest where the account has too many.
+async fn begin(
+    context: &Context,
+    browser: Browser<'_>,
+    signed_in: &SignedIn,
+    user: &User,
+    change: Change,
+) -> Result<(Aftermath, Change), ServiceError> {
+    let (visit, now) = (browser.visit, browser.visit.now);
+    let limits = visit.config.session;
+    let token = Token::generate()?;
+    let session = Session {
+        id: SessionId::from_bytes(random_bytes()?),
+        user: user.id,
+        epoch: signed_in.epoch(),
+        created_at: now,
+        expires_at: now.plus(limits.max_lifetime),
+        last_seen: now,
+        route_last_seen: Vec::new(),
+        second_factor_at: signed_in.second_factor_at(),
+        client: visit.origin(browser.user_agent),
+    };
+    let mut ended = Vec::new();
+    if let Some(old) = visit.cookies.session.as_ref().map(Token::digest)
+        && let Some(session) = context.store.get::<Session>(&old.to_string(), now).await?.record
+    {
+        ended.push((old, session));
+    }
+    let mut others = context.sessions.of_user(user.id, now).await?;
+    others.retain(|(digest, _)| ended.iter().all(|(old, _)| old != digest));
+    others.sort_by_key(|(_, session)| session.created_at);
+    let too_many = (others.len() + 1).saturating_sub(limits.max_per_user.max(1));
+    ended.extend(others.into_iter().take(too_many));
+    let change = Sessions::with(Sessions::without(change, &ended), &token.digest(), &session);
+    Ok((Aftermath { token, ended, rotated: None }, change))
+}
+
+/// The session that has stepped up gets a new value; its inner id, and with it what is open, stays. `None`: it is over.
+async fn rotate(
+    context: &Context,
+    browser: Browser<'_>,
+    signed_in: &SignedIn,
+    id: SessionId,
+    change: Change,
+) -> Result<Option<(Aftermath, Change)>, ServiceError> {
+    let now = browser.visit.now;
+    let Some(old) = browser.visit.cookies.session.as_ref().map(Token::digest) else { return Ok(None) };
+    let slot = context.store.get::<Session>(&old.to_string(), now).await?;
+    let Some(session) = slot.record.filter(|session| session.id == id && session.epoch == signed_in.epoch()) else {
+        return Ok(None);
+    };
+    let stepped_up = Session {
+        second_factor_at: signed_in.second_factor_at(),
+        last_seen: session.last_seen.max(now),
+        ..session.clone()
+    };
+    let token = Token::generate()?;
+    let change = change.unchanged::<Session>(&old.to_string(), slot.seen);
+    let change = Sessions::with(Sessions::without(change, &[(old, session)]), &token.digest(), &stepped_up);
+    Ok(Some((Aftermath { token, ended: Vec::new(), rotated: Some((old, id)) }, change)))
+}
