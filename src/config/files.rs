@@ -20,17 +20,19 @@ pub(super) fn keys(path: &Path) -> Result<Keys, Bad> {
     let (bytes, metadata) = read(path)?;
     let bytes = Zeroizing::new(bytes);
     let shown = path.display();
-    if is_open_to_others(&metadata) {
-        return Err(Bad::new(format!("every account of this machine can get at {shown}")).hint(chmod_hint(path)));
-    }
     let text = std::str::from_utf8(&bytes).map_err(|_| malformed(path))?;
-    Keys::parse(text).map_err(|error| match error {
+    let keys = Keys::parse(text).map_err(|error| match error {
         KeyError::Malformed(line) => {
             Bad { rule: format!("line {line} of {shown} is not a sekisho key"), ..malformed(path) }
         }
         KeyError::Empty => Bad { rule: format!("{shown} holds no key"), ..malformed(path) },
         _ => malformed(path),
-    })
+    })?;
+    // Only now: nobody should be told to change the mode of a file that is no key at all.
+    if is_open_to_others(&metadata) {
+        return Err(Bad::new(format!("every account of this machine can get at {shown}")).hint(chmod_hint(path)));
+    }
+    Ok(keys)
 }
 
 fn malformed(path: &Path) -> Bad {
