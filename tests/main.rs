@@ -5,6 +5,8 @@
 #![expect(clippy::string_slice, reason = "a panic is how a test fails")]
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 #[allow(clippy::allow_attributes, dead_code, unused_imports, reason = "a tool box: not every tool is out at all times")]
 mod harness;
 #[cfg(test)]
@@ -14,13 +16,21 @@ mod http2_on_the_wire;
 #[cfg(test)]
 mod identity_headers;
 #[cfg(test)]
+mod in_the_browser;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod licences;
 #[cfg(test)]
 mod response_headers;
 #[cfg(test)]
+mod sign_in;
+#[cfg(test)]
 mod smuggling;
+#[cfg(test)]
+mod startup;
+#[cfg(test)]
+mod streaming;
 #[cfg(test)]
 mod target_on_the_wire;
 #[cfg(test)]

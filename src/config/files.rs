@@ -15,30 +15,29 @@ use super::surroundings::{read_file, reason};
 use super::values::Bad;
 use crate::secret::{KeyError, Keys};
 
+const HOW_TO_MAKE: &str =
+    "`sekisho key generate FILE` makes one; a key that encrypts a store already must be restored, not replaced";
+
 /// Reads the key file.
 pub(super) fn keys(path: &Path) -> Result<Keys, Bad> {
-    let (bytes, metadata) = read(path)?;
+    let (bytes, metadata) = read(path).map_err(|bad| if path.exists() { bad } else { bad.hint(HOW_TO_MAKE) })?;
     let bytes = Zeroizing::new(bytes);
     let shown = path.display();
+    if is_open_to_others(&metadata) {
+        return Err(Bad::new(format!("every account of this machine can get at {shown}")).hint(chmod_hint(path)));
+    }
     let text = std::str::from_utf8(&bytes).map_err(|_| malformed(path))?;
-    let keys = Keys::parse(text).map_err(|error| match error {
+    Keys::parse(text).map_err(|error| match error {
         KeyError::Malformed(line) => {
             Bad { rule: format!("line {line} of {shown} is not a sekisho key"), ..malformed(path) }
         }
         KeyError::Empty => Bad { rule: format!("{shown} holds no key"), ..malformed(path) },
         _ => malformed(path),
-    })?;
-    // Only now: nobody should be told to change the mode of a file that is no key at all.
-    if is_open_to_others(&metadata) {
-        return Err(Bad::new(format!("every account of this machine can get at {shown}")).hint(chmod_hint(path)));
-    }
-    Ok(keys)
+    })
 }
 
 fn malformed(path: &Path) -> Bad {
-    Bad::new(format!("{} is not a key file", path.display())).hint(
-        "`sekisho key generate FILE` makes one; a key that encrypts a store already must be restored, not replaced",
-    )
+    Bad::new(format!("{} is not a key file", path.display())).hint(HOW_TO_MAKE)
 }
 
 /// The certificates of a PEM file, at least one.

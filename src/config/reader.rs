@@ -5,7 +5,7 @@
 //! What could not be read comes back as `None`, or as its default, in a draft that nobody will use.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -171,12 +171,12 @@ impl<'a> Section<'a> {
     }
 
     fn report_repeated_keys(&self) {
-        let mut seen = HashMap::new();
-        for entry in self.entries {
+        for (index, entry) in self.entries.iter().enumerate() {
             let Some(key) = &entry.key else { continue };
-            if let Some(earlier) = seen.insert(key, entry.key_place) {
+            let earlier = self.entries.iter().take(index).find(|earlier| earlier.key.as_ref() == Some(key));
+            if let Some(earlier) = earlier {
                 let message = format!("the key `{}{}` is given twice", self.prefix, shown(key));
-                let hint = format!("it stands on line {} already", earlier.line);
+                let hint = format!("it stands on line {} already", earlier.key_place.line);
                 self.ctx.error(entry.key_place, message, Some(hint));
             }
         }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::picture::Picture;
 use super::{PATIENCE, Process};
 
 /// Two cores do not run many browsers at a time.
@@ -177,6 +178,19 @@ impl Browser {
     /// Clicks.
     pub async fn click(&self, css: &str) {
         self.find_soon(css).await.click().await.unwrap_or_else(|error| panic!("cannot click `{css}`: {error}"));
+    }
+
+    /// The key in the QR code that an element shows, read from its picture as a phone would.
+    pub async fn key_in_qr_code(&self, css: &str) -> Option<String> {
+        let picture = self.find_soon(css).await.screenshot().await.unwrap();
+        let picture = Picture::decode(&picture);
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(picture.width, picture.height, |x, y| {
+            let [r, g, b] = picture.pixel(x, y).map(u32::from);
+            u8::try_from((r + g + b) / 3).unwrap()
+        });
+        let (_, uri) = image.detect_grids().first()?.decode().ok()?;
+        let uri = url::Url::parse(&uri).ok().filter(|uri| uri.scheme() == "otpauth")?;
+        uri.query_pairs().find(|(name, _)| name == "secret").map(|(_, secret)| secret.into_owned())
     }
 
     /// What the browser shows, in words, for a failed test.

@@ -10,6 +10,8 @@ pub struct Form {
     pub fields: Vec<(String, String)>,
     /// Every named control, ticked or not.
     pub names: Vec<String>,
+    /// Boxes that are not ticked, with what they send when they are.
+    pub boxes: Vec<(String, String)>,
 }
 
 impl Form {
@@ -19,6 +21,17 @@ impl Form {
         match self.fields.iter_mut().find(|(key, _)| key == name) {
             Some((_, old)) => value.clone_into(old),
             None => self.fields.push((name.to_owned(), value.to_owned())),
+        }
+        self
+    }
+
+    /// Ticks a box.
+    #[must_use]
+    #[track_caller]
+    pub fn ticked(mut self, name: &str) -> Self {
+        if self.field(name).is_none() {
+            let found = self.boxes.iter().find(|(key, _)| key == name).cloned();
+            self.fields.push(found.unwrap_or_else(|| panic!("no box `{name}`: {self:?}")));
         }
         self
     }
@@ -36,8 +49,12 @@ impl Form {
 
 /// `application/x-www-form-urlencoded`.
 pub fn encode<K: AsRef<str>, V: AsRef<str>>(fields: &[(K, V)]) -> String {
-    let one = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
-    fields.iter().map(|(k, v)| format!("{}={}", one(k.as_ref()), one(v.as_ref()))).collect::<Vec<_>>().join("&")
+    fields.iter().map(|(k, v)| format!("{}={}", encoded(k.as_ref()), encoded(v.as_ref()))).collect::<Vec<_>>().join("&")
+}
+
+/// One value, percent-encoded.
+pub fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 /// All forms of a page.
@@ -60,8 +77,11 @@ pub fn forms(page: &str) -> Vec<Form> {
                 let kind = tag.attribute("type").unwrap_or_default();
                 let unticked = matches!(kind.as_str(), "checkbox" | "radio") && tag.attribute("checked").is_none();
                 form.names.push(name.clone());
-                if !unticked && tag.name != "button" {
-                    form.fields.push((name, tag.attribute("value").unwrap_or_default()));
+                let value = tag.attribute("value");
+                if unticked {
+                    form.boxes.push((name, value.unwrap_or_else(|| "on".into())));
+                } else if tag.name != "button" {
+                    form.fields.push((name, value.unwrap_or_default()));
                 }
             }
             _ => {}

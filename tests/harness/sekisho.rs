@@ -26,8 +26,9 @@ pub struct Builder {
 
 /// A gateway with its folder; running after [`Builder::start`] or [`Sekisho::serve`].
 pub struct Sekisho {
-    folder: TempDir,
+    /// Before the folder, so that it is stopped before its files go.
     process: Option<Process>,
+    folder: TempDir,
     /// What processes of this gateway said before the one that runs now.
     earlier: Vec<String>,
     plain: Vec<SocketAddr>,
