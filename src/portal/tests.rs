@@ -2,6 +2,7 @@
 
 mod answers;
 mod forms;
+mod journeys;
 mod pages;
 mod return_to;
 

@@ -1,10 +1,16 @@
 //! What the gateway says through the portal (CONTRACT §3, attack case A47).
 
+use std::time::Duration;
+
 use http::StatusCode;
 
+use super::super::answers::trouble;
+use super::super::error::PortalError;
 use super::{BROWSER, Browser, assert_protected, request};
 use crate::authz::{Challenge, Denial};
-use crate::service::visit::{Ask, Failure};
+use crate::service::ServiceError;
+use crate::service::testing::Bench;
+use crate::service::visit::{Ask, Failure, SekishoCookies};
 
 const LOGIN: Ask = Ask::Challenge(Challenge::Login);
 
@@ -145,4 +151,18 @@ async fn files_of_the_pages_are_kept_for_good_under_a_name_of_their_own() {
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("content-type"), "text/css; charset=utf-8");
     assert!(answer.header("cache-control").contains("immutable"));
+}
+
+#[tokio::test]
+async fn when_too_many_passwords_wait_the_answer_says_when_to_come_again() {
+    let bench = Bench::new(|_| {});
+    let visit = bench.visit(&SekishoCookies::default()).await;
+    let busy = PortalError::from(ServiceError::Busy { retry_after: Duration::from_secs(3) }).trouble();
+    for (lines, kind) in [(&[("accept", BROWSER)][..], "text/html; charset=utf-8"), (&[], "application/problem+json")] {
+        let (parts, _) = request("POST", "/.sekisho/login", lines, "").into_parts();
+        let answer = trouble(&visit, parts.method, parts.headers, busy);
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers()["retry-after"], "3");
+        assert_eq!(answer.headers()["content-type"], kind);
+    }
 }
