@@ -47,9 +47,6 @@ const REFUSED: &[Row] = &[
 
 const WITHOUT_EFFECT: &[Row] = &[
     (&["server", "upgrade_grace"], IsNot("1h"), "a restart is all there is"),
-    (&["session", "max_per_user"], IsNot("10"), "there is no limit"),
-    (&["lockout", "per_address", "max_failures"], IsNot("200"), NO_ADDRESS),
-    (&["lockout", "per_address", "window"], IsNot("15m"), NO_ADDRESS),
     (&["portal", "admin", "networks"], Items(1), "there are no pages for administration"),
     (&["portal", "url"], Given, "it is for links in mails"),
     (&["second_factor", "mail_code", "max_attempts"], IsNot("10"), NO_MAIL),
@@ -64,7 +61,6 @@ const WITHOUT_EFFECT: &[Row] = &[
 ];
 
 const REMOVE: &str = "remove the key";
-const NO_ADDRESS: &str = "failures are counted by account";
 const NO_MAIL: &str = "no mail is sent";
 const NO_RECOVERY: &str = "there are no recovery codes; a manager can reset a second factor";
 const NO_HELD: &str = "forms are not kept over a login";
