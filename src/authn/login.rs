@@ -366,3 +366,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use moka::sync::Cache;
 
 pub use self::live::LiveSession;
-use self::live::{AccountCell, Lifeline};
+use self::live::{AccountCell, Lifeline, Lines};
 use super::ServiceError;
 use super::events::{self, By};
 use super::records::{SessionIndex, session_index};
@@ -52,7 +52,7 @@ pub struct Sessions {
     cells: Mutex<HashMap<UserId, Weak<AccountCell>>>,
     /// One reader of an account at a time, so that an old reading never replaces a newer one.
     loading: Vec<tokio::sync::Mutex<()>>,
-    lines: Mutex<HashMap<SessionId, Arc<Lifeline>>>,
+    lines: Mutex<Lines>,
     /// Whose last-seen time is to be written behind.
     dirty: Mutex<Vec<Arc<Lifeline>>>,
 }
@@ -103,7 +103,7 @@ impl Sessions {
             }
             let generation = self.stripe(digest);
             if *generation == seen {
-                let line = self.line(&session, *digest);
+                let line = lock(&self.lines).join(&session, *digest);
                 let config = Arc::clone(&self.config);
                 let live = Arc::new(LiveSession { second_factor_at: session.second_factor_at, line, cell, config });
                 self.cache.insert(*digest, Arc::clone(&live));
@@ -197,7 +197,7 @@ impl Sessions {
         let mut users = HashMap::<UserId, Option<User>>::new();
         let mut views = Vec::with_capacity(sessions.len());
         for (_, mut session) in sessions {
-            let line = lock(&self.lines).get(&session.id).map(Arc::clone);
+            let line = lock(&self.lines).get(session.id).cloned();
             if let Some(line) = line {
                 line.write_into(&mut session);
             }
@@ -263,18 +263,19 @@ impl Sessions {
         let live = self.cache.remove(digest);
         let mut lines = lock(&self.lines);
         let id = id.or_else(|| live.map(|live| live.line.id));
-        if let Some(line) = id.and_then(|id| lines.remove(&id)) {
-            line.end();
+        if let Some(id) = id {
+            lines.end(id);
         }
     }
 
     /// The session has a new value: the old one is dead, and what is open stays open.
     pub(super) fn rotated(&self, old: &TokenDigest, new: TokenDigest, id: SessionId) {
-        if let Some(line) = lock(&self.lines).get(&id) {
-            line.set_digest(new);
-        }
         let mut generation = self.stripe(old);
         *generation = generation.wrapping_add(1);
+        let mut lines = lock(&self.lines);
+        if let Some(line) = lines.get(id).cloned() {
+            lines.rename(&line, new);
+        }
         self.cache.invalidate(old);
     }
 
@@ -293,7 +294,7 @@ impl Sessions {
                 tracing::error!(%error, %user, "an account could not be read again; its sessions wait");
                 cell.update(None);
                 lock(&self.cells).remove(&user);
-                let lines: Vec<_> = lock(&self.lines).values().filter(|line| line.user == user).cloned().collect();
+                let lines: Vec<_> = lock(&self.lines).iter().filter(|line| line.user == user).cloned().collect();
                 lines.iter().for_each(|line| self.cache.invalidate(&line.digest()));
             }
         }
@@ -302,7 +303,7 @@ impl Sessions {
     /// Ends the account's sessions that do not stand any more.
     fn cut(&self, user: UserId, cell: &AccountCell) {
         let fallen: Vec<_> = lock(&self.lines)
-            .values()
+            .iter()
             .filter(|line| line.user == user && !cell.stands(line.epoch))
             .map(|line| (line.digest(), line.id))
             .collect();
@@ -362,14 +363,6 @@ impl Sessions {
         let cell = Arc::new(AccountCell::new(&record));
         lock(&self.cells).insert(user, Arc::downgrade(&cell));
         Ok(Some(cell))
-    }
-
-    fn line(&self, session: &Session, digest: TokenDigest) -> Arc<Lifeline> {
-        let mut lines = lock(&self.lines);
-        let line = lines.entry(session.id).or_insert_with(|| Arc::new(Lifeline::new(session, digest)));
-        line.merge(session);
-        line.set_digest(digest);
-        Arc::clone(line)
     }
 
     #[expect(clippy::indexing_slicing, reason = "any number modulo STRIPES is within a list of STRIPES")]

@@ -3,6 +3,7 @@
 //! Three things, each shared by whoever needs it: an [`AccountCell`] for each account, a [`Lifeline`] for each session (it
 //! outlives a change of the cookie's value, and the cache), and a [`LiveSession`] for each cookie value.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -169,14 +170,60 @@ impl Lifeline {
         *self.digest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_digest(&self, digest: TokenDigest) {
+    fn set_digest(&self, digest: TokenDigest) {
         *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = digest;
     }
 
     /// It is over: whatever is open on its strength is closed.
-    pub(super) fn end(&self) {
+    fn end(&self) {
         self.over.store(true, Ordering::Release);
         self.ended.cancel();
+    }
+}
+
+/// All lifelines, by inner id and by the value under which each record stands.
+#[derive(Default)]
+pub(super) struct Lines {
+    by_id: HashMap<SessionId, Arc<Lifeline>>,
+    by_value: HashMap<TokenDigest, SessionId>,
+}
+
+impl Lines {
+    pub(super) fn get(&self, id: SessionId) -> Option<&Arc<Lifeline>> {
+        self.by_id.get(&id)
+    }
+
+    /// The session whose record stands under this value.
+    pub(super) fn under(&self, digest: &TokenDigest) -> Option<&Arc<Lifeline>> {
+        self.by_value.get(digest).and_then(|id| self.by_id.get(id))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Lifeline>> {
+        self.by_id.values()
+    }
+
+    /// The session's lifeline, begun here if it is new.
+    pub(super) fn join(&mut self, session: &Session, digest: TokenDigest) -> Arc<Lifeline> {
+        let line = self.by_id.entry(session.id).or_insert_with(|| Arc::new(Lifeline::new(session, digest)));
+        line.merge(session);
+        let line = Arc::clone(line);
+        self.rename(&line, digest);
+        line
+    }
+
+    /// The session's record stands under another value now.
+    pub(super) fn rename(&mut self, line: &Lifeline, digest: TokenDigest) {
+        self.by_value.remove(&line.digest());
+        line.set_digest(digest);
+        self.by_value.insert(digest, line.id);
+    }
+
+    /// The session is over.
+    pub(super) fn end(&mut self, id: SessionId) {
+        if let Some(line) = self.by_id.remove(&id) {
+            self.by_value.remove(&line.digest());
+            line.end();
+        }
     }
 }
 

@@ -65,7 +65,7 @@ impl Sessions {
     pub(in crate::service) async fn end_overdue(&self, now: Timestamp) {
         let idle_timeout = self.config.load().session.idle_timeout;
         let overdue: Vec<_> = lock(&self.lines)
-            .values()
+            .iter()
             .filter(|line| now >= line.expires_at || now.since(line.last_seen()) >= idle_timeout)
             .cloned()
             .collect();
@@ -81,6 +81,7 @@ impl Sessions {
         let name = digest.to_string();
         let slot = self.store.get::<Session>(&name, now).await?;
         let Some(session) = slot.record else {
+            // The maximum lifetime is the record's own expiry, too.
             self.forget(&digest, Some(line.id));
             return Ok(());
         };
@@ -89,7 +90,8 @@ impl Sessions {
             return Ok(());
         }
         let login = self.login_of(session.user, now).await?;
-        let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor("idle"))?;
+        let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor("sekisho"))?;
+        let event = events::detailed(event, "idle");
         let change = Change::new().unchanged::<Session>(&name, slot.seen);
         let change = Self::without(events::with(change, std::slice::from_ref(&event)), &[(digest, session)]);
         if let Outcome::Committed(_) = self.store.commit(change).await? {
@@ -110,7 +112,7 @@ impl Sessions {
                 }
             }
             Seen::Lagged => {
-                let lines: Vec<_> = lock(&self.lines).values().cloned().collect();
+                let lines: Vec<_> = lock(&self.lines).iter().cloned().collect();
                 for line in lines {
                     let digest = line.digest();
                     match self.store.get::<Session>(&digest.to_string(), now).await {
@@ -128,12 +130,12 @@ impl Sessions {
             let mut generation = self.stripe(digest);
             *generation = generation.wrapping_add(1);
             self.cache.invalidate(digest);
-            lock(&self.lines).values().find(|line| line.digest() == *digest).cloned()
+            lock(&self.lines).under(digest).cloned()
         };
         let Some(line) = line else { return };
         let others = self.of_user(line.user, now).await.unwrap_or_default();
         match others.iter().find(|(_, session)| session.id == line.id) {
-            Some((new, _)) => line.set_digest(*new),
+            Some((new, _)) => lock(&self.lines).rename(&line, *new),
             None => self.forget(digest, Some(line.id)),
         }
     }
