@@ -5,6 +5,7 @@
 
 mod backend;
 pub mod check;
+mod demo;
 mod failure;
 mod key;
 mod output;
@@ -46,6 +47,8 @@ enum Command {
         #[command(flatten)]
         format: Format,
     },
+    /// Show everything in a browser: a sample tool, sample accounts, nothing to install, nothing left behind
+    Demo(demo::DemoCommand),
     /// Manage the accounts that may pass
     #[command(subcommand)]
     User(user::UserCommand),
@@ -91,6 +94,7 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Serve(config) => serve::run(&config),
         Command::Check { config, format } => check(&config, format),
+        Command::Demo(command) => demo::run(&command),
         Command::User(command) => user::run(command),
         Command::Session(command) => session::run(command),
         Command::Key(command) => key::run(&command),

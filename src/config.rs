@@ -47,7 +47,7 @@ use crate::secret::{Keys, SecretString};
 pub type Current = Arc<ArcSwap<Config>>;
 
 /// A whole configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     pub server: Server,
     pub log: Log,

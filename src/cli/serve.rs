@@ -26,9 +26,8 @@ pub fn run(file: &ConfigFile) -> Result<(), Failure> {
         let mut stop = StopSignals::new()?;
         let running = server::start(config, store, Arc::new(SystemClock)).await.map_err(|error| not_started(&error))?;
         stop.next().await;
-        tracing::info!("stopping; a second signal ends it at once");
         tokio::select! {
-            () = running.stop() => tracing::info!("stopped"),
+            () = running.stop() => (),
             () = stop.next() => return Err(Failure::because("stopped at once by a second signal")),
         }
         Ok(())
@@ -37,24 +36,10 @@ pub fn run(file: &ConfigFile) -> Result<(), Failure> {
 
 fn not_started(error: &server::StartError) -> Failure {
     let failure = Failure::from_error(error);
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-            Some(io::ErrorKind::AddrInUse) => {
-                return failure.hint("another process listens there: stop it, or change server.listen");
-            }
-            Some(io::ErrorKind::PermissionDenied) => {
-                return failure.hint(
-                    "ports below 1024 need CAP_NET_BIND_SERVICE, which the systemd unit grants; files need the right owner",
-                );
-            }
-            Some(io::ErrorKind::AddrNotAvailable) => {
-                return failure.hint("this machine has no such address; `ip address` shows those it has");
-            }
-            _ => cause = error.source(),
-        }
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
-    failure
 }
 
 /// Logs of this process, and of Pingora through `log`. `SEKISHO_LOG` takes a filter such as `debug` or `sekisho=trace`.

@@ -1,0 +1,13 @@
+// Keeps the demo's codes fresh without loading the page again.
+"use strict";
+async function refresh() {
+  const answer = await fetch("/codes");
+  for (const item of await answer.json()) {
+    const row = document.querySelector(`li[data-label="${CSS.escape(item.label)}"]`);
+    if (!row) return location.reload();
+    row.querySelector(".code").textContent = `${item.code.slice(0, 3)} ${item.code.slice(3)}`;
+    row.querySelector(".left b").textContent = item.left;
+    row.querySelector(".bar i").style.width = `${(item.left / 30) * 100}%`;
+  }
+}
+setInterval(() => refresh().catch(() => {}), 1000);
