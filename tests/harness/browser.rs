@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::process::Command;
 use std::time::Duration;
 
+use fantoccini::error::CmdError;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
@@ -132,12 +133,25 @@ impl Browser {
 
     /// The text of an element, waited for.
     pub async fn text_of(&self, css: &str) -> String {
-        self.find_soon(css).await.text().await.unwrap()
+        self.find_soon(css).await;
+        self.again_while_stale(async || self.client.find(Locator::Css(css)).await?.text().await).await
     }
 
     /// The visible text of the page.
     pub async fn text(&self) -> String {
         self.text_of("body").await
+    }
+
+    /// An element may go with its page between being found and being used; then the next page's is meant.
+    async fn again_while_stale<T>(&self, act: impl AsyncFn() -> Result<T, CmdError>) -> T {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match act().await {
+                Ok(done) => return done,
+                Err(error) if tokio::time::Instant::now() > end => panic!("{error} on {}", self.describe().await),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
     }
 
     /// Waits until the page says this.
@@ -170,14 +184,19 @@ impl Browser {
 
     /// Types into a field, in place of what stands there.
     pub async fn fill(&self, css: &str, text: &str) {
-        let field = self.find_soon(css).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        self.find_soon(css).await;
+        self.again_while_stale(async || {
+            let field = self.client.find(Locator::Css(css)).await?;
+            field.clear().await?;
+            field.send_keys(text).await
+        })
+        .await;
     }
 
     /// Clicks.
     pub async fn click(&self, css: &str) {
-        self.find_soon(css).await.click().await.unwrap_or_else(|error| panic!("cannot click `{css}`: {error}"));
+        self.find_soon(css).await;
+        self.again_while_stale(async || self.client.find(Locator::Css(css)).await?.click().await).await;
     }
 
     /// The key in the QR code that an element shows, read from its picture as a phone would.
