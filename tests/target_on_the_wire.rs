@@ -92,6 +92,8 @@ fn what_reaches_the_upstream_is_the_path_that_was_matched() {
         ("/public/x", "/public/x"),
         ("/public/x?a=/../%2e%2e\\&b=%00|{}", "/public/x?a=/../%2e%2e\\&b=%00|{}"),
         ("/public/x?", "/public/x?"),
+        ("/public/x?'^[]~%zz", "/public/x?'^[]~%zz"),
+        ("/public/<x>?q={\"a\":`<1>`}", "/public/%3Cx%3E?q={%22a%22:%60%3C1%3E%60}"),
         ("/x/../public/y", "/public/y"),
         ("//public///y", "/public/y"),
         ("/%70ublic/%7Ey%2a", "/public/~y%2A"),

@@ -10,7 +10,7 @@
 //! each such reading is kept beside the matched one: the route table refuses a path whose readings lead to different
 //! routes.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use super::target::BadTarget;
 
@@ -69,14 +69,14 @@ fn append_segment(out: &mut String, segment: &[u8]) -> Result<Vec<u8>, BadTarget
             if value.is_ascii_control() || value == b'\\' || is_overlong(value, after) {
                 return Err(BadTarget::Path);
             }
-            push(out, value, is_unreserved(value));
+            push_byte(out, value, is_unreserved(value));
             rest = after;
             value
         } else {
             if !byte.is_ascii_graphic() || matches!(byte, b'\\' | b'#' | b'?') {
                 return Err(BadTarget::Path);
             }
-            push(out, byte, is_path_character(byte));
+            push_byte(out, byte, is_path_character(byte));
             rest = after;
             byte
         };
@@ -241,8 +241,8 @@ fn read(path: &str, parameters: Parameters, split_encoded_slash: bool) -> String
                 b';' if parameters == Parameters::Removed => break,
                 b';' if parameters == Parameters::PlainRemoved && !escaped => break,
                 b'/' if split_encoded_slash && out.ends_with('/') => {}
-                b'/' => push(&mut out, value, split_encoded_slash),
-                _ => push(&mut out, value, value.is_ascii() && value != b'%'),
+                b'/' => push_byte(&mut out, value, split_encoded_slash),
+                _ => push_byte(&mut out, value, value.is_ascii() && value != b'%'),
             }
         }
     }
@@ -283,12 +283,13 @@ const fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-fn push(out: &mut String, byte: u8, as_it_is: bool) {
+/// Appends a byte as it is, or escaped.
+pub(super) fn push_byte(out: &mut String, byte: u8, as_it_is: bool) {
     if as_it_is {
         out.push(char::from(byte));
     } else {
-        // Writing to a `String` cannot fail.
-        let _ = write!(out, "%{byte:02X}");
+        let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase();
+        out.extend(['%', digit(byte >> 4), digit(byte & 0xF)]);
     }
 }
 
@@ -320,7 +321,7 @@ impl RoutePath {
         }
         let mut escaped = String::with_capacity(text.len());
         for byte in text.bytes() {
-            push(&mut escaped, byte, byte.is_ascii() && byte != b' ');
+            push_byte(&mut escaped, byte, byte.is_ascii() && byte != b' ');
         }
         let path = normalise(escaped.as_bytes())?;
         if path.has_encoded_slash {

@@ -1,13 +1,13 @@
 //! The target: request line and Host (or `:authority`) become one [`NormalTarget`], or 400. What was matched is what is
 //! forwarded.
 //!
-//! The path's rules are in [`super::path`], the host's in [`super::host`]. The query is passed on byte by byte and takes
-//! no part in any decision.
+//! The path's rules are in [`super::path`], the host's in [`super::host`]. The query is passed on as it came, but for
+//! [`must_be_escaped`], and takes no part in any decision.
 
 use std::fmt;
 
 use super::host::{Host, parse_authority};
-use super::path::{NormalPath, is_plain, normalise};
+use super::path::{NormalPath, is_plain, normalise, push_byte};
 
 /// The longest target that is read, in bytes: what the usual web servers take in a request line. A longer one is 414.
 pub const MAX_TARGET: usize = 8 * 1024;
@@ -54,7 +54,7 @@ impl NormalTarget {
         if !query.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
             return Err(BadTarget::Query);
         }
-        if path.first() == Some(&b'/') && is_plain(path) {
+        if path.first() == Some(&b'/') && is_plain(path) && !query.iter().any(|byte| must_be_escaped(*byte)) {
             let path_and_query = String::from_utf8(target.to_vec()).map_err(|_| BadTarget::Path)?;
             return Ok(Self {
                 host,
@@ -70,7 +70,7 @@ impl NormalTarget {
         let NormalPath { forwarded, matching, readings, has_encoded_slash } = normalise(path)?;
         let path_length = forwarded.len();
         let mut path_and_query = forwarded;
-        path_and_query.push_str(std::str::from_utf8(query).map_err(|_| BadTarget::Query)?);
+        query.iter().for_each(|byte| push_byte(&mut path_and_query, *byte, !must_be_escaped(*byte)));
         Ok(Self { host, port, path_and_query, path_length, matching, readings, has_encoded_slash })
     }
 
@@ -129,6 +129,13 @@ impl NormalTarget {
     }
 }
 
+/// Bytes that scripts put into a target as they are, although they may not stand there (RFC 3986 §2), and that HTTP
+/// libraries refuse. Escaped they mean the same.
+#[must_use]
+pub const fn must_be_escaped(byte: u8) -> bool {
+    matches!(byte, b'"' | b'<' | b'>' | b'`')
+}
+
 /// Takes scheme and authority off an absolute-form (RFC 9112 §3.2.2) that says the same as the connection and its Host.
 fn origin_form<'a>(raw: RawTarget<'a>, host: &Host, port: Option<u16>) -> Result<&'a [u8], BadTarget> {
     if raw.target.first() == Some(&b'/') {
@@ -162,7 +169,7 @@ pub enum BadTarget {
     Form,
     #[error("the path has bytes or escapes that servers read differently")]
     Path,
-    #[error("the query has bytes that must be escaped")]
+    #[error("the query has bytes that cannot be in one")]
     Query,
     #[error("the path climbs over the root")]
     Climbs,

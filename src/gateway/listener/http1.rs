@@ -80,7 +80,7 @@ async fn next(connection: &mut Connection, shutdown: &ShutdownWatch) -> Arrival 
             Ok(None) => {}
             Ok(Some(end)) => {
                 return match head::check(connection.buffered().get(..end).unwrap_or_default()) {
-                    Ok(framing) => Arrival::Request { head: end, framing },
+                    Ok(framing) => Arrival::Request { head: connection.respell_target(end), framing },
                     Err(refusal) => Arrival::Refused(refusal),
                 };
             }

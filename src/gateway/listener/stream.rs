@@ -27,6 +27,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::framing::Body;
 use super::head::Framing;
+use crate::authz::target::must_be_escaped;
 use crate::gateway::context::Endpoints;
 
 /// How much of what comes after a request is kept for the next one.
@@ -150,6 +151,32 @@ impl Connection {
     pub async fn fill(&mut self) -> io::Result<usize> {
         self.buffer.reserve(READ_SIZE);
         self.socket.read_buf(&mut self.buffer).await
+    }
+
+    /// Escapes what HTTP libraries refuse in a target and scripts send all the same, in the head at the start of the
+    /// buffer; returns the head's new length.
+    pub fn respell_target(&mut self, head: usize) -> usize {
+        let line = self.buffer.get(..head).unwrap_or_default();
+        let blank = |from: usize| line.iter().skip(from).position(|&b| b == b' ').map(|at| from + at);
+        let Some(start) = blank(0) else { return head };
+        let Some(end) = blank(start + 1) else { return head };
+        let target = line.get(start..end).unwrap_or_default();
+        if !target.iter().any(|&b| must_be_escaped(b)) {
+            return head;
+        }
+        let mut respelt = BytesMut::with_capacity(self.buffer.len() + 256);
+        respelt.extend_from_slice(self.buffer.get(..start).unwrap_or_default());
+        for &byte in target {
+            if must_be_escaped(byte) {
+                respelt.extend_from_slice(format!("%{byte:02X}").as_bytes());
+            } else {
+                respelt.extend_from_slice(&[byte]);
+            }
+        }
+        respelt.extend_from_slice(self.buffer.get(end..).unwrap_or_default());
+        let grown = respelt.len() - self.buffer.len();
+        self.buffer = respelt;
+        head + grown
     }
 
     /// From now on a lease reads one request: the `head` bytes at the start of the buffer, and the body after them.
