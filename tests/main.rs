@@ -34,4 +34,6 @@ mod streaming;
 #[cfg(test)]
 mod target_on_the_wire;
 #[cfg(test)]
+mod tls_listener;
+#[cfg(test)]
 mod wire;
