@@ -172,3 +172,6 @@ impl Running {
         tracing::info!("stopped");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,7 @@ impl Scanner {
 pub fn check(head: &[u8]) -> Result<Framing, Refusal> {
     let mut lines = Lines(head);
     let request_line = lines.next().ok_or(Refusal::Malformed("no request line"))?;
-    let http10 = check_request_line(request_line)?;
+    let (target, http10) = check_request_line(request_line)?;
     let mut fields = Fields::default();
     for line in lines {
         if line.is_empty() {
@@ -116,6 +116,7 @@ pub fn check(head: &[u8]) -> Result<Framing, Refusal> {
         }
         fields.check(line)?;
     }
+    check_form(target, fields.host.ok_or(Refusal::Malformed("no Host"))?)?;
     fields.framing(http10)
 }
 
@@ -133,8 +134,8 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Returns whether the version is 1.0.
-fn check_request_line(line: &[u8]) -> Result<bool, Refusal> {
+/// Returns the target, and whether the version is 1.0.
+fn check_request_line(line: &[u8]) -> Result<(&[u8], bool), Refusal> {
     let mut parts = line.split(|&b| b == b' ');
     let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
@@ -145,13 +146,29 @@ fn check_request_line(line: &[u8]) -> Result<bool, Refusal> {
     }
     check_method(method)?;
     match version {
-        b"HTTP/1.1" => Ok(false),
-        b"HTTP/1.0" => Ok(true),
+        b"HTTP/1.1" => Ok((target, false)),
+        b"HTTP/1.0" => Ok((target, true)),
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             Err(Refusal::Version)
         }
         _ => Err(Refusal::Malformed("no version of HTTP")),
     }
+}
+
+/// Origin-form, or an absolute-form for the very Host that is named (RFC 9112 §3.2); whether the scheme is right as well is
+/// for `authz` to say.
+fn check_form(target: &[u8], host: &[u8]) -> Result<(), Refusal> {
+    let absolute = [b"http://".as_slice(), b"https://"].iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    });
+    let same_host = absolute
+        .and_then(|rest| rest.strip_prefix(host))
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?')));
+    if target.starts_with(b"/") || same_host {
+        return Ok(());
+    }
+    Err(Refusal::Malformed("neither origin-form nor an absolute-form that matches the Host"))
 }
 
 /// Whether a request with this method is served: those of RFC 9110 §9.3 and RFC 5789, and what WebDAV, its versioning and
@@ -174,14 +191,14 @@ pub fn check_method(method: &[u8]) -> Result<(), Refusal> {
 
 /// What the fields say about host and body.
 #[derive(Default)]
-struct Fields {
-    host: bool,
+struct Fields<'a> {
+    host: Option<&'a [u8]>,
     length: Option<u64>,
     chunked: bool,
 }
 
-impl Fields {
-    fn check(&mut self, line: &[u8]) -> Result<(), Refusal> {
+impl<'a> Fields<'a> {
+    fn check(&mut self, line: &'a [u8]) -> Result<(), Refusal> {
         let colon = line.iter().position(|&b| b == b':').ok_or(Refusal::Malformed("a field without colon"))?;
         let (name, value) = line.split_at_checked(colon).unwrap_or_default();
         // Also refuses a folded line (it begins with a blank) and a blank before the colon.
@@ -201,13 +218,13 @@ impl Fields {
         }
     }
 
-    fn host(&mut self, value: &[u8]) -> Result<(), Refusal> {
+    fn host(&mut self, value: &'a [u8]) -> Result<(), Refusal> {
         let plausible = !value.is_empty()
             && value.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'[' | b']'));
-        if self.host || !plausible {
+        if self.host.is_some() || !plausible {
             return Err(Refusal::Malformed("not one plain Host"));
         }
-        self.host = true;
+        self.host = Some(value);
         Ok(())
     }
 
@@ -232,9 +249,6 @@ impl Fields {
     }
 
     fn framing(&self, http10: bool) -> Result<Framing, Refusal> {
-        if !self.host {
-            return Err(Refusal::Malformed("no Host"));
-        }
         match (self.chunked, self.length) {
             (true, Some(_)) => Err(Refusal::Malformed("both Content-Length and Transfer-Encoding")),
             (true, None) if http10 => Err(Refusal::Malformed("Transfer-Encoding in HTTP/1.0")),

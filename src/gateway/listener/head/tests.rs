@@ -17,6 +17,7 @@ fn with_fields(fields: &str) -> Result<Framing, u16> {
 fn a_plain_request_passes() {
     assert_eq!(judge(b"GET / HTTP/1.1\r\nHost: app.test\r\n\r\n"), Ok(Framing::Length(0)));
     assert_eq!(judge(b"GET / HTTP/1.0\r\nHost: app.test:8080\r\n\r\n"), Ok(Framing::Length(0)));
+    assert_eq!(judge(b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), Ok(Framing::Length(0)));
     assert_eq!(judge(b"PROPFIND /d HTTP/1.1\r\nhost:[::1]:80\r\n\r\n"), Ok(Framing::Length(0)));
     assert_eq!(with_fields("Host: a\r\nContent-Length: 17\r\n"), Ok(Framing::Length(17)));
     assert_eq!(with_fields("Host: a\r\nTransfer-Encoding: Chunked \r\n"), Ok(Framing::Chunked));
@@ -67,7 +68,15 @@ fn what_two_servers_could_read_differently_is_refused() {
     for case in fields {
         assert_eq!(with_fields(case), Err(400), "{case:?}");
     }
-    let heads: [&[u8]; 14] = [
+    let heads: [&[u8]; 22] = [
+        b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http://ab/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http:\\\\a\\x HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET admin HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET ?x HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET @evil/x HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET / HTTP/1.1\nHost: a\n\n",
         b"GET / HTTP/1.1\r\nHost: a\n\r\n",
         b"GET / HTTP/1.1\rHost: a\r\n\r\n",
