@@ -157,7 +157,6 @@ impl Running {
 
     /// Stops accepting, lets what is in flight end within the grace, closes the store.
     pub async fn stop(self) {
-        tracing::info!("stopping");
         self.shutdown.send_replace(true);
         self.connections.close();
         if timeout(self.grace, self.connections.wait()).await.is_err() {
@@ -169,7 +168,6 @@ impl Running {
         for task in self.background {
             let _ = task.await;
         }
-        tracing::info!("stopped");
     }
 }
 

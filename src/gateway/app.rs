@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
+use tokio::time::{Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -29,6 +30,7 @@ pub struct App {
     signals: Arc<Signals>,
     abort: CancellationToken,
     cut: AtomicBool,
+    late: AtomicBool,
     /// HTTP/2 streams run in tasks of Pingora's own: the gateway has not stopped while one of them is left.
     _running: TaskTrackerToken,
 }
@@ -41,6 +43,7 @@ impl App {
             signals: Arc::clone(connection.signals()),
             abort,
             cut: AtomicBool::new(false),
+            late: AtomicBool::new(false),
             _running: tasks.token(),
         }
     }
@@ -48,6 +51,11 @@ impl App {
     /// Whether a call on this connection was cut short, so that the connection can serve nothing more.
     pub fn was_cut(&self) -> bool {
         self.cut.load(Ordering::Acquire)
+    }
+
+    /// Whether it was cut because no answer had begun in time.
+    pub fn was_late(&self) -> bool {
+        self.late.load(Ordering::Acquire)
     }
 }
 
@@ -60,12 +68,18 @@ impl HttpServerApp for App {
     ) -> Option<ReusedHttpStream> {
         let call = Arc::new(Call::new(self.endpoints, Arc::clone(&self.signals)));
         let work = pin!(CALL.scope(Arc::clone(&call), self.gateway.proxy().process_new_http(session, shutdown)));
-        let race = Race { work, call: &call, abort: &self.abort, ended: None, aborted: None };
+        let race = Race { work, call: &call, abort: &self.abort, ended: None, aborted: None, late: None };
         match race.await {
             Outcome::Done(reusable) => reusable,
             Outcome::Cut => {
                 self.cut.store(true, Ordering::Release);
                 tracing::debug!(client = %self.endpoints.peer, "closed with its session");
+                None
+            }
+            Outcome::Late => {
+                self.late.store(true, Ordering::Release);
+                self.cut.store(true, Ordering::Release);
+                tracing::warn!(client = %self.endpoints.peer, "the upstream did not answer a handshake in time");
                 None
             }
         }
@@ -79,6 +93,7 @@ impl HttpServerApp for App {
 enum Outcome {
     Done(Option<ReusedHttpStream>),
     Cut,
+    Late,
 }
 
 /// The work, and what ends it early. Nothing is waited for until the work itself has to wait.
@@ -88,6 +103,7 @@ struct Race<'a, W> {
     abort: &'a CancellationToken,
     ended: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     aborted: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    late: Option<Pin<Box<Sleep>>>,
 }
 
 impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
@@ -102,6 +118,15 @@ impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
         let aborted = this.aborted.get_or_insert_with(|| Box::pin(abort.clone().cancelled_owned()));
         if aborted.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Outcome::Cut);
+        }
+        match this.call.answer_by() {
+            Some(deadline) => {
+                let late = this.late.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+                if late.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Outcome::Late);
+                }
+            }
+            None => this.late = None,
         }
         if this.ended.is_none() {
             // The gate names the session within its own poll, so it is known here before anything is waited for.

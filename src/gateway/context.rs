@@ -1,7 +1,9 @@
 //! What is known of a request while it is under way: the call it came by, and how far it was decided.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -32,11 +34,21 @@ pub struct Call {
     pub started: Instant,
     /// Fires when the session on whose strength the request passed has ended.
     ended: OnceLock<CancellationToken>,
+    /// Until when the upstream must have begun to answer, where Pingora's own limits do not tell.
+    answer_by: OnceLock<Instant>,
+    answered: AtomicBool,
 }
 
 impl Call {
     pub fn new(endpoints: Endpoints, signals: Arc<Signals>) -> Self {
-        Self { endpoints, signals, started: Instant::now(), ended: OnceLock::new() }
+        Self {
+            endpoints,
+            signals,
+            started: Instant::now(),
+            ended: OnceLock::new(),
+            answer_by: OnceLock::new(),
+            answered: AtomicBool::new(false),
+        }
     }
 
     /// The call lives no longer than this session.
@@ -46,6 +58,21 @@ impl Call {
 
     pub fn ended(&self) -> Option<&CancellationToken> {
         self.ended.get()
+    }
+
+    /// The call is late if no answer has begun within `limit`.
+    pub fn must_be_answered_within(&self, limit: Duration) {
+        let _ = self.answer_by.set(Instant::now() + limit);
+    }
+
+    /// An answer has begun.
+    pub fn note_answer(&self) {
+        self.answered.store(true, Ordering::Release);
+    }
+
+    /// Until when an answer must have begun that has not.
+    pub fn answer_by(&self) -> Option<Instant> {
+        self.answer_by.get().filter(|_| !self.answered.load(Ordering::Acquire)).copied()
     }
 }
 

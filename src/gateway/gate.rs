@@ -59,10 +59,10 @@ impl ProxyHttp for Gate {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
-        let Some((request, passage)) = ctx.passage() else {
+        let (Some((request, passage)), Some(call)) = (ctx.passage(), &ctx.call) else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
-        let choice = upstream::choose(&self.state.resolver, request, passage, ctx.attempts).await?;
+        let choice = upstream::choose(&self.state.resolver, call, request, passage, ctx.attempts).await?;
         ctx.attempts += 1;
         ctx.addresses = choice.addresses;
         Ok(choice.peer)
@@ -95,6 +95,9 @@ impl ProxyHttp for Gate {
     }
 
     async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
+        if let Some(call) = &ctx.call {
+            call.note_answer();
+        }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let asked = ctx.passage().is_some_and(|(_, passage)| passage.websocket);
             let is_websocket =

@@ -99,3 +99,6 @@ fn was_forwarded(headers: &HeaderMap) -> bool {
         name.starts_with("x-forwarded-") || name == "forwarded" || name == "via"
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! From a route to an address to connect to, with a limit on every wait.
 
+mod handshake;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,12 +11,15 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 use tokio::time::{Instant, timeout};
 
-use super::context::{Passage, Request};
+use self::handshake::HandshakeConnector;
+use super::context::{Call, Passage, Request};
 use crate::config::Upstream;
 
 /// How long an idle connection to an upstream is kept: less than what common servers allow (Apache 5 s is the exception, and
 /// a connection found closed is opened again).
 const POOL_IDLE: Duration = Duration::from_secs(55);
+/// Keeps the sockets of handshakes apart from the others in the pool.
+const HANDSHAKES: u64 = 1;
 /// How long an answer of the resolver is used; the resolver has its own cache by the records' own lifetimes.
 const RESOLVED: Duration = Duration::from_secs(10);
 
@@ -30,6 +35,7 @@ pub struct Choice {
 /// Where there is no address to be had.
 pub async fn choose(
     resolver: &Resolver,
+    call: &Call,
     request: &Request,
     passage: &Passage,
     attempt: usize,
@@ -58,8 +64,16 @@ pub async fn choose(
     options.total_connection_timeout = Some(connect);
     options.write_timeout = Some(route.timeouts.write);
     options.idle_timeout = Some(POOL_IDLE);
-    // A WebSocket may be silent for as long as both sides like.
-    options.read_timeout = (!passage.websocket).then_some(route.timeouts.read);
+    if passage.websocket {
+        // A WebSocket may be silent for as long as both sides like, once it is one.
+        options.read_timeout = None;
+        call.must_be_answered_within(connect + route.timeouts.read);
+        let connector = HandshakeConnector { limit: connect, signals: Arc::clone(&call.signals) };
+        options.custom_l4 = Some(Arc::new(connector));
+        peer.group_key = HANDSHAKES;
+    } else {
+        options.read_timeout = Some(route.timeouts.read);
+    }
     Ok(Choice { peer: Box::new(peer), addresses })
 }
 

@@ -185,8 +185,10 @@ async fn an_upstream_that_fails_is_a_page_without_internals() {
     let garbage = Upstream::start(Answer::Bytes(b"garbage\r\n\r\n")).await;
     let other = Upstream::start(Answer::Bytes(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")).await;
     for (up, status) in [(&gone, 502), (&silent, 504), (&garbage, 502), (&other, 502)] {
-        let gate = Gate::start(up, "timeouts: {read: 1s}").await;
+        let gate = Gate::start(up, "timeouts: {connect: 1s, read: 1s}").await;
         let answer = gate.ask(b"GET /public/x HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n").await;
+        let handshake = b"GET /public/x HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+        assert!(gate.ask(handshake).await.starts_with(&format!("HTTP/1.1 {status} ")));
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
         let port = up.address.port().to_string();
         assert!(!answer.contains(&port) && !answer.contains("127.0.0.1"), "{answer}");

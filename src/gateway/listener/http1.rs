@@ -56,6 +56,10 @@ pub async fn serve(app: &std::sync::Arc<App>, mut connection: Box<Connection>, s
         let Some(back) = take_home(&home) else { return };
         connection = back;
         if app.was_cut() {
+            if app.was_late() {
+                let _ = connection.write_all(&plain_answer(504, connection.endpoints().tls)).await;
+                connection.finish_writing().await;
+            }
             return;
         }
         if !reusable || connection.signals().is_tunnel() {
