@@ -92,12 +92,10 @@ fn outcome(conn: &mut Conn) -> Outcome {
 const PLAIN: [(&str, &str); 4] =
     [(":method", "GET"), (":scheme", "https"), (":authority", "app.test"), (":path", "/public/x")];
 
+type Fields = Vec<(&'static str, &'static str)>;
+
 /// The plain request with one field replaced, or left out, or with more behind it.
-fn with(
-    name: &'static str,
-    value: Option<&'static str>,
-    more: &[(&'static str, &'static str)],
-) -> Vec<(&'static str, &'static str)> {
+fn with(name: &'static str, value: Option<&'static str>, more: &[(&'static str, &'static str)]) -> Fields {
     let mut fields: Vec<_> = PLAIN
         .iter()
         .filter_map(|field| if field.0 == name { value.map(|value| (name, value)) } else { Some(*field) })
@@ -118,7 +116,7 @@ fn a_malformed_stream_never_reaches_the_upstream() {
     assert_eq!(ask(&gate, &path("/public/x#/../admin"), None), Outcome::Passed);
     assert_eq!(upstream.last().target(), "/public/x", "a fragment is no part of a path, and is not passed on");
     upstream.clear();
-    let cases: Vec<(&str, Vec<(&str, &str)>, Option<&str>)> = vec![
+    let cases: Vec<(&str, Fields, Option<&str>)> = vec![
         ("two hosts", keep(&[("host", "other.test")]), None),
         ("two hosts, one empty", keep(&[("host", "")]), None),
         ("host twice", with(":authority", None, &[("host", "app.test"), ("host", "app.test")]), None),

@@ -137,6 +137,49 @@ fn on_a_public_route_a_client_cannot_name_itself() {
     check(&seen(&thief, &upstream, "/public/x", "Remote-User: root\r\n"), None, "signed out");
 }
 
+/// A foreign page can open a WebSocket that carries the person's cookies. On a public route that is nobody's.
+#[test]
+fn a_websocket_of_a_foreign_page_is_nobodys() {
+    let upstream = Recorder::echo();
+    let gate = gate(&upstream);
+    let mut alice = Client::tls(&gate, "app.test");
+    alice.sign_in(&gate, "alice", None);
+    let handshake = |path: &str, origin: &str| {
+        let mut conn = alice.connect();
+        conn.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: app.test\r\n{}{origin}Connection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            alice.cookie_header()
+        ));
+        let head = conn.read_head().expect("an answer");
+        (head.status, conn)
+    };
+    const FOREIGN: [&str; 5] = [
+        "Origin: https://evil.test\r\n",
+        "Origin: null\r\n",
+        "Origin: http://app.test\r\n",
+        "Origin: https://app.test:8443\r\n",
+        "Origin: https://app.test\r\nOrigin: https://evil.test\r\n",
+    ];
+    for origin in FOREIGN {
+        let before = upstream.requests().len();
+        let (status, _conn) = handshake("/ws", origin);
+        assert_eq!((status, upstream.requests().len()), (403, before), "{origin}");
+        let (status, _conn) = handshake("/public/ws", origin);
+        assert_eq!(status, 101, "{origin}");
+        check(&upstream.last(), None, origin);
+    }
+    for origin in ["Origin: https://app.test\r\n", ""] {
+        for path in ["/ws", "/public/ws"] {
+            let (status, mut conn) = handshake(path, origin);
+            assert_eq!(status, 101, "{path} {origin}");
+            check(&upstream.last(), Some("alice"), origin);
+            conn.send(b"\x81\x02hi");
+            assert_eq!(conn.take(4), b"\x81\x02hi", "the tunnel works");
+        }
+    }
+}
+
 /// One person's name never sticks to another's request, on one upstream connection or several (A60 in small).
 #[test]
 fn requests_of_two_people_are_never_mixed() {
