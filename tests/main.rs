@@ -7,6 +7,10 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod command_line;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
 #[allow(clippy::allow_attributes, dead_code, unused_imports, reason = "a tool box: not every tool is out at all times")]
 mod harness;
 #[cfg(test)]

@@ -52,7 +52,8 @@ pub struct Add {
     #[arg(long)]
     email: Option<Email>,
     /// The password must be changed at the first login
-    #[arg(long)]
+    // Not in the help until a login can do it; the service refuses it in words.
+    #[arg(long, hide = true)]
     must_change: bool,
 }
 
@@ -73,7 +74,7 @@ pub struct Set {
     #[arg(long, value_parser = email_or_nothing)]
     email: Option<String>,
     /// The password must be changed at the next login, or must not
-    #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    #[arg(long, hide = true, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     must_change: Option<Switch>,
 }
 
@@ -109,7 +110,7 @@ pub struct Passwd {
     #[arg(long)]
     password_stdin: bool,
     /// It must be changed at the next login
-    #[arg(long)]
+    #[arg(long, hide = true)]
     must_change: bool,
 }
 
