@@ -240,6 +240,8 @@ pub struct Smtp {
     pub port: u16,
     pub security: SmtpSecurity,
     pub credentials: Option<(String, SecretString)>,
+    /// PEM of a certificate authority that is trusted beside the system's.
+    pub authority: Option<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -41,6 +41,7 @@ pub mod authz;
 pub mod config;
 
 pub mod audit;
+pub mod mail;
 pub mod store;
 
 pub mod service;
