@@ -38,6 +38,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::HeaderName;
 use ipnet::IpNet;
+use rustls_pki_types::CertificateDer;
 
 use crate::authn::user::Method;
 use crate::authz::{Host, RouteId, RouteTable, SecondFactorDemand};
@@ -240,8 +241,8 @@ pub struct Smtp {
     pub port: u16,
     pub security: SmtpSecurity,
     pub credentials: Option<(String, SecretString)>,
-    /// PEM of a certificate authority that is trusted beside the system's.
-    pub authority: Option<String>,
+    /// Certificates of an authority that is trusted beside the system's.
+    pub authorities: Vec<CertificateDer<'static>>,
 }
 
 #[derive(Debug, Clone)]

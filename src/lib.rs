@@ -7,6 +7,7 @@
 //! | [`clock`] [`secret`] [`id`] | the only sources of time and randomness; secrets that print nothing; names of things |
 //! | [`authn`] | pure: who is it? users, passwords, TOTP, the login as a chain of types |
 //! | [`authz`] | pure: may it pass? the normal target, routes, the decision and its [`authz::Permit`] |
+//! | [`i18n`] | the texts of `assets/locales`, in Japanese and English |
 //! | [`config`] | the YAML file: what it says, every problem with its place, then a configuration that is valid by construction |
 //! | [`store`] | records that survive: the engine, its conformance suite, what is encrypted at rest |
 //! | [`audit`] | the events that are kept |
@@ -24,7 +25,7 @@
 //!
 //! 1. `clock`, `secret`, `id`
 //! 2. `authn`, `authz`: no tokio, no pingora, no axum, no store; `now` and random bytes are arguments
-//! 3. `config`
+//! 3. `config`, then `i18n`, which knows its languages
 //! 4. `store`, `mail`, `audit`, `metrics`: not each other
 //! 5. `service`
 //! 6. `gateway`, `portal`, `control`: never the store, never each other; the portal reaches the gateway as a boxed
@@ -39,6 +40,7 @@ pub mod authn;
 pub mod authz;
 
 pub mod config;
+pub mod i18n;
 
 pub mod audit;
 pub mod mail;

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`exchange`] | one request and what its answer will carry |
 //! | [`guard`] [`form`] [`csrf`] [`return_to`] [`cookie`] | what is believed of a request; what is set |
-//! | [`view`] [`i18n`] [`headers`] [`assets`] [`qr`] | how an answer is made |
+//! | [`view`] [`headers`] [`assets`] [`qr`] | how an answer is made |
 //! | [`answers`] [`negotiate`] | what the gateway says through the portal: challenge, denial, failure |
 //! | [`login`] [`second_factor`] [`enrol`] [`logout`] [`landing`] | the pages |
 
@@ -22,7 +22,6 @@ mod exchange;
 mod form;
 mod guard;
 mod headers;
-mod i18n;
 mod landing;
 mod login;
 mod logout;

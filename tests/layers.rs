@@ -7,18 +7,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room, and the rooms that it may name.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("clock", &[]),
     ("secret", &[]),
     ("id", &["secret"]),
     ("authn", &["clock", "secret", "id"]),
     ("authz", &["clock", "secret", "id", "authn"]),
     ("config", &["clock", "secret", "id", "authn", "authz"]),
+    ("i18n", &["config"]),
     ("store", DOMAIN),
     ("mail", DOMAIN),
     ("audit", DOMAIN),
     ("metrics", DOMAIN),
-    ("service", &["clock", "secret", "id", "authn", "authz", "config", "store", "mail", "audit", "metrics"]),
+    ("service", &["clock", "secret", "id", "authn", "authz", "config", "i18n", "store", "mail", "audit", "metrics"]),
     ("gateway", FRONT),
     ("portal", FRONT),
     ("control", FRONT),
@@ -28,10 +29,10 @@ const MAY_USE: [(&str, &[&str]); 17] = [
 ];
 
 const DOMAIN: &[&str] = &["clock", "secret", "id", "authn", "authz", "config"];
-const FRONT: &[&str] = &["clock", "secret", "id", "authn", "authz", "config", "metrics", "service"];
+const FRONT: &[&str] = &["clock", "secret", "id", "authn", "authz", "config", "i18n", "metrics", "service"];
 const TOP: &[&str] = &[
-    "clock", "secret", "id", "authn", "authz", "config", "store", "mail", "audit", "metrics", "service", "gateway",
-    "portal", "control", "server", "demo",
+    "clock", "secret", "id", "authn", "authz", "config", "i18n", "store", "mail", "audit", "metrics", "service",
+    "gateway", "portal", "control", "server", "demo",
 ];
 
 /// What the pure rooms must not know: runtimes, sockets, frameworks, storage.

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::header::ACCEPT_LANGUAGE;
+use pingora::http::RequestHeader;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +16,7 @@ use super::plan::Plan;
 use super::target::Arrival;
 use crate::authz::{Account, Permit, RouteId};
 use crate::clock::Timestamp;
+use crate::i18n;
 use crate::id::RequestId;
 use crate::service::session::LiveSession;
 use crate::service::visit::{Ask, Visit};
@@ -147,7 +150,9 @@ impl Context {
 
 impl Request {
     /// The request as the pages see it.
-    pub fn visit(&self, ask: Ask) -> Visit {
+    pub fn visit(&self, ask: Ask, head: &RequestHeader) -> Visit {
+        let chosen = self.cookies.own.language.as_deref();
+        let accepted = head.headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         Visit {
             request_id: self.id,
             now: self.now,
@@ -158,6 +163,7 @@ impl Request {
             target: self.arrival.target.clone(),
             route: self.route,
             cookies: self.cookies.own.clone(),
+            language: i18n::choose(&self.plan.config.portal.languages, chosen, accepted),
             session: self.session.clone(),
             ask,
         }

@@ -49,7 +49,10 @@ impl ProxyHttp for Gate {
         let answered = match self.state.judge(session, ctx).await {
             Verdict::Forward => return Ok(false),
             Verdict::Page(ask) => match &ctx.request {
-                Some(request) => bridge::answer(&self.state.portal, session, request.visit(ask)).await,
+                Some(request) => {
+                    let visit = request.visit(ask, session.req_header());
+                    bridge::answer(&self.state.portal, session, visit).await
+                }
                 None => bridge::plain(session, StatusCode::INTERNAL_SERVER_ERROR).await,
             },
             Verdict::Plain(status) => bridge::plain(session, status).await,
@@ -155,7 +158,7 @@ impl ProxyHttp for Gate {
             _ if answered => 0,
             (Outcome::ClientGone, _) => 0,
             (Outcome::Page(failure), Some(request)) => {
-                let visit = request.visit(Ask::Failure(failure));
+                let visit = request.visit(Ask::Failure(failure), session.req_header());
                 bridge::answer(&self.state.portal, session, visit).await.map_or(0, |status| status.as_u16())
             }
             (Outcome::Page(_), None) => {

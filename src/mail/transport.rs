@@ -60,9 +60,9 @@ impl Transport {
 
 fn parameters(smtp: &Smtp) -> Result<TlsParameters, TransportError> {
     let mut builder = TlsParameters::builder(smtp.host.clone());
-    if let Some(pem) = &smtp.authority {
+    for authority in &smtp.authorities {
         let certificate =
-            Certificate::from_pem(pem.as_bytes()).map_err(|error| TransportError::Authority(chain(&error)))?;
+            Certificate::from_der(authority.to_vec()).map_err(|error| TransportError::Authority(chain(&error)))?;
         builder = builder.add_root_certificate(certificate);
     }
     builder.build().map_err(|error| TransportError::Authority(chain(&error)))

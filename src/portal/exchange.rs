@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT_LANGUAGE, LOCATION, RETRY_AFTER, SET_COOKIE, USER_AGENT};
+use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::csrf::{self, Form};
 use super::error::PortalError;
 use super::form::Fields;
-use super::i18n;
 use super::view::{self, Page, Site};
 use super::{cookie, return_to};
 use crate::config::Language;
+use crate::i18n;
 use crate::secret::Token;
 use crate::service::cookies::CookieKind;
 use crate::service::session::LiveSession;
@@ -40,9 +40,8 @@ impl Exchange {
         let query = if visit.ask == Ask::Page { Fields::of_query(visit.target.query()) } else { Fields::default() };
         let asked = query.get("lang").and_then(i18n::by_tag);
         let asked = asked.filter(|language| visit.config.portal.languages.contains(language));
-        let chosen = asked.map(i18n::tag).or(visit.cookies.language.as_deref());
-        let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        let language = i18n::choose(&visit.config.portal.languages, chosen, accepted);
+        let language = asked.unwrap_or(visit.language);
+        let visit = Visit { language, ..visit };
         let mut exchange = Self { visit, method, headers, query, language, here: None, outgoing: HeaderMap::new() };
         if let Some(language) = asked {
             exchange.add(SET_COOKIE, cookie::language(i18n::tag(language), exchange.visit.secure));

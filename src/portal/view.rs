@@ -8,8 +8,9 @@ use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context, escape_formatter};
 use serde::Serialize;
 
-use super::{assets, i18n, return_to};
+use super::{assets, return_to};
 use crate::config::{Language, Portal};
+use crate::i18n;
 
 /// A page's context: the type that its template is written for.
 pub trait Page: Serialize {

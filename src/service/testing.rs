@@ -17,7 +17,8 @@ use super::visit::{Ask, SekishoCookies, Visit};
 use crate::authn::user::Role;
 use crate::authz::{NormalTarget, RawTarget, Route, RouteId};
 use crate::clock::{Clock, ManualClock, Timestamp};
-use crate::config::{self, Argon2, Config};
+use crate::config::{self, Argon2, Config, Language};
+use crate::i18n;
 use crate::id::RequestId;
 use crate::secret::{ExposeSecret, Keys, Token};
 use crate::store::record::Store;
@@ -95,6 +96,7 @@ impl Bench {
             target: NormalTarget::parse(raw).unwrap(),
             route: None,
             cookies: cookies.clone(),
+            language: i18n::choose(&[Language::Ja, Language::En], cookies.language.as_deref(), None),
             session,
             ask: Ask::Page,
         }

@@ -7,7 +7,7 @@ use super::session::LiveSession;
 use crate::authn::session::Origin;
 use crate::authz::{Challenge, Denial, NormalTarget, RouteId};
 use crate::clock::Timestamp;
-use crate::config::Config;
+use crate::config::{Config, Language};
 use crate::id::RequestId;
 use crate::secret::Token;
 
@@ -30,6 +30,8 @@ pub struct Visit {
     /// The route of the target; `None` for the portal's own paths.
     pub route: Option<RouteId>,
     pub cookies: SekishoCookies,
+    /// The language of pages and mails: the person's choice, else the browser's, else the first one configured.
+    pub language: Language,
     /// The living session of the request's cookie, if there is one.
     pub session: Option<Arc<LiveSession>>,
     /// What is asked of the portal.

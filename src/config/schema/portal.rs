@@ -1,9 +1,10 @@
 //! `portal`, `mail`, `held`, `audit`: sekisho's own pages and what it sends and keeps.
 
+use super::server::reported;
 use crate::authn::user::Email;
 use crate::config::reader::Section;
 use crate::config::values::{self, Bad, days, minutes, seconds};
-use crate::config::{Audit, Language, Mail, Portal, Smtp, SmtpSecurity, address};
+use crate::config::{Audit, Language, Mail, Portal, Smtp, SmtpSecurity, address, files};
 use crate::secret::SecretString;
 
 pub(super) fn portal(section: &mut Section<'_>) -> Portal {
@@ -83,6 +84,11 @@ fn smtp(section: &mut Section<'_>) -> Option<Smtp> {
             if username.given() { (&username, "`password` or `password_file`") } else { (&password, "`username`") };
         given.error(format!("needs {missing} beside it"), None);
     }
+    let authority = section.field("ca");
+    let authorities = authority.path().and_then(|path| reported(&authority, files::chain(&path)));
+    if authority.given() && security == SmtpSecurity::None {
+        authority.error("has no use where `security` is none", None);
+    }
     let name = username.text();
     let secret = password.text().map(SecretString::from);
     let host = host?;
@@ -90,7 +96,13 @@ fn smtp(section: &mut Section<'_>) -> Option<Smtp> {
         let hint = "use starttls or tls".to_owned();
         security_field.error("would send the password over the network in clear", Some(hint));
     }
-    Some(Smtp { host: host.to_string(), port, security, credentials: name.zip(secret) })
+    Some(Smtp {
+        host: host.to_string(),
+        port,
+        security,
+        credentials: name.zip(secret),
+        authorities: authorities.unwrap_or_default(),
+    })
 }
 
 /// Forms kept over a login. Nothing keeps them yet (see `not_yet`), so the values are only checked.

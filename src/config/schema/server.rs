@@ -74,7 +74,8 @@ pub(super) fn certificate(section: &mut Section<'_>) -> Option<Certificate> {
     Some(Certificate { certificate: certificate_path?, key: key_path?, certified })
 }
 
-fn reported<T>(field: &Field<'_>, result: Result<T, values::Bad>) -> Option<T> {
+/// What was read, or the report that it could not be.
+pub(super) fn reported<T>(field: &Field<'_>, result: Result<T, values::Bad>) -> Option<T> {
     result.map_err(|bad| field.error(bad.rule, bad.hint)).ok()
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::super::view::{Samples, Site, render};
-use super::super::{answers, assets, enrol, i18n, landing, login, logout, message, second_factor};
+use super::super::{answers, assets, enrol, landing, login, logout, message, second_factor};
 use crate::config::Language;
+use crate::i18n;
 
 /// Where `SEKISHO_PAGES` names a folder, every sample is written there, to be looked at in a browser.
 fn write_to_look_at(language: Language, file: &str, html: &str) {

@@ -12,16 +12,16 @@ use crate::config::Language;
 const fn sources(language: Language) -> [&'static str; 4] {
     match language {
         Language::Ja => [
-            include_str!("../../assets/locales/ja/common.ftl"),
-            include_str!("../../assets/locales/ja/login.ftl"),
-            include_str!("../../assets/locales/ja/second-factor.ftl"),
-            include_str!("../../assets/locales/ja/answers.ftl"),
+            include_str!("../assets/locales/ja/common.ftl"),
+            include_str!("../assets/locales/ja/login.ftl"),
+            include_str!("../assets/locales/ja/second-factor.ftl"),
+            include_str!("../assets/locales/ja/answers.ftl"),
         ],
         Language::En => [
-            include_str!("../../assets/locales/en/common.ftl"),
-            include_str!("../../assets/locales/en/login.ftl"),
-            include_str!("../../assets/locales/en/second-factor.ftl"),
-            include_str!("../../assets/locales/en/answers.ftl"),
+            include_str!("../assets/locales/en/common.ftl"),
+            include_str!("../assets/locales/en/login.ftl"),
+            include_str!("../assets/locales/en/second-factor.ftl"),
+            include_str!("../assets/locales/en/answers.ftl"),
         ],
     }
 }
