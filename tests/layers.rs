@@ -11,7 +11,8 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("clock", &[]),
     ("secret", &[]),
     ("id", &["secret"]),
-    ("authn", &["clock", "secret", "id"]),
+    // One layer: a login asks the requirement what is due, a route names logins and groups.
+    ("authn", &["clock", "secret", "id", "authz"]),
     ("authz", &["clock", "secret", "id", "authn"]),
     ("config", &["clock", "secret", "id", "authn", "authz"]),
     ("i18n", &["config"]),

@@ -1,4 +1,5 @@
-//! Codes as people type them: full-width digits, blanks and hyphens are forgiven (F15), anything else makes it no code.
+//! Codes: as they are made, and as people type them (full-width digits, blanks and hyphens are forgiven (F15), anything
+//! else makes it no code).
 
 /// More than any code needs with its blanks; what is longer is not read.
 const MAX_TYPED: usize = 64;
@@ -21,6 +22,23 @@ pub fn normalise(typed: &str) -> Option<String> {
     (!digits.is_empty()).then_some(digits)
 }
 
+/// `digits` decimal digits, each code as likely as any other, from `draw`'s random 32-bit numbers. Numbers from the
+/// incomplete range at the end, which would make small codes likelier, are drawn again. At most nine digits.
+///
+/// # Errors
+/// As `draw`.
+pub fn random_digits<E>(digits: u8, mut draw: impl FnMut() -> Result<u32, E>) -> Result<String, E> {
+    let width = usize::from(digits.min(9));
+    let range = 10_u64.pow(u32::from(digits.min(9)));
+    let end = (1_u64 << 32) / range * range;
+    loop {
+        let number = u64::from(draw()?);
+        if number < end {
+            return Ok(format!("{:0width$}", number % range));
+        }
+    }
+}
+
 /// A full-width digit (U+FF10 to U+FF19) as its ASCII one.
 fn ascii(full_width: char) -> Option<char> {
     char::from_digit(u32::from(full_width) - u32::from('０'), 10)
@@ -41,6 +59,15 @@ mod tests {
         {
             assert_eq!(normalise(typed).as_deref(), Some("123456"), "{typed}");
         }
+    }
+
+    #[test]
+    fn codes_keep_their_leading_zeros_and_pass_over_the_uneven_end() {
+        let mut numbers = [u32::MAX, 4_294_000_000, 7].into_iter();
+        // 4,294,967,295 lies beyond 4,294 × 10^6; 4,294,000,000 too. The next one counts.
+        let code = random_digits(6, || numbers.next().ok_or(()));
+        assert_eq!(code.as_deref(), Ok("000007"));
+        assert_eq!(random_digits::<()>(8, || Ok(12_345_678)).as_deref(), Ok("12345678"));
     }
 
     #[test]
