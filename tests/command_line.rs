@@ -1,6 +1,7 @@
 //! `sekisho user` and `sekisho session`: the same with a gateway and without one, for people and for scripts.
 
-use std::process::Output;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value as Json, json};
 
@@ -199,4 +200,18 @@ fn a_store_in_use_behind_another_socket_is_said_to_be_so() {
     std::fs::write(&file, other).unwrap();
     let output = gate.run(&["user", "list", "--config", file.to_str().unwrap()], "");
     fails(&output, 1, &["in use by another process", "hint: ", "other.sock"]);
+}
+
+#[test]
+fn nothing_waits_while_somebody_thinks_of_a_password() {
+    let mut gate = builder().user("alice", &[]).prepare();
+    let config = gate.config();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+    command.args(["user", "passwd", "alice", "--password-stdin", "--config", config.to_str().unwrap()]);
+    let mut passwd = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // The gateway can have the store, and the command finds the gateway.
+    gate.serve();
+    gate.secrets().add("Another-horse-8");
+    passwd.stdin.take().unwrap().write_all(b"Another-horse-8\n").unwrap();
+    assert_eq!(succeeds(&passwd.wait_with_output().unwrap()), "alice has a new password\n");
 }

@@ -20,10 +20,12 @@ use crate::store::record::Store;
 const TRIES: u32 = 25;
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
-/// Somebody who carries out commands.
+/// Somebody who carries out commands. Connection and store are taken for one command at a time: nobody waits at them
+/// while a person thinks of a password.
 pub struct Backend {
     runtime: tokio::runtime::Runtime,
-    executor: Executor,
+    config: Config,
+    may_create: bool,
 }
 
 enum Executor {
@@ -39,30 +41,29 @@ impl Backend {
 
     /// The gateway of this configuration, or its store.
     pub fn open(config: &ConfigFile) -> Result<Self, Failure> {
-        Self::connect(config, false)
+        Self::new(config, false)
     }
 
     /// The same; where there is no store yet, makes one.
     pub fn open_or_create(config: &ConfigFile) -> Result<Self, Failure> {
-        Self::connect(config, true)
+        Self::new(config, true)
     }
 
-    fn connect(file: &ConfigFile, may_create: bool) -> Result<Self, Failure> {
+    fn new(file: &ConfigFile, may_create: bool) -> Result<Self, Failure> {
         let config = super::load(file)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::of("cannot start", &error))?;
-        let executor = runtime.block_on(find(config, may_create))?;
-        Ok(Self { runtime, executor })
+        Ok(Self { runtime, config, may_create })
     }
 
     /// Has a command carried out. What was refused or failed comes back as a [`Failure`].
-    pub fn reply(&mut self, command: Command) -> Result<Reply, Failure> {
-        let reply = match &mut self.executor {
-            Executor::Gateway(client) => {
-                self.runtime.block_on(client.ask(&command)).map_err(|error| unreachable(&error))?
+    pub fn reply(&self, command: Command) -> Result<Reply, Failure> {
+        let reply = self.runtime.block_on(async {
+            match find(&self.config, self.may_create).await? {
+                Executor::Gateway(mut client) => client.ask(&command).await.map_err(|error| unreachable(&error)),
+                Executor::Own(services) => Ok(control::execute(&services, command).await),
             }
-            Executor::Own(services) => self.runtime.block_on(control::execute(services, command)),
-        };
+        })?;
         match reply {
             Reply::Refused { reason, hint } => {
                 let failure = Failure::because(reason);
@@ -83,7 +84,7 @@ impl Backend {
     }
 }
 
-async fn find(config: Config, may_create: bool) -> Result<Executor, Failure> {
+async fn find(config: &Config, may_create: bool) -> Result<Executor, Failure> {
     let mut tries = TRIES;
     loop {
         match Client::connect(&config.server.admin_socket).await {
@@ -91,14 +92,14 @@ async fn find(config: Config, may_create: bool) -> Result<Executor, Failure> {
             Err(ClientError::NobodyThere) => (),
             Err(error) => return Err(unreachable(&error)),
         }
-        match open_store(&config, may_create) {
+        match open_store(config, may_create) {
             Err(StoreError::Locked(_)) if tries > 0 => {
                 tries -= 1;
                 tokio::time::sleep(BETWEEN_TRIES).await;
             }
-            Err(error) => return Err(store_failure(&error, &config)),
+            Err(error) => return Err(store_failure(&error, config)),
             Ok(store) => {
-                let current = Arc::new(ArcSwap::from_pointee(config));
+                let current = Arc::new(ArcSwap::from_pointee(config.clone()));
                 return Ok(Executor::Own(Services::new(current, store, Arc::new(SystemClock))));
             }
         }

@@ -178,7 +178,7 @@ pub fn run(command: UserCommand) -> Result<(), Failure> {
 }
 
 fn add(Add { login, fields, role, email, must_change }: Add) -> Result<(), Failure> {
-    let mut backend = Backend::open_or_create(&fields.config)?;
+    let backend = Backend::open_or_create(&fields.config)?;
     let password = password::read(login.as_str(), fields.password_stdin)?;
     let new = NewAccount {
         login,
@@ -195,7 +195,7 @@ fn add(Add { login, fields, role, email, must_change }: Add) -> Result<(), Failu
 }
 
 fn set(Set { who, fields, no_groups, role, email, must_change }: Set) -> Result<(), Failure> {
-    let mut backend = Backend::open(&fields.config)?;
+    let backend = Backend::open(&fields.config)?;
     let password = match fields.password_stdin {
         true => Some(PasswordText(password::read(&who, true)?)),
         false => None,
@@ -215,7 +215,7 @@ fn set(Set { who, fields, no_groups, role, email, must_change }: Set) -> Result<
 }
 
 fn passwd(Passwd { one: One { who, config, format }, password_stdin, must_change }: Passwd) -> Result<(), Failure> {
-    let mut backend = Backend::open(&config)?;
+    let backend = Backend::open(&config)?;
     // A mistyped login is told before anybody types a password twice.
     backend.reply(Command::UserShow { who: who.clone() })?;
     let password = Some(PasswordText(password::read(&who, password_stdin)?));
