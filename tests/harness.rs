@@ -26,6 +26,7 @@
 pub mod browser;
 mod client;
 mod conn;
+mod demo;
 pub mod h2;
 mod html;
 pub mod picture;
@@ -41,6 +42,7 @@ use std::time::{Duration, Instant};
 pub use browser::Browser;
 pub use client::{Client, form_to, form_with, key_of};
 pub use conn::{Conn, Response};
+pub use demo::Demo;
 pub use html::{Form, encoded, forms, text};
 pub use process::Process;
 pub use recorder::{Recorded, Recorder};

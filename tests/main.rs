@@ -11,6 +11,8 @@ mod command_line;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod demo_in_the_browser;
+#[cfg(test)]
 #[allow(clippy::allow_attributes, dead_code, unused_imports, reason = "a tool box: not every tool is out at all times")]
 mod harness;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use crate::harness::{Builder, PASSWORD, Recorder, Sekisho};
+use crate::harness::{Builder, Client, PASSWORD, Recorder, Sekisho};
 
 const INVALID_CONFIGURATION: i32 = 78;
 
@@ -262,4 +262,31 @@ fn the_example_configuration_is_valid() {
     std::fs::write(gate.config(), text).unwrap();
     let check = gate.cli(&["check"]);
     assert!(check.status.success(), "{}", stderr(&check));
+}
+
+/// The guide's own words, but for the folders and the port.
+#[test]
+fn the_readmes_guide_leads_to_a_gateway_that_serves() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let yaml = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let upstream = Recorder::ok();
+    let mut gate = Sekisho::builder().tls(&["tool.example.com"]).write_only();
+    let (store, socket) = (gate.path("store"), gate.path("admin.sock"));
+    let text: String = yaml.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect();
+    let text = text
+        .replace("0.0.0.0:443", "127.0.0.1:0")
+        .replace("/var/lib/sekisho", store.to_str().unwrap())
+        .replace("server:\n", &format!("server:\n  admin_socket: {socket:?}\n"))
+        .replace("http://127.0.0.1:9000", &upstream.url());
+    std::fs::write(gate.config(), text).unwrap();
+    std::fs::copy(gate.path("tool.example.com.pem"), gate.path("cert.pem")).unwrap();
+    std::fs::copy(gate.path("tool.example.com.key"), gate.path("key.pem")).unwrap();
+    gate.make_key();
+    let check = gate.cli(&["check"]);
+    assert!(check.status.success(), "{}", stderr(&check));
+    gate.add_user("hanako", PASSWORD, &["--name", "Yamada Hanako", "--group", "ops"]);
+    gate.serve();
+    let mut hanako = Client::tls(&gate, "tool.example.com");
+    hanako.sign_in_and_enrol(&gate, "hanako");
+    assert_eq!(upstream.last().header("remote-user"), Some("hanako"));
 }

@@ -44,7 +44,7 @@ impl Picture {
         let mut palette: Vec<[u8; 3]> = Vec::new();
         // Colours that the eye cannot tell apart do not each take a place.
         for (colour, _) in &colours {
-            if palette.len() < 256 && palette.iter().all(|known| distance(*known, *colour) > 24) {
+            if palette.len() < 256 && palette.iter().all(|known| distance(*known, *colour) > 3) {
                 palette.push(*colour);
             }
         }
