@@ -42,6 +42,9 @@ fn not_started(error: &server::StartError) -> Failure {
     }
 }
 
+/// Whose finer lines show whole heads of requests, cookies and all: they say no more than warnings, whatever is asked for.
+const QUIET: [&str; 4] = ["pingora_core", "pingora_proxy", "pingora_pool", "h2"];
+
 /// Logs of this process, and of Pingora through `log`. `SEKISHO_LOG` takes a filter such as `debug` or `sekisho=trace`.
 pub fn log_to_stderr(format: LogFormat, default: &str) {
     // A filter that cannot be read must not stop the gateway: it says so and takes the default.
@@ -52,6 +55,10 @@ pub fn log_to_stderr(format: LogFormat, default: &str) {
         },
         _ => (EnvFilter::new(default), None),
     };
+    let filter = QUIET.iter().fold(filter, |filter, target| match format!("{target}=warn").parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let _ = match format {
         LogFormat::Json => builder.json().try_init(),

@@ -10,12 +10,44 @@ use crate::config::AccessLog;
 
 /// The line of a request that has ended.
 pub fn request(session: &Session, ctx: &Context) {
+    if is_on(ctx) {
+        write(
+            ctx,
+            &End {
+                status: session.response_written().map_or(0, |head| head.status.as_u16()),
+                bytes: session.body_bytes_sent(),
+                version: if session.req_header().version == Version::HTTP_2 { "2.0" } else { "1.1" },
+                agent: printable(session.get_header_bytes("user-agent")),
+            },
+        );
+    }
+}
+
+/// The line of a request that was cut with its session, or at a stop; how much of the answer went out nobody knows.
+pub fn cut_short(ctx: &Context) {
+    if is_on(ctx) {
+        let status = ctx.status.map_or(0, |status| status.as_u16());
+        write(ctx, &End { status, bytes: 0, version: "1.1", agent: String::new() });
+    }
+}
+
+/// How a request ended.
+struct End {
+    status: u16,
+    bytes: usize,
+    version: &'static str,
+    agent: String,
+}
+
+fn is_on(ctx: &Context) -> bool {
+    ctx.request.as_ref().is_some_and(|request| request.plan.config.log.access != AccessLog::Off)
+}
+
+fn write(ctx: &Context, end: &End) {
     let (Some(request), Some(call)) = (&ctx.request, &ctx.call) else { return };
-    let head = session.req_header();
-    let status = session.response_written().map_or(0, |head| head.status.as_u16());
     let login = ctx.account().map_or("-", |account| account.login.as_str());
     let path = request.arrival.target.path();
-    let bytes = session.body_bytes_sent();
+    let End { status, bytes, version, agent } = end;
     match request.plan.config.log.access {
         AccessLog::Off => {}
         AccessLog::Json => {
@@ -26,7 +58,7 @@ pub fn request(session: &Session, ctx: &Context) {
                 client = %request.arrival.client,
                 login,
                 route = route.map_or("-", |route| route.name.as_str()),
-                method = head.method.as_str(),
+                method = request.method.as_str(),
                 host = request.arrival.target.host().as_str(),
                 path,
                 status,
@@ -36,14 +68,12 @@ pub fn request(session: &Session, ctx: &Context) {
             );
         }
         AccessLog::Combined => {
-            let version = if head.version == Version::HTTP_2 { "2.0" } else { "1.1" };
-            let agent = printable(session.get_header_bytes("user-agent"));
             tracing::info!(
                 target: "sekisho::access",
                 "{} - {login} [{}] \"{} {path} HTTP/{version}\" {status} {bytes} \"-\" \"{agent}\"",
                 request.arrival.client,
                 request.now,
-                head.method,
+                request.method,
             );
         }
     }

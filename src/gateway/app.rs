@@ -28,10 +28,11 @@ pub struct App {
     gateway: Arc<Gateway>,
     endpoints: Endpoints,
     signals: Arc<Signals>,
-    abort: CancellationToken,
+    /// For HTTP/2, whose streams run in tasks of Pingora's own; over HTTP/1 the connection's task is cut as a whole.
+    abort: Option<CancellationToken>,
     cut: AtomicBool,
     late: AtomicBool,
-    /// HTTP/2 streams run in tasks of Pingora's own: the gateway has not stopped while one of them is left.
+    /// The gateway has not stopped while a stream is left.
     _running: TaskTrackerToken,
 }
 
@@ -41,7 +42,7 @@ impl App {
             gateway,
             endpoints: connection.endpoints(),
             signals: Arc::clone(connection.signals()),
-            abort,
+            abort: connection.is_http2().then_some(abort),
             cut: AtomicBool::new(false),
             late: AtomicBool::new(false),
             _running: tasks.token(),
@@ -68,7 +69,13 @@ impl HttpServerApp for App {
     ) -> Option<ReusedHttpStream> {
         let call = Arc::new(Call::new(self.endpoints, Arc::clone(&self.signals)));
         let work = pin!(CALL.scope(Arc::clone(&call), self.gateway.proxy().process_new_http(session, shutdown)));
-        let race = Race { work, call: &call, abort: &self.abort, ended: None, aborted: None, late: None };
+        let race = Race {
+            work,
+            call: &call,
+            ended: None,
+            aborted: self.abort.clone().map(|abort| Box::pin(abort.cancelled_owned())),
+            late: None,
+        };
         match race.await {
             Outcome::Done(reusable) => reusable,
             Outcome::Cut => {
@@ -100,7 +107,6 @@ enum Outcome {
 struct Race<'a, W> {
     work: Pin<&'a mut W>,
     call: &'a Call,
-    abort: &'a CancellationToken,
     ended: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     aborted: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     late: Option<Pin<Box<Sleep>>>,
@@ -114,9 +120,7 @@ impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
         if let Poll::Ready(reusable) = this.work.as_mut().poll(cx) {
             return Poll::Ready(Outcome::Done(reusable));
         }
-        let abort = this.abort;
-        let aborted = this.aborted.get_or_insert_with(|| Box::pin(abort.clone().cancelled_owned()));
-        if aborted.as_mut().poll(cx).is_ready() {
+        if this.aborted.as_mut().is_some_and(|aborted| aborted.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Outcome::Cut);
         }
         match this.call.answer_by() {

@@ -1,10 +1,12 @@
 //! The way to sekisho's own pages: a request becomes an `http::Request` with its [`Visit`], and the answer goes back as it is.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::header::{CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 use pingora::Error;
@@ -56,7 +58,10 @@ pub async fn answer(portal: &Portal, session: &mut Session, mut visit: Visit) ->
     let Some(request) = request(session, visit, body) else {
         return plain(session, StatusCode::BAD_REQUEST).await;
     };
-    let Ok(response) = portal.clone().oneshot(request).await;
+    // A fault in a page ends that page, not the connection that it was asked over.
+    let Ok(Ok(response)) = AssertUnwindSafe(portal.clone().oneshot(request)).catch_unwind().await else {
+        return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await;
+    };
     let (parts, body) = response.into_parts();
     let Ok(body) = axum::body::to_bytes(body, MAX_PAGE).await else {
         return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await;

@@ -6,10 +6,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::ACCEPT_LANGUAGE;
+use http::{Method, StatusCode};
 use pingora::http::RequestHeader;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::access_log;
 use super::credential::Cookies;
 use super::listener::stream::Signals;
 use super::plan::Plan;
@@ -94,6 +96,19 @@ pub struct Context {
     /// Addresses tried so far, and how many there are.
     pub attempts: usize,
     pub addresses: usize,
+    /// The status of the upstream's answer, once it has begun.
+    pub status: Option<StatusCode>,
+    /// Whether the access log has its line.
+    pub logged: bool,
+}
+
+/// A call that was cut short is logged too.
+impl Drop for Context {
+    fn drop(&mut self) {
+        if !self.logged {
+            access_log::cut_short(self);
+        }
+    }
 }
 
 /// How far a request was decided. Only [`Stage::Permitted`] has what the upstream phases need.
@@ -115,6 +130,7 @@ pub struct Passage {
 pub struct Request {
     pub id: RequestId,
     pub now: Timestamp,
+    pub method: Method,
     pub plan: Arc<Plan>,
     pub arrival: Arrival,
     pub cookies: Cookies,
@@ -131,6 +147,8 @@ impl Context {
             body_seen: 0,
             attempts: 0,
             addresses: 0,
+            status: None,
+            logged: false,
         }
     }
 
@@ -164,7 +182,7 @@ impl Request {
             route: self.route,
             cookies: self.cookies.own.clone(),
             language: i18n::choose(&self.plan.config.portal.languages, chosen, accepted),
-            session: self.session.clone(),
+            session: self.session.clone().filter(|live| live.is_alive(self.now)),
             ask,
         }
     }

@@ -101,6 +101,7 @@ impl ProxyHttp for Gate {
         if let Some(call) = &ctx.call {
             call.note_answer();
         }
+        ctx.status = Some(head.status);
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let asked = ctx.passage().is_some_and(|(_, passage)| passage.websocket);
             let is_websocket =
@@ -170,6 +171,7 @@ impl ProxyHttp for Gate {
     }
 
     async fn logging(&self, session: &mut Session, _e: Option<&Error>, ctx: &mut Context) {
+        ctx.logged = true;
         access_log::request(session, ctx);
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::header::{CONTENT_LENGTH, ORIGIN, UPGRADE};
+use http::header::{CONTENT_LENGTH, COOKIE, ORIGIN, UPGRADE};
 use http::{HeaderValue, StatusCode};
 use pingora::proxy::Session;
 
@@ -14,7 +14,7 @@ use super::gate::{Verdict, has_body, is_websocket};
 use super::listener::head::{MAX_FIELDS, check_method};
 use super::target::{Arrival, settle};
 use crate::authz::decision::WebSocketOrigin;
-use crate::authz::{BadTarget, Decision, Facts, Identity, Route, decide};
+use crate::authz::{BadTarget, Challenge, Decision, Facts, Identity, Route, decide};
 use crate::config::Config;
 use crate::id::RequestId;
 use crate::service::ServiceError;
@@ -30,7 +30,8 @@ impl GatewayState {
         if let Err(refusal) = check_method(head.method.as_str().as_bytes()) {
             return Verdict::Plain(StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST));
         }
-        if head.headers.len() > MAX_FIELDS {
+        // HTTP/2 clients send each cookie in a field of its own.
+        if head.headers.len() - head.headers.get_all(COOKIE).iter().count() > MAX_FIELDS {
             return Verdict::Plain(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
         let plan = self.plan();
@@ -51,6 +52,7 @@ impl GatewayState {
             plan,
             arrival,
             cookies,
+            method: head.method.clone(),
             session: None,
             route: None,
         };
@@ -70,9 +72,8 @@ impl GatewayState {
             if request.arrival.target.has_encoded_slash() {
                 return Verdict::Page(Ask::Failure(Failure::BadRequest));
             }
-            let now = request.now;
-            request.session = request.session.take().filter(|live| live.is_alive(now));
-            let ask = if request.arrival.may_sign_in { Ask::Page } else { Ask::Failure(Failure::PlainHttp) };
+            let open = request.arrival.may_sign_in || is_dress(&request.arrival, &request.plan.config);
+            let ask = if open { Ask::Page } else { Ask::Failure(Failure::PlainHttp) };
             return Verdict::Page(ask);
         }
         self.judge_route(session, ctx, &call).await
@@ -109,7 +110,13 @@ impl GatewayState {
         };
         let permit = match decide(route, &facts, identity.as_ref(), request.now) {
             Decision::Forward(permit) => permit,
-            Decision::Challenge(challenge) => return Verdict::Page(Ask::Challenge(challenge)),
+            Decision::Challenge(challenge) => {
+                if challenge == Challenge::Login {
+                    // If there is a session, it is over for this route: the pages must not take it for a living one.
+                    request.session = None;
+                }
+                return Verdict::Page(Ask::Challenge(challenge));
+            }
             Decision::Deny(denial) => return Verdict::Page(Ask::Denied(denial)),
         };
         if let Some(most) = config.upstream(id).and_then(|upstream| upstream.max_body)
@@ -180,6 +187,12 @@ fn unavailable(error: &ServiceError, request: &Request) -> Verdict {
 
 fn is_portal_path(arrival: &Arrival, config: &Config) -> bool {
     is_below(arrival.target.matching_path(), &config.portal.path)
+}
+
+/// Style sheet and pictures: the page that refuses to sign anybody in looks like the others.
+fn is_dress(arrival: &Arrival, config: &Config) -> bool {
+    let below = arrival.target.matching_path().strip_prefix(config.portal.path.as_str());
+    below.is_some_and(|rest| is_below(rest, "/static"))
 }
 
 fn is_exempt(route: &Route, arrival: &Arrival) -> bool {

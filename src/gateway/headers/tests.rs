@@ -72,6 +72,7 @@ fn sent(plan: &Arc<Plan>, peer: &str, target: &str, fields: &[(&'static str, &st
     let request = Request {
         id: RequestId::from_bytes([3; 10]),
         now: NOW,
+        method: http::Method::GET,
         plan: Arc::clone(plan),
         cookies: Cookies::read(&head.headers, arrival.secure),
         arrival,

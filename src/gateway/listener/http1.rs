@@ -41,8 +41,8 @@ pub async fn serve(app: &std::sync::Arc<App>, mut connection: Box<Connection>, s
             Arrival::Request { head, framing } => (head, framing),
             Arrival::Refused(refusal) => {
                 tracing::debug!(client = %connection.endpoints().peer, %refusal, "request refused");
-                let tls = connection.endpoints().tls;
-                if connection.write_all(&plain_answer(refusal.status(), tls)).await.is_ok() {
+                let answer = plain_answer(refusal.status(), connection.endpoints().tls);
+                if let Ok(Ok(())) = timeout(LINGER, connection.write_all(&answer)).await {
                     linger(&mut connection).await;
                 }
                 return;
@@ -57,8 +57,9 @@ pub async fn serve(app: &std::sync::Arc<App>, mut connection: Box<Connection>, s
         connection = back;
         if app.was_cut() {
             if app.was_late() {
-                let _ = connection.write_all(&plain_answer(504, connection.endpoints().tls)).await;
-                connection.finish_writing().await;
+                let answer = plain_answer(504, connection.endpoints().tls);
+                let _ = timeout(LINGER, connection.write_all(&answer)).await;
+                let _ = timeout(LINGER, connection.finish_writing()).await;
             }
             return;
         }
@@ -66,7 +67,7 @@ pub async fn serve(app: &std::sync::Arc<App>, mut connection: Box<Connection>, s
             if connection.has_unread() {
                 linger(&mut connection).await;
             } else {
-                connection.finish_writing().await;
+                let _ = timeout(LINGER, connection.finish_writing()).await;
             }
             return;
         }
@@ -123,9 +124,9 @@ async fn first_byte(connection: &mut Connection, shutdown: &ShutdownWatch) -> bo
 
 /// Closing while the client still sends would reset the connection, and it might never read its answer.
 async fn linger(connection: &mut Connection) {
-    connection.finish_writing().await;
     let mut left = LINGER_BYTES;
     let _ = timeout(LINGER, async {
+        connection.finish_writing().await;
         while let Ok(n @ 1..) = connection.discard().await {
             let Some(rest) = left.checked_sub(n) else { break };
             left = rest;
