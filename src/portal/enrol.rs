@@ -60,6 +60,10 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
             let path = exchange.page_path("/second-factor");
             Ok(exchange.redirect(&path))
         }
+        Stage::RecoveryCodesShown => {
+            let path = exchange.page_path("/enrol/recovery-codes");
+            Ok(exchange.redirect(&path))
+        }
     }
 }
 

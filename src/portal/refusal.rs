@@ -58,6 +58,9 @@ impl Alert {
                 let hint = if clock_hint { Some("hint-clock") } else { None };
                 Self { hint, ..Self::problem("problem-wrong-code") }
             }
+            Refusal::ExpiredCode | Refusal::TooManyTries | Refusal::WrongRecoveryCode => {
+                Self::problem("problem-wrong-code")
+            }
             Refusal::UsedCode => Self::problem("problem-used-code"),
             Refusal::TooManyAttempts { retry_after } => {
                 Self { span: Some(Span::waiting(retry_after)), ..Self::problem("problem-too-many") }
@@ -74,9 +77,13 @@ pub const fn status(refusal: Refusal) -> StatusCode {
     match refusal {
         Refusal::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Locked => StatusCode::FORBIDDEN,
-        Refusal::InvalidCredentials | Refusal::WrongCode { .. } | Refusal::UsedCode | Refusal::RestartLogin => {
-            StatusCode::UNAUTHORIZED
-        }
+        Refusal::TooManyTries
+        | Refusal::ExpiredCode
+        | Refusal::WrongRecoveryCode
+        | Refusal::InvalidCredentials
+        | Refusal::WrongCode { .. }
+        | Refusal::UsedCode
+        | Refusal::RestartLogin => StatusCode::UNAUTHORIZED,
     }
 }
 

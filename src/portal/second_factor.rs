@@ -53,6 +53,10 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
             let path = exchange.page_path("/enrol");
             Ok(exchange.redirect(&path))
         }
+        Stage::RecoveryCodesShown => {
+            let path = exchange.page_path("/enrol/recovery-codes");
+            Ok(exchange.redirect(&path))
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::service::login::{Refusal, Step};
 pub enum Advance {
     Code { flow: Token },
     Enrol { flow: Token },
+    RecoveryCodes { flow: Token },
     SignedIn { session: Token, device: Option<Token>, return_to: String },
 }
 
@@ -22,7 +23,10 @@ pub fn taken(step: Step) -> Result<Advance, Refusal> {
     match step {
         Step::Code { flow } => Ok(Advance::Code { flow }),
         Step::Enrol { flow } => Ok(Advance::Enrol { flow }),
-        Step::SignedIn { session, device, return_to } => Ok(Advance::SignedIn { session, device, return_to }),
+        Step::RecoveryCodes { flow } => Ok(Advance::RecoveryCodes { flow }),
+        Step::SignedIn { session, device, return_to, welcome: _ } => {
+            Ok(Advance::SignedIn { session, device, return_to })
+        }
         Step::Refused(refusal) => Err(refusal),
     }
 }
@@ -39,6 +43,11 @@ pub fn lead_on(mut exchange: Exchange, advance: Advance) -> Response {
         Advance::Enrol { flow } => {
             exchange.set_cookie(CookieKind::Flow, &flow);
             let path = exchange.page_path("/enrol");
+            exchange.redirect(&path)
+        }
+        Advance::RecoveryCodes { flow } => {
+            exchange.set_cookie(CookieKind::Flow, &flow);
+            let path = exchange.page_path("/enrol/recovery-codes");
             exchange.redirect(&path)
         }
         Advance::SignedIn { session, device, return_to } => {

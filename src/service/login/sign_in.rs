@@ -63,7 +63,7 @@ pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>)
     if let Some((old, id)) = aftermath.rotated {
         sessions.rotated(&old, aftermath.token.digest(), id);
     }
-    Ok(Some(Step::SignedIn { session: aftermath.token, device, return_to: return_to.to_owned() }))
+    Ok(Some(Step::SignedIn { session: aftermath.token, device, return_to: return_to.to_owned(), welcome: false }))
 }
 
 /// A new session. The browser's old one ends, whoever's it was, and so does the oldest where the account has too many.

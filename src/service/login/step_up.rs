@@ -19,9 +19,12 @@ pub async fn begin(context: &Context, visit: &Visit, destination: Destination) -
     let Some(session) = record.filter(|session| session.id == live.id()) else { return restart };
     let Some(account) = context.user(session.user, visit.now).await? else { return restart };
     match login::step_up(&session, &account.user, destination.demand, visit.now) {
-        Ok(StepUp::Nothing) => {
-            Ok(Step::SignedIn { session: token.clone(), device: None, return_to: destination.return_to })
-        }
+        Ok(StepUp::Nothing) => Ok(Step::SignedIn {
+            session: token.clone(),
+            device: None,
+            return_to: destination.return_to,
+            welcome: false,
+        }),
         Ok(StepUp::Code(due)) => {
             let flow = match resume(context, visit, &due, &destination).await? {
                 Some(flow) => flow,
