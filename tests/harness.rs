@@ -19,7 +19,8 @@
 //!   every secret that the test handled (passwords, cookie values, codes, keys).
 //! - [`Recorder`]: upstream that answers as told and records bytes; [`Conn`]: raw client bytes, plain or TLS;
 //!   [`h2`]: requests over HTTP/2; [`Client`]: a browser without a screen; [`totp`]: `oathtool`;
-//!   [`Browser`]: Chromium through chromedriver; [`tools`]: adminer, supervisor, WebSocket and event-stream upstreams.
+//!   [`MailServer`]: aiosmtpd, also in its bad moods; [`Browser`]: Chromium through chromedriver; [`tools`]: adminer,
+//!   supervisor, WebSocket and event-stream upstreams.
 //! - Everything but the browser is blocking: use it in `#[test]`, and in `#[tokio::test]` where a browser takes part.
 //! - No port is fixed, nothing is slept for: [`wait_until`] polls a condition up to a deadline.
 
@@ -29,9 +30,11 @@ mod conn;
 mod demo;
 pub mod h2;
 mod html;
+pub mod mail;
 pub mod picture;
 mod process;
 mod recorder;
+pub mod second_step;
 mod sekisho;
 pub mod tls;
 pub mod tools;
@@ -44,6 +47,7 @@ pub use client::{Client, form_to, form_with, key_of};
 pub use conn::{Conn, Response};
 pub use demo::Demo;
 pub use html::{Form, encoded, forms, text};
+pub use mail::{Mail, MailServer};
 pub use process::Process;
 pub use recorder::{Recorded, Recorder};
 pub use sekisho::{Builder, Sekisho};

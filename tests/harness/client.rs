@@ -250,6 +250,7 @@ impl Client {
         self.secrets.add(&key);
         self.secrets.add(&key.replace(' ', ""));
         let landed = self.give_code(&page, &gate.code(&key), remember);
+        let landed = self.save_recovery_codes(landed);
         assert!(self.cookie("session").is_some(), "not signed in: {} {}", self.path, html::text(&landed.text()));
         key
     }
