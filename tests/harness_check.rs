@@ -78,27 +78,3 @@ async fn chromium_follows_its_setup() {
     let asked = upstream.requests().into_iter().rfind(|request| request.target() == "/").unwrap();
     assert!(asked.header("accept-language").unwrap_or_default().starts_with("ja"), "{asked:?}");
 }
-
-#[tokio::test]
-async fn chromium_tells_what_is_wrong_with_a_page() {
-    let page = "<p>one</p><script>1</script>";
-    let policy = "Content-Security-Policy: default-src 'self'";
-    let length = page.len();
-    let upstream = Recorder::raw(format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n{policy}\r\nContent-Length: {length}\r\n\r\n{page}"
-    ));
-    let browser = Browser::with(Setup { size: (320, 640), ..Setup::default() }).await;
-    browser.open(&upstream.url()).await;
-    browser.see("one").await;
-    let complaints = browser.complaints().await;
-    assert!(complaints.iter().any(|line| line.contains("Content Security Policy")), "{complaints:?}");
-    drop(browser);
-
-    let wide = Recorder::raw(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 36\r\n\r\n<div style='width:3000px'>wide</div>",
-    );
-    let browser = Browser::with(Setup { size: (320, 640), ..Setup::default() }).await;
-    browser.open(&wide.url()).await;
-    browser.see("wide").await;
-    assert!(browser.overflow().await > 2000, "{}", browser.overflow().await);
-}

@@ -138,50 +138,6 @@ async fn every_page_works_without_scripts() {
     assert!(browser.address().await.ends_with("/orders"));
 }
 
-/// 320 pixels is what WCAG 2.2 asks for (1.4.10 Reflow): a desktop's page at 400%.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_page_is_too_wide_for_a_narrow_window_or_breaks_its_own_policy() {
-    let upstream = page("the tool");
-    let gate = builder().upstream(&upstream.url()).route("{name: shut, path: /shut, access: deny}", "").start();
-    for language in ["en", "ja"] {
-        let browser = Browser::with(Setup { language, size: (320, 640), ..Setup::default() }).await;
-        let fits = async |page: &str| {
-            assert_eq!(browser.overflow().await, 0, "{page} in {language} is too wide");
-            let complaints = browser.complaints().await;
-            // The status of a page that refuses something is no complaint about the page.
-            let about_the_page: Vec<_> =
-                complaints.iter().filter(|line| !line.contains("responded with a status of 40")).collect();
-            assert!(about_the_page.is_empty(), "{page} in {language}: {about_the_page:?}");
-        };
-        browser.open(&gate.url("/")).await;
-        browser.find_soon("#password").await;
-        fits("the login page").await;
-        give_password(&browser, "Wrong-horse-8").await;
-        browser.find_soon("#alert").await;
-        fits("a refused login").await;
-        give_password(&browser, PASSWORD).await;
-        browser.find_soon("#code").await;
-        let enrols = browser.has("#key").await;
-        fits(if enrols { "the enrolment page" } else { "the code page" }).await;
-        give_code(&browser, "000000", false).await;
-        browser.find_soon("#alert").await;
-        fits("a refused code").await;
-        if enrols {
-            let key = browser.text_of("#key").await;
-            give_code(&browser, &gate.code(&key), false).await;
-            browser.leave("/.sekisho/").await;
-            browser.open(&gate.url("/.sekisho/logout")).await;
-            fits("the logout page").await;
-            browser.open(&gate.url("/.sekisho")).await;
-            fits("the portal's front door").await;
-        }
-        browser.open(&gate.url("/shut")).await;
-        fits("a closed page").await;
-        browser.open(&gate.url("/.sekisho/nowhere")).await;
-        fits("a page that is not there").await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_chooses_the_language_and_it_stays() {
     let upstream = page("the tool");

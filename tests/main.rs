@@ -13,6 +13,8 @@ mod demo;
 #[cfg(test)]
 mod demo_in_the_browser;
 #[cfg(test)]
+mod enrolment_rules;
+#[cfg(test)]
 #[allow(clippy::allow_attributes, dead_code, unused_imports, reason = "a tool box: not every tool is out at all times")]
 mod harness;
 #[cfg(test)]
@@ -27,6 +29,10 @@ mod in_the_browser;
 mod layers;
 #[cfg(test)]
 mod licences;
+#[cfg(test)]
+mod policies;
+#[cfg(test)]
+mod remembered_devices;
 #[cfg(test)]
 mod response_headers;
 #[cfg(test)]

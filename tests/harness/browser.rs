@@ -90,7 +90,6 @@ impl Browser {
         capabilities.insert("goog:chromeOptions".into(), options);
         // The harness's own authority is in no browser's list.
         capabilities.insert("acceptInsecureCerts".into(), true.into());
-        capabilities.insert("goog:loggingPrefs".into(), json!({"browser": "ALL"}));
         let patience = PATIENCE.as_millis();
         capabilities.insert("timeouts".into(), json!({"pageLoad": patience, "script": patience}));
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
@@ -112,19 +111,6 @@ impl Browser {
     /// A command of Chromium's DevTools protocol.
     pub async fn devtools(&self, command: &str, params: Value) -> Value {
         self.client.issue_cmd(Devtools { command: command.to_owned(), params }).await.expect("DevTools answers")
-    }
-
-    /// What the browser complained about since the last call: blocked by a content security policy, not found, and so on.
-    pub async fn complaints(&self) -> Vec<String> {
-        let log = self.client.issue_cmd(ConsoleLog).await.expect("the browser has a log");
-        let entries = log.as_array().cloned().unwrap_or_default();
-        entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
-    }
-
-    /// By how many CSS pixels the page is wider than the window.
-    pub async fn overflow(&self) -> i64 {
-        let script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-        self.client.execute(script, Vec::new()).await.unwrap().as_i64().unwrap()
     }
 
     /// Goes to an address.
@@ -278,18 +264,5 @@ impl WebDriverCompatibleCommand for Devtools {
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
         (http::Method::POST, Some(json!({"cmd": self.command, "params": self.params}).to_string()))
-    }
-}
-
-#[derive(Debug)]
-struct ConsoleLog;
-
-impl WebDriverCompatibleCommand for ConsoleLog {
-    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
-        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
-    }
-
-    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
-        (http::Method::POST, Some(json!({"type": "browser"}).to_string()))
     }
 }

@@ -2,14 +2,29 @@
 
 use super::client::{Client, form_to, form_with, key_of};
 use super::conn::Response;
-use super::{Browser, PASSWORD, Sekisho, forms, text};
+use super::mail::MailServer;
+use super::{Browser, Builder, PASSWORD, Sekisho, forms, text};
 
 /// An account that has just enrolled an app.
 pub struct Enrolled {
     /// The app's key, as the page showed it.
     pub key: String,
-    /// The recovery codes, as the page showed them.
+    /// The recovery codes, as the page showed them; none where the page behind the code was already the tool's.
     pub codes: Vec<String>,
+}
+
+impl Builder {
+    /// Sends mails by this server, in clear.
+    #[must_use]
+    pub fn mail(self, server: &MailServer) -> Self {
+        self.set("mail", &server.yaml(None)).set("portal.url", "https://shop-admin.example.com")
+    }
+
+    /// Hashes that cost little, for tests that are about something else.
+    #[must_use]
+    pub fn cheap_hashes(self) -> Self {
+        self.set("password.argon2", "{memory: 8MiB, iterations: 1, parallelism: 1}")
+    }
 }
 
 impl Client {
@@ -17,7 +32,9 @@ impl Client {
     #[track_caller]
     pub fn enrol_with_codes(&mut self, gate: &Sekisho, login: &str) -> Enrolled {
         let page = self.give_password(login, PASSWORD);
-        self.finish_enrolment(gate, &page)
+        let enrolled = self.finish_enrolment(gate, &page);
+        assert!(!enrolled.codes.is_empty(), "no recovery codes were shown");
+        enrolled
     }
 
     /// From the page with the key to the page behind the recovery codes.
@@ -28,7 +45,6 @@ impl Client {
         gate.secrets().add(&key.replace(' ', ""));
         let shown = self.give_code(page, &gate.fresh_code(&key), false);
         let codes = recovery_codes_in(&shown);
-        assert!(!codes.is_empty(), "no recovery codes on {}: {}", self.path, text(&shown.text()));
         for code in &codes {
             gate.secrets().add(code);
         }
@@ -73,6 +89,17 @@ impl Browser {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
+}
+
+/// A code of the same length that is another one.
+pub fn another(code: &str) -> String {
+    let first = code.chars().next().unwrap();
+    format!("{}{}", if first == '9' { '0' } else { char::from_u32(u32::from(first) + 1).unwrap() }, &code[1..])
+}
+
+/// The code in full-width digits, as Japanese input methods write them.
+pub fn full_width(code: &str) -> String {
+    code.chars().map(|c| char::from_u32(u32::from(c) - u32::from('0') + u32::from('０')).unwrap()).collect()
 }
 
 /// Whether this page asks for a password, a code, or nothing.
