@@ -10,9 +10,11 @@
 //! | [`guard`] [`form`] [`csrf`] [`return_to`] [`cookie`] | what is believed of a request; what is set |
 //! | [`view`] [`headers`] [`assets`] [`qr`] | how an answer is made |
 //! | [`answers`] [`negotiate`] | what the gateway says through the portal: challenge, denial, failure |
-//! | [`login`] [`second_factor`] [`enrol`] [`logout`] [`landing`] | the pages |
+//! | [`api`] [`problem`] | logging in for programmes; refusals that they understand |
+//! | [`login`] [`second_factor`] [`recovery`] [`enrol`] [`recovery_codes`] [`welcome`] [`logout`] [`landing`] | the pages |
 
 mod answers;
+mod api;
 mod assets;
 mod cookie;
 mod csrf;
@@ -27,19 +29,23 @@ mod login;
 mod logout;
 mod message;
 mod negotiate;
+mod problem;
 mod qr;
+mod recovery;
+mod recovery_codes;
 mod refusal;
 mod return_to;
 mod second_factor;
 mod span;
 mod step;
 mod view;
+mod welcome;
 
 use std::convert::Infallible;
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use http::{Request, Response, StatusCode, Uri};
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
@@ -61,19 +67,32 @@ pub fn service(services: Services) -> PortalService {
     }))
 }
 
-/// Every page, at its path below `portal.path`.
+/// Every page: its path below `portal.path`, and what is done there. A test has a row for each path and method.
+fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
+    vec![
+        ("/", get(landing::show)),
+        ("/login", get(login::show).post(login::submit)),
+        ("/second-factor", get(second_factor::show).post(second_factor::submit)),
+        ("/second-factor/resend", post(second_factor::resend)),
+        ("/second-factor/recovery", get(recovery::show).post(recovery::submit)),
+        ("/enrol", get(enrol::show).post(enrol::submit)),
+        ("/enrol/cancel", post(enrol::cancel)),
+        ("/enrol/recovery-codes", get(recovery_codes::show).post(recovery_codes::submit)),
+        ("/enrol/recovery-codes.txt", get(recovery_codes::download)),
+        ("/enrol/again", post(welcome::again)),
+        ("/welcome", get(welcome::show)),
+        ("/logout", get(logout::ask).post(logout::submit)),
+        ("/api/login", post(api::login)),
+        ("/api/second-factor", post(api::second_factor)),
+        ("/api/logout", post(api::logout)),
+        ("/api/session", get(api::session)),
+        ("/static/{file}", get(assets::serve)),
+    ]
+}
+
 fn pages(services: Services) -> Router {
-    Router::new()
-        .route("/", get(landing::show))
-        .route("/login", get(login::show).post(login::submit))
-        .route("/second-factor", get(second_factor::show).post(second_factor::submit))
-        .route("/enrol", get(enrol::show).post(enrol::submit))
-        .route("/enrol/cancel", post(enrol::cancel))
-        .route("/logout", get(logout::ask).post(logout::submit))
-        .route("/static/{file}", get(assets::serve))
-        .method_not_allowed_fallback(message::method_not_allowed)
-        .fallback(message::not_found)
-        .with_state(services)
+    let pages = table().into_iter().fold(Router::new(), |pages, (path, page)| pages.route(path, page));
+    pages.method_not_allowed_fallback(message::method_not_allowed).fallback(message::not_found).with_state(services)
 }
 
 async fn answer(pages: Router, services: Services, mut request: Request<Body>) -> Response<Body> {

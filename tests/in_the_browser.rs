@@ -218,6 +218,19 @@ async fn a_browser_over_tls_speaks_http2_to_the_wall() {
     assert_eq!(upstream.last().header("x-forwarded-proto"), Some("https"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_leads_on_to_another_site_is_followed_there_from_the_login() {
+    let elsewhere = page("quite another site");
+    let elsewhere_url = elsewhere.url().replace("127.0.0.1", "localhost");
+    let tool = Recorder::raw(format!("HTTP/1.1 302 Found\r\nLocation: {elsewhere_url}/\r\nContent-Length: 0\r\n\r\n"));
+    let gate = builder().set("second_factor.policy", "off").upstream(&tool.url()).start();
+    let browser = Browser::start().await;
+    browser.open(&gate.url("/.sekisho/login")).await;
+    give_password(&browser, PASSWORD).await;
+    browser.see("quite another site").await;
+    assert!(browser.address().await.starts_with(&elsewhere_url));
+}
+
 /// A tool whose every answer is this HTML.
 fn page(body: &str) -> Recorder {
     let body = format!("<!doctype html><title>tool</title>{body}");

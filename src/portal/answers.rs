@@ -4,15 +4,16 @@
 //! never a redirect (F33).
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, REFERER};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use axum::response::Response;
+use http::header::REFERER;
+use http::{HeaderMap, Method, Request, StatusCode};
 use serde::Serialize;
 
 use super::error::Trouble;
 use super::exchange::Exchange;
 use super::message::{self, Kind};
 use super::negotiate::{self, Audience};
+use super::problem::Problem;
 use super::view::Page;
 use super::{headers, refusal, return_to, step};
 use crate::authz::Challenge;
@@ -30,7 +31,7 @@ pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Reque
         Ask::Challenge(challenge) => match audience {
             Audience::Navigation => lead_to_page(services, exchange, challenge).await,
             Audience::Html => small_page(exchange, challenge),
-            Audience::Programme => problem(exchange, StatusCode::UNAUTHORIZED, code(challenge)),
+            Audience::Programme => Problem::new(StatusCode::UNAUTHORIZED, code(challenge)).answer(exchange),
         },
         Ask::Denied(denial) => refuse(exchange, audience, denial.into()),
         Ask::Failure(failure) => refuse(exchange, audience, failure.into()),
@@ -50,10 +51,12 @@ pub fn trouble(visit: &Visit, method: Method, headers: HeaderMap, trouble: Troub
     refuse(exchange, audience, trouble.kind)
 }
 
-fn refuse(exchange: Exchange, audience: Audience, kind: Kind) -> Response {
+/// Says `kind` as the audience understands it.
+#[must_use]
+pub fn refuse(exchange: Exchange, audience: Audience, kind: Kind) -> Response {
     match audience {
         Audience::Navigation | Audience::Html => message::page(exchange, kind),
-        Audience::Programme => problem(exchange, kind.status(), kind.code()),
+        Audience::Programme => Problem::from(kind).answer(exchange),
     }
 }
 
@@ -82,9 +85,7 @@ async fn lead_to_page(services: &Services, mut exchange: Exchange, challenge: Ch
                 exchange.redirect_to_login(&return_to, Some("restart"))
             }
             Err(error) => {
-                let problem = super::error::PortalError::from(error);
-                tracing::error!(error = %problem, "a step-up could not begin");
-                let told = problem.trouble();
+                let told = super::error::PortalError::from(error).log();
                 if let Some(wait) = told.retry_after {
                     exchange.retry_after(wait);
                 }
@@ -133,27 +134,6 @@ fn own_referrer(exchange: &Exchange) -> Option<String> {
     let scheme = if exchange.visit.secure { "https://" } else { "http://" };
     let rest = referrer.strip_prefix(scheme)?.strip_prefix(exchange.visit.target.authority().as_str())?;
     rest.starts_with('/').then(|| rest.to_owned())
-}
-
-/// RFC 9457.
-#[derive(Serialize)]
-struct Problem {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    code: &'static str,
-}
-
-fn problem(exchange: Exchange, status: StatusCode, code: &'static str) -> Response {
-    let problem = Problem {
-        r#type: "about:blank",
-        title: status.canonical_reason().unwrap_or_default(),
-        status: status.as_u16(),
-        code,
-    };
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
-    let json = HeaderValue::from_static("application/problem+json");
-    exchange.finish((status, [(CONTENT_TYPE, json)], body).into_response())
 }
 
 #[cfg(test)]

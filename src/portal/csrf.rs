@@ -17,12 +17,20 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 #[derive(Debug, Clone, Copy)]
 pub enum Form<'a> {
     Login,
+    /// Giving a code, of whatever kind, and having one sent again.
     SecondFactor {
         flow: &'a Token,
     },
     /// Confirming and cancelling alike.
     Enrol {
         flow: &'a Token,
+    },
+    /// "I have saved them".
+    RecoveryCodes {
+        flow: &'a Token,
+    },
+    EnrolAgain {
+        session: &'a Token,
     },
     Logout {
         session: &'a Token,
@@ -35,6 +43,8 @@ impl Form<'_> {
             Self::Login => b"login",
             Self::SecondFactor { .. } => b"second-factor",
             Self::Enrol { .. } => b"enrol",
+            Self::RecoveryCodes { .. } => b"recovery-codes",
+            Self::EnrolAgain { .. } => b"enrol-again",
             Self::Logout { .. } => b"logout",
         }
     }
@@ -42,8 +52,8 @@ impl Form<'_> {
     const fn acts_on(&self) -> Option<&Token> {
         match self {
             Self::Login => None,
-            Self::SecondFactor { flow } | Self::Enrol { flow } => Some(flow),
-            Self::Logout { session } => Some(session),
+            Self::SecondFactor { flow } | Self::Enrol { flow } | Self::RecoveryCodes { flow } => Some(flow),
+            Self::Logout { session } | Self::EnrolAgain { session } => Some(session),
         }
     }
 }
@@ -131,6 +141,8 @@ mod tests {
         for form in [
             Form::Login,
             Form::Enrol { flow: &flow },
+            Form::RecoveryCodes { flow: &flow },
+            Form::EnrolAgain { session: &session },
             Form::Logout { session: &session },
             Form::SecondFactor { flow: &session },
         ] {

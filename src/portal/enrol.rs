@@ -43,6 +43,7 @@ pub struct EnrolPage {
 
 impl Page for EnrolPage {
     const TEMPLATE: &'static str = "enrol.html";
+    const LEADS_OUT: bool = true;
 }
 
 /// `GET /enrol`
@@ -54,17 +55,10 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
     let Some((flow, view)) = in_progress(&services, &exchange).await? else {
         return Ok(nothing_in_progress(exchange));
     };
-    match view.stage {
-        Stage::EnrolmentDue => page(&services, exchange, StatusCode::OK, &flow, &view, false, None).await,
-        Stage::CodeDue => {
-            let path = exchange.page_path("/second-factor");
-            Ok(exchange.redirect(&path))
-        }
-        Stage::RecoveryCodesShown => {
-            let path = exchange.page_path("/enrol/recovery-codes");
-            Ok(exchange.redirect(&path))
-        }
+    if view.stage != Stage::EnrolmentDue {
+        return Ok(step::to_page_of(exchange, view.stage));
     }
+    page(&services, exchange, StatusCode::OK, &flow, &view, false, None).await
 }
 
 /// `POST /enrol`
@@ -76,6 +70,9 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
     let Some((flow, view)) = in_progress(&services, &exchange).await? else {
         return login::over(exchange, Refusal::RestartLogin, "", None);
     };
+    if view.stage != Stage::EnrolmentDue {
+        return Ok(step::to_page_of(exchange, view.stage));
+    }
     let remember = fields.get("remember").is_some();
     if !exchange.token_is_valid(Form::Enrol { flow: &flow }, &fields) {
         let alert = Alert::form_expired();
@@ -110,6 +107,9 @@ pub async fn cancel(State(services): State<Services>, exchange: Exchange, body: 
     let Some((flow, view)) = in_progress(&services, &exchange).await? else {
         return Ok(nothing_in_progress(exchange));
     };
+    if view.stage != Stage::EnrolmentDue {
+        return Ok(step::to_page_of(exchange, view.stage));
+    }
     if !exchange.token_is_valid(Form::Enrol { flow: &flow }, &fields) {
         let alert = Alert::form_expired();
         return page(&services, exchange, StatusCode::FORBIDDEN, &flow, &view, false, Some(alert)).await;

@@ -46,13 +46,21 @@ impl PortalError {
     }
 }
 
-impl IntoResponse for PortalError {
-    fn into_response(self) -> Response {
+impl PortalError {
+    /// Logs the cause; hands back what the person is told.
+    pub fn log(&self) -> Trouble {
         let trouble = self.trouble();
         match trouble.kind {
             Kind::Busy => tracing::warn!(error = %self, "a login was turned away for now"),
             _ => tracing::error!(error = %self, "a page could not do its work"),
         }
+        trouble
+    }
+}
+
+impl IntoResponse for PortalError {
+    fn into_response(self) -> Response {
+        let trouble = self.log();
         let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
         response.extensions_mut().insert(trouble);
         response

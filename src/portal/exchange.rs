@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::csrf::{self, Form};
 use super::error::PortalError;
 use super::form::Fields;
+use super::negotiate::{self, Audience};
 use super::view::{self, Page, Site};
-use super::{cookie, return_to};
+use super::{cookie, headers, return_to};
 use crate::config::Language;
 use crate::i18n;
 use crate::secret::Token;
@@ -53,6 +54,16 @@ impl Exchange {
     #[must_use]
     pub fn user_agent(&self) -> Option<&str> {
         self.headers.get(USER_AGENT).and_then(|value| value.to_str().ok())
+    }
+
+    /// Who asks. The API is for programmes, whatever they say that they accept.
+    #[must_use]
+    pub fn audience(&self) -> Audience {
+        let below = self.visit.target.matching_path().strip_prefix(self.visit.config.portal.path.as_str());
+        match below {
+            Some(below) if below.starts_with("/api/") => Audience::Programme,
+            _ => negotiate::audience(&self.method, &self.headers),
+        }
     }
 
     /// An absolute path to a page of ours.
@@ -123,7 +134,13 @@ impl Exchange {
     pub fn page<P: Page>(self, status: StatusCode, page: &P) -> Response {
         let site = self.site();
         match view::render(self.language, &site, page) {
-            Ok(html) => self.finish((status, axum::response::Html(html)).into_response()),
+            Ok(html) => {
+                let mut response = self.finish((status, axum::response::Html(html)).into_response());
+                if P::LEADS_OUT {
+                    headers::let_forms_lead_out(response.headers_mut());
+                }
+                response
+            }
             Err(error) => {
                 tracing::error!(template = P::TEMPLATE, %error, "a page could not be made");
                 self.finish(StatusCode::INTERNAL_SERVER_ERROR.into_response())

@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use percent_encoding::percent_decode_str;
 
 /// The gateway's cap on what is sent to the portal, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+pub const MAX_BODY: usize = 64 * 1024;
 
 /// The fields of a form or of a query string.
 #[derive(Default)]

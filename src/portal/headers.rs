@@ -12,7 +12,14 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; object-src 'none'",
 );
 
-/// The same for the one page that may stand in a frame of its own host: old tools have frames, and the person in front
+/// The same for a page whose form may lead into the tool. Chromium holds every redirect behind a form to `form-action`, so
+/// that a tool which leads on to another site (its own login, another host) would end in an error right behind ours. Where
+/// a tool leads is not known beforehand, and a list of everything would keep nothing out.
+const LEADING_OUT_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
+);
+
+/// The same as the first for the one page that may stand in a frame of its own host: old tools have frames, and the person in front
 /// of them must be able to find the way to the login.
 const FRAMABLE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'self'; \
@@ -43,6 +50,11 @@ pub fn protect(headers: &mut HeaderMap, secure: bool) {
     if secure {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
+}
+
+/// Lets what this answer's forms lead to lead on to wherever it likes.
+pub fn let_forms_lead_out(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_SECURITY_POLICY, LEADING_OUT_POLICY);
 }
 
 /// Lets this one answer stand in a frame of its own host.

@@ -33,6 +33,7 @@ pub struct LoginPage {
 
 impl Page for LoginPage {
     const TEMPLATE: &'static str = "login.html";
+    const LEADS_OUT: bool = true;
 }
 
 /// The longest login that is shown again, in bytes: 64 characters of four bytes.

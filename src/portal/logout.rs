@@ -59,15 +59,25 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
                 None => Ok(exchange.redirect_to_login("/", None)),
             };
         }
-        services.sessions.end(&session, exchange.visit.client, exchange.visit.now).await?;
-        exchange.clear_cookie(CookieKind::Session);
-        if exchange.visit.cookies.flow.is_some() {
-            exchange.clear_cookie(CookieKind::Flow);
-        }
-        let (name, value) = CLEAR_SITE_DATA;
-        exchange.add(name, Some(value));
+        end(&services, &mut exchange).await?;
     }
     Ok(exchange.redirect_to_login("/", Some("signed-out")))
+}
+
+/// Ends this browser's session, if it has one, and takes its cookies away.
+///
+/// # Errors
+/// Where the store cannot.
+pub async fn end(services: &Services, exchange: &mut Exchange) -> Result<(), PortalError> {
+    let Some(session) = exchange.visit.cookies.session.clone() else { return Ok(()) };
+    services.sessions.end(&session, exchange.visit.client, exchange.visit.now).await?;
+    exchange.clear_cookie(CookieKind::Session);
+    if exchange.visit.cookies.flow.is_some() {
+        exchange.clear_cookie(CookieKind::Flow);
+    }
+    let (name, value) = CLEAR_SITE_DATA;
+    exchange.add(name, Some(value));
+    Ok(())
 }
 
 fn signed_in(exchange: &Exchange) -> Option<(Token, String)> {

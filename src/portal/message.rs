@@ -4,6 +4,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 
+use super::answers;
 use super::exchange::Exchange;
 use super::form::BadForm;
 use super::view::Page;
@@ -172,12 +173,14 @@ pub fn page(exchange: Exchange, kind: Kind) -> Response {
 
 /// 404: a path below the portal's where no page is.
 pub async fn not_found(exchange: Exchange) -> Response {
-    page(exchange, Kind::NotFound)
+    let audience = exchange.audience();
+    answers::refuse(exchange, audience, Kind::NotFound)
 }
 
 /// 405, beside the router's own `Allow`.
 pub async fn method_not_allowed(exchange: Exchange) -> Response {
-    page(exchange, Kind::MethodNotAllowed)
+    let audience = exchange.audience();
+    answers::refuse(exchange, audience, Kind::MethodNotAllowed)
 }
 
 #[cfg(test)]

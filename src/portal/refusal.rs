@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::span::Span;
+use crate::authn::user::Method;
 use crate::service::login::Refusal;
 
 /// A line at the head of a page.
@@ -58,16 +59,32 @@ impl Alert {
                 let hint = if clock_hint { Some("hint-clock") } else { None };
                 Self { hint, ..Self::problem("problem-wrong-code") }
             }
-            Refusal::ExpiredCode | Refusal::TooManyTries | Refusal::WrongRecoveryCode => {
-                Self::problem("problem-wrong-code")
-            }
+            Refusal::ExpiredCode => Self::problem("problem-expired-code"),
+            Refusal::TooManyTries => Self::problem("problem-too-many-tries"),
+            Refusal::WrongRecoveryCode => Self::problem("problem-wrong-recovery-code"),
             Refusal::UsedCode => Self::problem("problem-used-code"),
-            Refusal::TooManyAttempts { retry_after } => {
-                Self { span: Some(Span::waiting(retry_after)), ..Self::problem("problem-too-many") }
-            }
+            Refusal::TooManyAttempts { retry_after } => Self::waiting("problem-too-many", retry_after),
             Refusal::RestartLogin => Self::problem("problem-restart"),
             Refusal::Locked => Self::problem("problem-locked"),
         }
+    }
+}
+
+impl Alert {
+    /// What is said of a code, by how the person came to it: a mailed one has nothing to do with an app and its clock.
+    #[must_use]
+    pub const fn of_code(refusal: Refusal, method: Method) -> Self {
+        match (refusal, method) {
+            (Refusal::WrongCode { .. }, Method::Mail) => Self::problem("problem-wrong-mailed-code"),
+            (Refusal::UsedCode, Method::Mail) => Self::problem("problem-used-mailed-code"),
+            _ => Self::of(refusal),
+        }
+    }
+
+    /// Something has to wait.
+    #[must_use]
+    pub const fn waiting(key: &'static str, wait: Duration) -> Self {
+        Self { span: Some(Span::waiting(wait)), ..Self::problem(key) }
     }
 }
 
@@ -75,10 +92,9 @@ impl Alert {
 #[must_use]
 pub const fn status(refusal: Refusal) -> StatusCode {
     match refusal {
-        Refusal::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::TooManyAttempts { .. } | Refusal::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Locked => StatusCode::FORBIDDEN,
-        Refusal::TooManyTries
-        | Refusal::ExpiredCode
+        Refusal::ExpiredCode
         | Refusal::WrongRecoveryCode
         | Refusal::InvalidCredentials
         | Refusal::WrongCode { .. }

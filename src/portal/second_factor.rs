@@ -1,4 +1,4 @@
-//! `/second-factor`: the code of the authenticator app.
+//! `/second-factor`: the code of the authenticator app, or the one that was mailed; `/second-factor/resend`: another mail.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -13,9 +13,12 @@ use super::refusal::{self, Alert};
 use super::span::Span;
 use super::view::Page;
 use super::{guard, login, return_to, step};
+use crate::authn::mail_code;
+use crate::mail::Delivery;
 use crate::secret::Token;
 use crate::service::Services;
-use crate::service::login::{FlowView, Refusal, Stage};
+use crate::service::cookies::CookieKind;
+use crate::service::login::{FlowView, MailView, Refusal, Stage};
 
 /// The page.
 #[derive(Debug, Serialize)]
@@ -24,18 +27,44 @@ pub struct SecondFactorPage {
     csrf: String,
     login: String,
     digits: u8,
+    /// Where the code is a mailed one.
+    mail: Option<Mailed>,
     /// For how long a remembered device is spared the code; `None`: the box is not offered.
     remember: Option<Span>,
     remember_ticked: bool,
     /// Somebody signed in is asked again.
     step_up: bool,
     alert: Option<Alert>,
+    /// With a recovery code, where the account has any.
+    recovery: Option<String>,
     /// From the start, or as somebody else.
     restart: String,
 }
 
+/// What the page says of the mail.
+#[derive(Debug, Serialize)]
+struct Mailed {
+    /// Masked.
+    address: String,
+    sending: Sending,
+    lifetime: Span,
+    /// The action of "send again".
+    resend: String,
+    /// How long that has to wait; `None`: not any more.
+    wait: Option<Span>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Sending {
+    OnItsWay,
+    Sent,
+    Failed,
+}
+
 impl Page for SecondFactorPage {
     const TEMPLATE: &'static str = "second_factor.html";
+    const LEADS_OUT: bool = true;
 }
 
 /// `GET /second-factor`
@@ -47,17 +76,11 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
     let Some((flow, view)) = in_progress(&services, &exchange).await? else {
         return Ok(nothing_in_progress(exchange));
     };
-    match view.stage {
-        Stage::CodeDue => page(exchange, StatusCode::OK, &flow, &view, false, None),
-        Stage::EnrolmentDue => {
-            let path = exchange.page_path("/enrol");
-            Ok(exchange.redirect(&path))
-        }
-        Stage::RecoveryCodesShown => {
-            let path = exchange.page_path("/enrol/recovery-codes");
-            Ok(exchange.redirect(&path))
-        }
+    if view.stage != Stage::CodeDue {
+        return Ok(step::to_page_of(exchange, view.stage));
     }
+    let resent = exchange.query.get("notice") == Some("resent") && view.mail.is_some();
+    page(exchange, StatusCode::OK, &flow, &view, false, resent.then(|| Alert::notice("notice-resent")))
 }
 
 /// `POST /second-factor`
@@ -69,6 +92,9 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
     let Some((flow, view)) = in_progress(&services, &exchange).await? else {
         return login::over(exchange, Refusal::RestartLogin, "", None);
     };
+    if view.stage != Stage::CodeDue {
+        return Ok(step::to_page_of(exchange, view.stage));
+    }
     let remember = fields.get("remember").is_some();
     if !exchange.token_is_valid(Form::SecondFactor { flow: &flow }, &fields) {
         let alert = Alert::form_expired();
@@ -89,7 +115,46 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
             if let Some(wait) = refusal::retry_after(refused) {
                 exchange.retry_after(wait);
             }
-            page(exchange, refusal::status(refused), &flow, &view, remember, Some(Alert::of(refused)))
+            page(exchange, refusal::status(refused), &flow, &view, remember, Some(Alert::of_code(refused, view.method)))
+        }
+    }
+}
+
+/// `POST /second-factor/resend`
+pub async fn resend(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
+    let (mut exchange, fields) = match guard::form(exchange, body).await {
+        Ok(posted) => posted,
+        Err(answer) => return Ok(*answer),
+    };
+    let Some((flow, view)) = in_progress(&services, &exchange).await? else {
+        return login::over(exchange, Refusal::RestartLogin, "", None);
+    };
+    if view.mail.is_none() {
+        return Ok(step::to_page_of(exchange, view.stage));
+    }
+    if !exchange.token_is_valid(Form::SecondFactor { flow: &flow }, &fields) {
+        return page(exchange, StatusCode::FORBIDDEN, &flow, &view, false, Some(Alert::form_expired()));
+    }
+    let step = services.login.resend(&exchange.visit, exchange.user_agent(), &flow).await?;
+    match step::taken(step) {
+        Ok(step::Advance::Due { flow, stage: Stage::CodeDue }) => {
+            exchange.set_cookie(CookieKind::Flow, &flow);
+            let path = format!("{}?notice=resent", exchange.page_path("/second-factor"));
+            Ok(exchange.redirect(&path))
+        }
+        Ok(advance) => Ok(step::lead_on(exchange, advance)),
+        Err(refused) if refusal::ends_the_flow(refused) => {
+            login::over(exchange, refused, &view.login, Some(&view.return_to))
+        }
+        Err(refused) => {
+            let alert = match refusal::retry_after(refused) {
+                Some(wait) => {
+                    exchange.retry_after(wait);
+                    Alert::waiting("problem-resend-wait", wait)
+                }
+                None => Alert::of_code(refused, view.method),
+            };
+            page(exchange, refusal::status(refused), &flow, &view, false, Some(alert))
         }
     }
 }
@@ -124,35 +189,71 @@ fn page(
         action: exchange.page_path("/second-factor"),
         csrf: exchange.form_token(Form::SecondFactor { flow })?,
         login: view.login.clone(),
-        digits: exchange.visit.config.second_factor.totp.digits,
+        digits: if view.mail.is_some() { mail_code::DIGITS } else { exchange.visit.config.second_factor.totp.digits },
+        mail: view.mail.as_ref().map(|mail| Mailed::of(mail, exchange.page_path("/second-factor/resend"))),
         remember: view.offers_remember.then(|| Span::exactly(view.recheck_interval)),
         remember_ticked,
         step_up: view.step_up,
         alert,
+        recovery: view.recovery_codes.then(|| exchange.page_path("/second-factor/recovery")),
         restart: format!("{}?return_to={return_to}", exchange.page_path("/login")),
     };
     Ok(exchange.page(status, &page))
+}
+
+impl Mailed {
+    fn of(mail: &MailView, resend: String) -> Self {
+        Self {
+            address: mail.address.clone(),
+            sending: match mail.delivery {
+                Delivery::Waiting => Sending::OnItsWay,
+                Delivery::Delivered => Sending::Sent,
+                Delivery::Failed => Sending::Failed,
+            },
+            lifetime: Span::exactly(mail.lifetime),
+            resend,
+            wait: (!mail.resend_wait.is_zero()).then(|| Span::waiting(mail.resend_wait)),
+        }
+    }
 }
 
 #[cfg(test)]
 impl super::view::Samples for SecondFactorPage {
     fn samples() -> Vec<(String, Self)> {
         use std::time::Duration;
+
+        use crate::authn::user::Method;
         let sample = |name: &str, remember: Option<u64>, step_up: bool, alert: Option<Alert>| {
             let page = Self {
                 action: "/.sekisho/second-factor".to_owned(),
                 csrf: "x".repeat(43),
                 login: "alice".to_owned(),
                 digits: 6,
+                mail: None,
                 remember: remember.map(|secs| Span::exactly(Duration::from_secs(secs))),
                 remember_ticked: alert.is_some(),
                 step_up,
+                recovery: (name != "never").then(|| "/.sekisho/second-factor/recovery".to_owned()),
                 alert,
                 restart: "/.sekisho/login?return_to=%2F".to_owned(),
             };
             (name.to_owned(), page)
         };
+        let mailed = |name: &str, delivery: Delivery, wait: u64, refused: Option<Refusal>| {
+            let step_up = name == "mail-again";
+            let alert = refused.map(|refused| Alert::of_code(refused, Method::Mail));
+            let (name, page) = sample(name, Some(7 * 86_400), step_up, alert);
+            let view = MailView {
+                address: "b••@example.com".to_owned(),
+                lifetime: Duration::from_secs(1800),
+                resend_wait: Duration::from_secs(wait),
+                delivery,
+            };
+            (name, Self { mail: Some(Mailed::of(&view, "/.sekisho/second-factor/resend".to_owned())), ..page })
+        };
         let wait = Duration::from_secs(900);
+        let too_soon = Alert::waiting("problem-resend-wait", Duration::from_secs(20));
+        let app = |refused| Some(Alert::of_code(refused, Method::Totp));
         vec![
             sample("plain", Some(7 * 86_400), false, None),
             sample("day", Some(86_400), false, None),
@@ -161,11 +262,27 @@ impl super::view::Samples for SecondFactorPage {
             sample("seconds", Some(30), false, None),
             sample("never", None, false, None),
             sample("step-up", Some(86_400), true, None),
-            sample("wrong", Some(86_400), false, Some(Alert::of(Refusal::WrongCode { clock_hint: false }))),
-            sample("clock", Some(7 * 86_400), false, Some(Alert::of(Refusal::WrongCode { clock_hint: true }))),
-            sample("used", None, false, Some(Alert::of(Refusal::UsedCode))),
-            sample("too-many", None, false, Some(Alert::of(Refusal::TooManyAttempts { retry_after: wait }))),
+            sample("wrong", Some(86_400), false, app(Refusal::WrongCode { clock_hint: false })),
+            sample("clock", Some(7 * 86_400), false, app(Refusal::WrongCode { clock_hint: true })),
+            sample("used", None, false, app(Refusal::UsedCode)),
+            sample("too-many", None, false, app(Refusal::TooManyAttempts { retry_after: wait })),
             sample("missing", None, false, Some(Alert::problem("problem-code-missing"))),
+            mailed("mail", Delivery::Waiting, 30, None),
+            mailed("mail-sent", Delivery::Delivered, 0, None),
+            mailed("mail-failed", Delivery::Failed, 0, None),
+            mailed("mail-again", Delivery::Waiting, 30, None),
+            mailed("mail-wrong", Delivery::Delivered, 0, Some(Refusal::WrongCode { clock_hint: true })),
+            mailed("mail-used", Delivery::Delivered, 0, Some(Refusal::UsedCode)),
+            mailed("mail-expired", Delivery::Delivered, 0, Some(Refusal::ExpiredCode)),
+            mailed("mail-dead", Delivery::Delivered, 0, Some(Refusal::TooManyTries)),
+            {
+                let (name, page) = mailed("mail-too-soon", Delivery::Waiting, 20, None);
+                (name, Self { alert: Some(too_soon), ..page })
+            },
+            {
+                let (name, page) = mailed("mail-resent", Delivery::Waiting, 30, None);
+                (name, Self { alert: Some(Alert::notice("notice-resent")), ..page })
+            },
         ]
     }
 }

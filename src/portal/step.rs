@@ -3,16 +3,27 @@
 use axum::response::Response;
 
 use super::exchange::Exchange;
+use super::return_to;
 use crate::secret::Token;
 use crate::service::cookies::CookieKind;
-use crate::service::login::{Refusal, Step};
+use crate::service::login::{Refusal, Stage, Step};
 
 /// A step that was taken.
 pub enum Advance {
-    Code { flow: Token },
-    Enrol { flow: Token },
-    RecoveryCodes { flow: Token },
-    SignedIn { session: Token, device: Option<Token>, return_to: String },
+    /// Another one is due.
+    Due {
+        flow: Token,
+        stage: Stage,
+    },
+    SignedIn(SignedIn),
+}
+
+/// In.
+pub struct SignedIn {
+    session: Token,
+    device: Option<Token>,
+    return_to: String,
+    welcome: bool,
 }
 
 /// Parts what was taken from what was refused.
@@ -21,11 +32,11 @@ pub enum Advance {
 /// The refusal, for the page to say.
 pub fn taken(step: Step) -> Result<Advance, Refusal> {
     match step {
-        Step::Code { flow } => Ok(Advance::Code { flow }),
-        Step::Enrol { flow } => Ok(Advance::Enrol { flow }),
-        Step::RecoveryCodes { flow } => Ok(Advance::RecoveryCodes { flow }),
-        Step::SignedIn { session, device, return_to, welcome: _ } => {
-            Ok(Advance::SignedIn { session, device, return_to })
+        Step::Code { flow } => Ok(Advance::Due { flow, stage: Stage::CodeDue }),
+        Step::Enrol { flow } => Ok(Advance::Due { flow, stage: Stage::EnrolmentDue }),
+        Step::RecoveryCodes { flow } => Ok(Advance::Due { flow, stage: Stage::RecoveryCodesShown }),
+        Step::SignedIn { session, device, return_to, welcome } => {
+            Ok(Advance::SignedIn(SignedIn { session, device, return_to, welcome }))
         }
         Step::Refused(refusal) => Err(refusal),
     }
@@ -35,30 +46,40 @@ pub fn taken(step: Step) -> Result<Advance, Refusal> {
 #[must_use]
 pub fn lead_on(mut exchange: Exchange, advance: Advance) -> Response {
     match advance {
-        Advance::Code { flow } => {
+        Advance::Due { flow, stage } => {
             exchange.set_cookie(CookieKind::Flow, &flow);
-            let path = exchange.page_path("/second-factor");
-            exchange.redirect(&path)
+            to_page_of(exchange, stage)
         }
-        Advance::Enrol { flow } => {
-            exchange.set_cookie(CookieKind::Flow, &flow);
-            let path = exchange.page_path("/enrol");
-            exchange.redirect(&path)
-        }
-        Advance::RecoveryCodes { flow } => {
-            exchange.set_cookie(CookieKind::Flow, &flow);
-            let path = exchange.page_path("/enrol/recovery-codes");
-            exchange.redirect(&path)
-        }
-        Advance::SignedIn { session, device, return_to } => {
-            exchange.set_cookie(CookieKind::Session, &session);
-            if let Some(device) = device {
-                exchange.set_cookie(CookieKind::Device, &device);
+        Advance::SignedIn(signed_in) => {
+            keep(&mut exchange, &signed_in);
+            if signed_in.welcome {
+                let return_to = return_to::encoded(&signed_in.return_to);
+                let path = format!("{}?return_to={return_to}", exchange.page_path("/welcome"));
+                return exchange.redirect(&path);
             }
-            if exchange.visit.cookies.flow.is_some() {
-                exchange.clear_cookie(CookieKind::Flow);
-            }
-            exchange.redirect(&return_to)
+            exchange.redirect(&signed_in.return_to)
         }
+    }
+}
+
+/// Leads to the page of a login that stands at `stage`.
+#[must_use]
+pub fn to_page_of(exchange: Exchange, stage: Stage) -> Response {
+    let path = exchange.page_path(match stage {
+        Stage::CodeDue => "/second-factor",
+        Stage::EnrolmentDue => "/enrol",
+        Stage::RecoveryCodesShown => "/enrol/recovery-codes",
+    });
+    exchange.redirect(&path)
+}
+
+/// Sets the cookies of somebody who is in, and takes away that of the login in progress.
+pub fn keep(exchange: &mut Exchange, signed_in: &SignedIn) {
+    exchange.set_cookie(CookieKind::Session, &signed_in.session);
+    if let Some(device) = &signed_in.device {
+        exchange.set_cookie(CookieKind::Device, device);
+    }
+    if exchange.visit.cookies.flow.is_some() {
+        exchange.clear_cookie(CookieKind::Flow);
     }
 }

@@ -16,6 +16,8 @@ use crate::i18n;
 pub trait Page: Serialize {
     /// The template's file in `assets/templates`.
     const TEMPLATE: &'static str;
+    /// Whether a form on it may end at the tool, and so at wherever the tool leads.
+    const LEADS_OUT: bool = false;
 }
 
 /// What stands around every page.
@@ -87,13 +89,17 @@ pub fn render<P: Page>(language: Language, site: &Site, page: &P) -> Result<Stri
     })
 }
 
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("layout.html", include_str!("../../assets/templates/layout.html")),
     ("alert.html", include_str!("../../assets/templates/alert.html")),
     ("code_field.html", include_str!("../../assets/templates/code_field.html")),
+    ("remember_field.html", include_str!("../../assets/templates/remember_field.html")),
     ("login.html", include_str!("../../assets/templates/login.html")),
     ("second_factor.html", include_str!("../../assets/templates/second_factor.html")),
+    ("recovery.html", include_str!("../../assets/templates/recovery.html")),
     ("enrol.html", include_str!("../../assets/templates/enrol.html")),
+    ("recovery_codes.html", include_str!("../../assets/templates/recovery_codes.html")),
+    ("welcome.html", include_str!("../../assets/templates/welcome.html")),
     ("logout.html", include_str!("../../assets/templates/logout.html")),
     ("landing.html", include_str!("../../assets/templates/landing.html")),
     ("message.html", include_str!("../../assets/templates/message.html")),

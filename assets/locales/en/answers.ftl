@@ -3,7 +3,7 @@
 login-needed-heading = Please log in
 login-needed-text = You are not logged in, or your session has ended.
 second-step-needed-heading = Please confirm that it is you
-second-step-needed-text = To go on, a code from your authenticator app is needed.
+second-step-needed-text = To go on, another code is needed.
 login-needed-open = Open the login page
 
 message-home = Go to the first page

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::{BROWSER, Browser, ORIGIN, assert_protected, request};
+use super::{Answer, BROWSER, Browser, ORIGIN, assert_protected, request};
 use crate::service::cookies::CookieKind;
 use crate::service::visit::Ask;
 
@@ -20,6 +20,15 @@ async fn the_login_page_can_be_had_by_anybody_and_brings_what_its_token_is_bound
     let second = browser.get("/.sekisho/login").await;
     assert!(!second.sets(CookieKind::Csrf));
     assert_eq!(first.csrf(), second.csrf());
+}
+
+#[tokio::test]
+async fn only_a_form_that_may_end_at_the_tool_may_lead_to_another_site() {
+    let mut browser = Browser::new();
+    let policy = |answer: &Answer| answer.header("content-security-policy").contains("form-action 'self'");
+    assert!(!policy(&browser.get("/.sekisho/login").await), "the way leads on to the tool");
+    assert!(policy(&browser.get("/.sekisho/nowhere").await));
+    assert!(policy(&browser.get("/.sekisho/logout").await));
 }
 
 #[tokio::test]

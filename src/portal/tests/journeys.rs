@@ -14,24 +14,24 @@ use crate::service::visit::Ask;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The app of a person, fed with what the enrolment page shows.
-struct App(Vec<u8>);
+pub struct App(Vec<u8>);
 
 impl App {
-    fn read(page: &Answer) -> Self {
+    pub fn read(page: &Answer) -> Self {
         let (_, rest) = page.body.split_once("<code id=\"key\" translate=\"no\">").expect("a key on the page");
         let key = rest.split('<').next().unwrap();
         assert_eq!(key.split(' ').map(str::len).collect::<Vec<_>>(), [4; 8], "{key}");
         Self(BASE32_NOPAD.decode(key.replace(' ', "").as_bytes()).unwrap())
     }
 
-    fn code(&self, bench: &Bench) -> String {
+    pub fn code(&self, bench: &Bench) -> String {
         let totp = totp_rs::Builder::new().with_secret(self.0.clone()).build().unwrap();
         totp.generate(bench.now().secs()).to_string()
     }
 }
 
 /// What the gateway and its route ask for; a route has its own copy from the moment the file was read.
-fn bench_that_asks(change: impl Fn(&mut SecondFactorDemand)) -> Bench {
+pub fn bench_that_asks(change: impl Fn(&mut SecondFactorDemand)) -> Bench {
     Bench::new(|config| {
         let mut routes: Vec<_> = config.routes.iter().map(|(_, route)| route.clone()).collect();
         routes.iter_mut().for_each(|route| change(&mut route.second_factor));
@@ -40,14 +40,14 @@ fn bench_that_asks(change: impl Fn(&mut SecondFactorDemand)) -> Bench {
     })
 }
 
-async fn give_password(browser: &mut Browser, password: &str) -> Answer {
+pub async fn give_password(browser: &mut Browser, password: &str) -> Answer {
     let token = browser.get("/.sekisho/login?return_to=%2Forders").await.csrf();
     let form = format!("login=alice&password={password}&return_to=%2Forders&csrf={token}");
     browser.post("/.sekisho/login", &form).await
 }
 
 /// A person who has signed in for the first time, and their app.
-async fn enrolled(bench: Bench) -> (Browser, App) {
+pub async fn enrolled(bench: Bench) -> (Browser, App) {
     let mut browser = Browser::with(bench);
     browser.bench.add("alice").await;
     assert_eq!(give_password(&mut browser, PASSWORD).await.location(), "/.sekisho/enrol");
@@ -59,7 +59,7 @@ async fn enrolled(bench: Bench) -> (Browser, App) {
 }
 
 /// Another browser of the same person.
-fn another(browser: Browser) -> Browser {
+pub fn another(browser: Browser) -> Browser {
     Browser::with(browser.bench)
 }
 

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::super::view::{Samples, Site, render};
-use super::super::{answers, assets, enrol, landing, login, logout, message, second_factor};
+use super::super::{
+    answers, assets, enrol, landing, login, logout, message, recovery, recovery_codes, second_factor, welcome,
+};
 use crate::config::Language;
 use crate::i18n;
+use crate::secret::ExposeSecret;
 
 /// Where `SEKISHO_PAGES` names a folder, every sample is written there, to be looked at in a browser.
 fn write_to_look_at(language: Language, file: &str, html: &str) {
@@ -34,13 +37,29 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         i18n::used::take();
         try_all::<login::LoginPage>(language);
         try_all::<second_factor::SecondFactorPage>(language);
+        try_all::<recovery::RecoveryPage>(language);
         try_all::<enrol::EnrolPage>(language);
+        try_all::<recovery_codes::RecoveryCodesPage>(language);
+        text_file(language);
+        try_all::<welcome::WelcomePage>(language);
         try_all::<logout::LogoutPage>(language);
         try_all::<landing::LandingPage>(language);
         try_all::<message::Message>(language);
         try_all::<answers::LoginNeeded>(language);
         let used: BTreeSet<String> = i18n::used::take().into_iter().map(|(_, key)| key).collect();
         assert_eq!(used, i18n::tests::keys(language), "texts that nothing uses in {language:?}");
+    }
+}
+
+fn text_file(language: Language) {
+    let view = recovery_codes::sample_view();
+    let text = recovery_codes::text_file(language, &view);
+    let lines: Vec<&str> = text.strip_suffix("\r\n").unwrap().split("\r\n").collect();
+    assert!(lines.iter().all(|line| !line.contains(['\r', '\n'])), "{text:?}");
+    let boxes: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("[ ] ")).collect();
+    assert_eq!(boxes, view.codes.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>());
+    for part in [": hanako.yamada", ": Shop admin", ": 2027-01-15"] {
+        assert!(lines.iter().any(|line| line.ends_with(part)), "{text}");
     }
 }
 

@@ -279,6 +279,12 @@ impl LiveSession {
         self.second_factor_at
     }
 
+    /// The end of the longest that it can last.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.line.expires_at
+    }
+
     /// Fires when the session ends, so that whatever is open on its strength can be closed.
     #[must_use]
     pub fn ended(&self) -> CancellationToken {

@@ -1,0 +1,125 @@
+//! Every page and method × everybody who may come: nobody, somebody signed in, a login at each of its stages. A page
+//! without a row fails.
+
+use std::collections::BTreeSet;
+
+use super::journeys::{another, enrolled, give_password};
+use super::{Answer, BROWSER, Browser, assert_protected, request};
+use crate::service::cookies::CookieKind;
+use crate::service::testing::{Bench, PASSWORD};
+use crate::service::visit::Ask;
+
+/// Method and path; then what nobody gets, somebody signed in, a login that waits for a code, and one that waits for an
+/// enrolment. `→` is a redirect, to a path below the portal's unless a slash follows twice. Posts come without a token.
+const ROWS: &[(&str, &str, [&str; 4])] = &[
+    ("GET", "/", ["→/login", "200", "→/login", "→/login"]),
+    ("GET", "/login", ["200", "200", "200", "200"]),
+    ("POST", "/login", ["403", "403", "403", "403"]),
+    ("GET", "/second-factor", ["→/login", "→//", "200", "→/enrol"]),
+    ("POST", "/second-factor", ["401", "401", "403", "→/enrol"]),
+    ("POST", "/second-factor/resend", ["401", "401", "→/second-factor", "→/enrol"]),
+    ("GET", "/second-factor/recovery", ["→/login", "→//", "→/second-factor", "→/enrol"]),
+    ("POST", "/second-factor/recovery", ["401", "401", "403", "→/enrol"]),
+    ("GET", "/enrol", ["→/login", "→//", "→/second-factor", "200"]),
+    ("POST", "/enrol", ["401", "401", "→/second-factor", "403"]),
+    ("POST", "/enrol/cancel", ["→/login", "→//", "→/second-factor", "403"]),
+    ("GET", "/enrol/recovery-codes", ["→/login", "→//", "→/second-factor", "→/enrol"]),
+    ("POST", "/enrol/recovery-codes", ["→/login", "→//", "→/second-factor", "→/enrol"]),
+    ("GET", "/enrol/recovery-codes.txt", ["→/login", "→//", "→/second-factor", "→/enrol"]),
+    ("POST", "/enrol/again", ["→/login", "→//", "→/login", "→/login"]),
+    ("GET", "/welcome", ["→/login", "→//", "→/login", "→/login"]),
+    ("GET", "/logout", ["→/login", "200", "→/login", "→/login"]),
+    ("POST", "/logout", ["→/login", "403", "→/login", "→/login"]),
+    // A form is nothing for the API; what it does with JSON is told in `api`.
+    ("POST", "/api/login", ["415", "415", "415", "415"]),
+    ("POST", "/api/second-factor", ["415", "415", "415", "415"]),
+    ("POST", "/api/logout", ["415", "415", "415", "415"]),
+    ("GET", "/api/session", ["401", "200", "401", "401"]),
+    ("GET", "/static/{file}", ["404", "404", "404", "404"]),
+];
+
+/// The four who come, each with a browser of their own.
+async fn everybody() -> [Browser; 4] {
+    let nobody = Browser::new();
+    let (signed_in, _) = enrolled(Bench::new(|_| {})).await;
+    let (browser, _) = enrolled(Bench::new(|_| {})).await;
+    let mut code_due = another(browser);
+    assert_eq!(give_password(&mut code_due, PASSWORD).await.location(), "/.sekisho/second-factor");
+    let mut enrolment_due = Browser::new();
+    enrolment_due.bench.add("alice").await;
+    assert_eq!(give_password(&mut enrolment_due, PASSWORD).await.location(), "/.sekisho/enrol");
+    [nobody, signed_in, code_due, enrolment_due]
+}
+
+#[tokio::test]
+async fn everybody_gets_of_every_page_what_is_theirs() {
+    let mut everybody = everybody().await;
+    let mut wrong = Vec::new();
+    for (method, path, expected) in ROWS {
+        for (who, (browser, expected)) in everybody.iter_mut().zip(expected).enumerate() {
+            let answer = ask(browser, method, path).await;
+            assert_protected(&answer);
+            let sets = |kind| answer.cookies().iter().any(|(set, value)| *set == kind && !value.is_empty());
+            assert!(!sets(CookieKind::Session) && !sets(CookieKind::Device), "{method} {path} lets {who} in");
+            let got = outcome(&answer);
+            if got != *expected {
+                wrong.push(format!("{method} {path} for {who}: {got} instead of {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn every_page_and_method_has_a_row() {
+    let rows: BTreeSet<(&str, &str)> = ROWS.iter().map(|(method, path, _)| (*method, *path)).collect();
+    assert_eq!(rows.len(), ROWS.len(), "a row stands twice");
+    let mut browser = Browser::new();
+    let mut pages = BTreeSet::new();
+    for (path, _) in super::super::table() {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            if ask(&mut browser, method, path).await.status != 405 {
+                pages.insert((method, path));
+            }
+        }
+    }
+    assert_eq!(pages, rows);
+}
+
+#[tokio::test]
+async fn over_an_open_line_there_is_no_page_of_a_login() {
+    let mut browser = Browser::new();
+    browser.may_sign_in = false;
+    for (method, path, _) in ROWS {
+        let expected = match *path {
+            // Nothing to be signed in with comes over such a line.
+            "/" => "→/login",
+            "/logout" if *method == "GET" => "→/login",
+            "/api/session" => "401",
+            "/static/{file}" => "404",
+            _ => "403",
+        };
+        let answer = ask(&mut browser, method, path).await;
+        assert_eq!(outcome(&answer), expected, "{method} {path}");
+        assert_eq!(answer.cookies(), [], "{method} {path}");
+    }
+}
+
+async fn ask(browser: &mut Browser, method: &str, path: &str) -> Answer {
+    let path = format!("/.sekisho{path}").replace("{file}", "none.css");
+    match method {
+        "POST" => browser.post(&path, "code=123456").await,
+        method => browser.send(Ask::Page, request(method, &path, &[("accept", BROWSER)], "")).await,
+    }
+}
+
+fn outcome(answer: &Answer) -> String {
+    if answer.status != 303 {
+        return answer.status.as_str().to_owned();
+    }
+    let path = answer.location().split('?').next().unwrap();
+    match path.strip_prefix("/.sekisho") {
+        Some(below) => format!("→{below}"),
+        None => format!("→/{path}"),
+    }
+}
