@@ -26,6 +26,8 @@ mod identity_headers;
 #[cfg(test)]
 mod in_the_browser;
 #[cfg(test)]
+mod json_api;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod licences;
