@@ -42,6 +42,7 @@ async fn enrol(gate: &Sekisho, browser: &Browser, remember: bool) -> String {
         "QR and text differ"
     );
     give_code(browser, &gate.code(&key), remember).await;
+    browser.save_recovery_codes().await;
     browser.leave("/.sekisho/").await;
     key
 }
@@ -108,6 +109,7 @@ async fn a_person_passes_the_wall_to_supervisor_in_japanese() {
     browser.see("2段階認証の設定").await;
     let key = browser.text_of("#key").await;
     give_code(&browser, &gate.code(&key), false).await;
+    browser.save_recovery_codes().await;
     browser.see("keeper").await;
 
     // The tool's own buttons work: the program is stopped through the wall.

@@ -21,15 +21,15 @@ hint-clock = If your phone’s clock is off, codes do not match. Set its date an
 
 # A code by mail
 
-mail-lead = Enter the code that was sent to you by mail.
-mail-again = Please confirm once more that it is you.
-mail-on-its-way = A mail with a code is on its way to { $address }.
-mail-sent = A mail with a code was sent to { $address }.
-mail-failed = The mail to { $address } could not be delivered. Send it again, or ask your administrator.
-mail-code-hint = { $digits } digits, valid for { $span }
-mail-resend = Send the code again
-mail-resend-wait = You can have it sent again in { $span }.
-mail-resend-hint = Only the newest code works. Not there? Look among the unwanted mail too.
+mailed-lead = Enter the code that was sent to you by mail.
+mailed-again = Please confirm once more that it is you.
+mailed-on-its-way = A mail with a code is on its way to { $address }.
+mailed-sent = A mail with a code was sent to { $address }.
+mailed-failed = The mail to { $address } could not be delivered. Send it again, or ask your administrator.
+mailed-hint = { $digits } digits, valid for { $span }
+mailed-resend = Send the code again
+mailed-resend-wait = You can have it sent again in { $span }.
+mailed-resend-hint = Only the newest code works. Not there? Look among the unwanted mail too.
 
 problem-wrong-mailed-code = That code is wrong. Enter the one from the newest mail.
 problem-used-mailed-code = That code was used already. Have a new one sent.

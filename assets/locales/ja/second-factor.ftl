@@ -21,15 +21,15 @@ hint-clock = スマートフォンの時計がずれていると、コードが�
 
 # メールで送るコード
 
-mail-lead = メールでお送りしたコードを入力してください。
-mail-again = 安全のため、もう一度ご本人の確認をお願いします。
-mail-on-its-way = { $address } に認証コードをお送りしています。
-mail-sent = { $address } に認証コードをお送りしました。
-mail-failed = { $address } 宛てのメールを送信できませんでした。再送信するか、管理者にお問い合わせください。
-mail-code-hint = { $digits }桁の数字（送信から{ $span }有効）
-mail-resend = コードを再送信する
-mail-resend-wait = あと{ $span }お待ちいただくと再送信できます。
-mail-resend-hint = 使えるのは最新のコードだけです。届かないときは、迷惑メールのフォルダーもご確認ください。
+mailed-lead = メールでお送りしたコードを入力してください。
+mailed-again = 安全のため、もう一度ご本人の確認をお願いします。
+mailed-on-its-way = { $address } に認証コードをお送りしています。
+mailed-sent = { $address } に認証コードをお送りしました。
+mailed-failed = { $address } 宛てのメールを送信できませんでした。再送信するか、管理者にお問い合わせください。
+mailed-hint = { $digits }桁の数字（送信から{ $span }有効）
+mailed-resend = コードを再送信する
+mailed-resend-wait = あと{ $span }お待ちいただくと再送信できます。
+mailed-resend-hint = 使えるのは最新のコードだけです。届かないときは、迷惑メールのフォルダーもご確認ください。
 
 problem-wrong-mailed-code = コードが違います。最新のメールに記載されたコードを入力してください。
 problem-used-mailed-code = このコードはすでに使われました。コードを再送信してください。
@@ -69,7 +69,7 @@ welcome-codes-left = { $count ->
 }
 welcome-codes-ask = 新しいコードが必要な場合は、管理者に2段階認証の再設定をご依頼ください。設定し直すと、新しいコードが発行されます。
 welcome-by-recovery-code = リカバリーコードでログインしました。使用したコードはもう使えません。
-welcome-again-text = 認証アプリを失ったり、スマートフォンを替えたりした場合は、今すぐアプリを設定し直してください。新しいリカバリーコードも発行され、以前のアプリとコードは使えなくなります。
+welcome-again-text = 認証アプリが使えなくなった場合や、スマートフォンを機種変更した場合は、今すぐアプリを設定し直してください。新しいリカバリーコードも発行され、以前のアプリとコードは使えなくなります。
 welcome-again = アプリを設定し直す
 welcome-later = 今は設定せずに進む
 welcome-go-on = 進む

@@ -54,8 +54,18 @@ pub async fn enrolled(bench: Bench) -> (Browser, App) {
     let page = browser.get("/.sekisho/enrol").await;
     let app = App::read(&page);
     let form = format!("code={}&csrf={}", app.code(&browser.bench), page.csrf());
-    assert_eq!(browser.post("/.sekisho/enrol", &form).await.location(), "/orders");
+    let answer = browser.post("/.sekisho/enrol", &form).await;
+    assert_eq!(saved(&mut browser, answer).await.location(), "/orders");
     (browser, app)
+}
+
+/// Says "saved" where recovery codes are shown.
+pub async fn saved(browser: &mut Browser, answer: Answer) -> Answer {
+    if answer.location() != "/.sekisho/enrol/recovery-codes" {
+        return answer;
+    }
+    let page = browser.get("/.sekisho/enrol/recovery-codes").await;
+    browser.post("/.sekisho/enrol/recovery-codes", &format!("csrf={}", page.csrf())).await
 }
 
 /// Another browser of the same person.
@@ -131,6 +141,7 @@ async fn the_first_login_shows_a_key_until_a_code_proves_that_it_arrived_and_nev
     let forged = browser.post("/.sekisho/enrol", &format!("code={code}")).await;
     assert_eq!(forged.status, StatusCode::FORBIDDEN);
     let right = browser.post("/.sekisho/enrol", &format!("code={code}&csrf={}", page.csrf())).await;
+    let right = saved(&mut browser, right).await;
     assert_eq!(right.location(), "/orders");
     assert!(right.sets(CookieKind::Session) && right.sets(CookieKind::Device));
     assert_eq!(browser.get("/.sekisho/enrol").await.location(), "/", "there is nothing left to see");
