@@ -153,11 +153,20 @@ pub enum RememberDevice {
     Never,
 }
 
+/// Who may switch an account's second factor on (F5). Off and reset is a manager's too, either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwitchedOnBy {
+    Owner,
+    /// And the owner.
+    Managers,
+}
+
 #[derive(Debug, Clone)]
 pub struct SecondFactor {
     /// The gateway's word; a route's own stands over it.
     pub demand: SecondFactorDemand,
     pub default_method: Method,
+    pub switched_on_by: SwitchedOnBy,
     pub remember_device: RememberDevice,
     pub totp: Totp,
     pub mail_code: MailCode,
@@ -225,6 +234,8 @@ pub struct AddressThrottle {
 #[derive(Debug, Clone)]
 pub struct Mail {
     pub from: String,
+    /// With `{subject}` and `{title}` to be filled in.
+    pub subject: String,
     pub smtp: Smtp,
 }
 

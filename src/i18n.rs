@@ -9,19 +9,21 @@ use unic_langid::LanguageIdentifier;
 use crate::config::Language;
 
 /// The texts of one language, file by file; both languages have the same files and the same keys.
-const fn sources(language: Language) -> [&'static str; 4] {
+const fn sources(language: Language) -> [&'static str; 5] {
     match language {
         Language::Ja => [
             include_str!("../assets/locales/ja/common.ftl"),
             include_str!("../assets/locales/ja/login.ftl"),
             include_str!("../assets/locales/ja/second-factor.ftl"),
             include_str!("../assets/locales/ja/answers.ftl"),
+            include_str!("../assets/locales/ja/mail.ftl"),
         ],
         Language::En => [
             include_str!("../assets/locales/en/common.ftl"),
             include_str!("../assets/locales/en/login.ftl"),
             include_str!("../assets/locales/en/second-factor.ftl"),
             include_str!("../assets/locales/en/answers.ftl"),
+            include_str!("../assets/locales/en/mail.ftl"),
         ],
     }
 }

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::gateway::listener::{Reception, tls};
+use crate::mail::{Outbox, TransportError};
 use crate::secret::{EntropyError, random_bytes};
 use crate::service::Services;
 use crate::store::record::Store;
@@ -57,6 +58,8 @@ pub enum StartError {
     Authorities,
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("mail cannot be sent: {0}")]
+    Mail(#[from] TransportError),
     #[error(transparent)]
     Entropy(#[from] EntropyError),
 }
@@ -80,6 +83,9 @@ impl StartError {
             Self::ProxyProtocol => Some("leave it out; X-Forwarded-For from server.trusted_proxies works"),
             Self::Control { .. } => Some("its directory must exist and belong to the user that sekisho runs as"),
             Self::Authorities => Some("install the package ca-certificates"),
+            Self::Mail(_) => {
+                Some("see `mail.smtp`: `ca` names a file of PEM certificates, and must be one that rustls takes")
+            }
             Self::Tls(_) | Self::Entropy(_) => None,
         }
     }
@@ -100,14 +106,18 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
     let grace = config.server.shutdown_grace;
     let admin_socket = config.server.admin_socket.clone();
 
-    let services = Services::new(Arc::new(ArcSwap::from_pointee(config)), store, clock);
+    let stop_background = CancellationToken::new();
+    let outbox = match &config.mail {
+        Some(mail) => Some(Outbox::open(mail, Arc::clone(&clock), stop_background.clone())?),
+        None => None,
+    };
+    let services = Services::new(Arc::new(ArcSwap::from_pointee(config)), store, clock, outbox);
     let portal = portal::service(services.clone());
     let tls_port = sockets.iter().find(|socket| socket.tls).map(|socket| socket.address.port());
     // Pingora reads the list of authorities while it is built, and panics where it cannot.
     let gateway = catch_unwind(AssertUnwindSafe(|| Gateway::new(services.clone(), portal, tls_port, instance)))
         .map_err(|_| StartError::Authorities)?;
 
-    let stop_background = CancellationToken::new();
     let control = control::serve(services.clone(), admin_socket.clone(), stop_background.clone())
         .map_err(|source| StartError::Control { path: admin_socket, source })?;
     let background = tokio::spawn({

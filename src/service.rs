@@ -9,6 +9,7 @@ pub mod error;
 mod events;
 mod hasher;
 pub mod login;
+mod mailer;
 mod records;
 pub mod session;
 pub mod users;
@@ -22,6 +23,7 @@ use self::context::Context;
 pub use self::error::ServiceError;
 use crate::clock::Clock;
 use crate::config::Current;
+use crate::mail::Outbox;
 use crate::store::record::Store;
 
 /// All services over one store, for the gateway, the portal and the control socket.
@@ -38,10 +40,10 @@ pub struct Services {
 
 impl Services {
     /// Builds them over `store`. Starts the hashing threads; background work (write-behind, sweeping, watching) is
-    /// started by [`Services::background`].
+    /// started by [`Services::background`]. Without an outbox no mail is sent, and a code by mail is told to have failed.
     #[must_use]
-    pub fn new(config: Current, store: Store, clock: Arc<dyn Clock>) -> Self {
-        let context = Arc::new(Context::new(Arc::clone(&config), store));
+    pub fn new(config: Current, store: Store, clock: Arc<dyn Clock>, outbox: Option<Outbox>) -> Self {
+        let context = Arc::new(Context::new(Arc::clone(&config), store, outbox));
         Self {
             config,
             clock,

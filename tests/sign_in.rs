@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Client, PASSWORD, Recorder, Sekisho, form_with, key_of, text};
+use crate::harness::{Client, PASSWORD, Recorder, Sekisho, form_to, form_with, key_of, text};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -43,7 +43,9 @@ fn a_first_login_enrols_and_leads_back_to_where_one_was() {
 
     let key = key_of(&enrol);
     assert_eq!(key.replace(' ', "").len(), 32, "160 bits in base32");
-    let landed = alice.give_code(&enrol, &gate.code(&key), false);
+    let codes = alice.give_code(&enrol, &gate.code(&key), false);
+    assert!(alice.cookie("session").is_none(), "not before the recovery codes are saved");
+    let landed = alice.save_recovery_codes(codes);
     assert_eq!((landed.status, landed.text().as_str()), (200, "ok"));
     assert_eq!(alice.path, "/orders/7?sort=%E5%90%8D&page=2");
 
@@ -357,7 +359,9 @@ fn over_tls_every_cookie_is_bound_to_host_and_scheme() {
     let page = alice.give_password("alice", PASSWORD);
     let key = key_of(&page);
     let form = form_with(&page, "code").with("code", &gate.code(&key)).ticked("remember");
-    let answer = alice.send(&form);
+    alice.send(&form);
+    let codes = alice.get("/.sekisho/enrol/recovery-codes");
+    let answer = alice.send(&form_to(&codes, "/enrol/recovery-codes"));
     let set = answer.all("set-cookie");
     assert!(set.iter().any(|line| line.starts_with("__Host-sekisho-session=")), "{set:?}");
     assert!(set.iter().any(|line| line.starts_with("__Host-sekisho-device=")), "{set:?}");

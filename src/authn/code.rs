@@ -23,20 +23,29 @@ pub fn normalise(typed: &str) -> Option<String> {
 }
 
 /// `digits` decimal digits, each code as likely as any other, from `draw`'s random 32-bit numbers. Numbers from the
-/// incomplete range at the end, which would make small codes likelier, are drawn again. At most nine digits.
+/// incomplete range at the end, which would make small codes likelier, are drawn again.
 ///
 /// # Errors
 /// As `draw`.
 pub fn random_digits<E>(digits: u8, mut draw: impl FnMut() -> Result<u32, E>) -> Result<String, E> {
-    let width = usize::from(digits.min(9));
-    let range = 10_u64.pow(u32::from(digits.min(9)));
-    let end = (1_u64 << 32) / range * range;
-    loop {
-        let number = u64::from(draw()?);
-        if number < end {
-            return Ok(format!("{:0width$}", number % range));
-        }
+    /// The most that one number of 32 bits gives.
+    const AT_ONCE: u8 = 9;
+    let mut code = String::with_capacity(usize::from(digits));
+    let mut missing = digits;
+    while missing > 0 {
+        let part = missing.min(AT_ONCE);
+        let (width, range) = (usize::from(part), 10_u64.pow(u32::from(part)));
+        let end = (1_u64 << 32) / range * range;
+        let number = loop {
+            let number = u64::from(draw()?);
+            if number < end {
+                break number % range;
+            }
+        };
+        code.push_str(&format!("{number:0width$}"));
+        missing -= part;
     }
+    Ok(code)
 }
 
 /// A full-width digit (U+FF10 to U+FF19) as its ASCII one.
@@ -68,6 +77,12 @@ mod tests {
         let code = random_digits(6, || numbers.next().ok_or(()));
         assert_eq!(code.as_deref(), Ok("000007"));
         assert_eq!(random_digits::<()>(8, || Ok(12_345_678)).as_deref(), Ok("12345678"));
+        let mut numbers = [123_456_789, 4_294_967_290, 42].into_iter();
+        assert_eq!(
+            random_digits(12, || numbers.next().ok_or(())).as_deref(),
+            Ok("123456789042"),
+            "longer than one number"
+        );
     }
 
     #[test]

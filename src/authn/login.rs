@@ -3,15 +3,18 @@
 //! ```text
 //! Start ──password──▶ FirstFactorPassed ─┬─ nothing due, or spared ─────────────▶ Ready ──▶ SignedIn
 //!                                        ├─▶ CodeDue ──accept(proof)────────────▶ Ready
-//!                                        └─▶ EnrolmentDue ─┬─ proved(proof) ────▶ Ready
+//!                                        │    by the app, by mail, or by a recovery code
+//!                                        └─▶ EnrolmentDue ─┬─ proved(proof) ─▶ RecoveryCodesShown ──saved──▶ Ready
 //!                                                          └─ declined, where none is due (any more) ▶ Ready
 //! a session ──step_up─┬─ nothing due ▶ (as it is)
 //!                     ├─▶ CodeDue ──accept(proof)──▶ Ready ──▶ SignedIn, the same session with a new value
 //!                     └─▶ the password again, then EnrolmentDue
+//! a session begun by a recovery code ──again──▶ EnrolmentDue, in the same session
 //! ```
 //!
 //! There is no other way to [`SignedIn`], and no function from [`FirstFactorPassed`] to [`Ready`] but the one that asks what
-//! is due. What proves a step ([`password::Matches`], [`totp::Accepted`]) can only be made by the function that judges it.
+//! is due. What proves a step ([`password::Matches`], [`totp::Accepted`], [`mail_code::Accepted`], [`recovery_code::Unspent`])
+//! can only be made by the function that judges it.
 //!
 //! Between requests a state is kept in a [`Flow`]. Every step is given the account as it is now: one that was disabled, or
 //! whose epoch has risen, has no next state ([`Stale`]).
@@ -19,7 +22,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::device::Device;
+use super::mail_code::{self, MailedCode};
 use super::password;
+use super::recovery_code::{self, RecoverySet};
 use super::session::Session;
 use super::totp;
 use super::user::{Method, TotpEnrolment, User};
@@ -70,6 +75,9 @@ pub struct CodeDue {
     attempt: Attempt,
     method: Method,
     wrong: u32,
+    /// The newest code that was mailed.
+    #[serde(default)]
+    mailed: Option<MailedCode>,
 }
 
 /// An app has to be enrolled before anything else.
@@ -79,6 +87,31 @@ pub struct EnrolmentDue {
     /// The key on offer, sealed for this flow; made when the page is first shown.
     offered: Option<Sealed>,
     wrong: u32,
+    /// When the app was enrolled that the new one takes the place of.
+    #[serde(default)]
+    replaces: Option<Timestamp>,
+}
+
+/// An app was enrolled, and its owner has yet to say that the recovery codes are saved.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RecoveryCodesShown {
+    attempt: Attempt,
+    proved_at: Timestamp,
+    /// Sealed for this flow.
+    codes: Sealed,
+    remember: bool,
+}
+
+/// What an enrolment writes into the account, and keeps to be shown.
+#[derive(Debug)]
+pub struct NewFactor {
+    /// The app's key, sealed for the account.
+    pub key: Sealed,
+    pub recovery: RecoverySet,
+    /// The recovery codes themselves, sealed for the flow.
+    pub codes: Sealed,
+    /// Whether the person wished this browser to be spared the code.
+    pub remember: bool,
 }
 
 /// Nothing is missing any more.
@@ -86,7 +119,14 @@ pub struct EnrolmentDue {
 pub struct Ready {
     attempt: Attempt,
     second_factor_at: Option<Timestamp>,
-    given_now: bool,
+    given: Option<Given>,
+}
+
+/// By what a second factor was given just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Method,
+    RecoveryCode,
 }
 
 /// In. From this, and from nothing else, a session is made.
@@ -94,7 +134,7 @@ pub struct Ready {
 pub struct SignedIn {
     attempt: Attempt,
     second_factor_at: Option<Timestamp>,
-    given_now: bool,
+    given: Option<Given>,
 }
 
 /// What follows a right password.
@@ -143,9 +183,9 @@ impl FirstFactorPassed {
         let last = key.and_then(|key| key.sparing(user));
         let attempt = self.attempt;
         Ok(match attempt.demand.due(facts(user), last, now) {
-            Due::Nothing => Next::Ready(Ready { attempt, second_factor_at: last, given_now: false }),
-            Due::Code => Next::Code(CodeDue { attempt, method: user.second_factor.method, wrong: 0 }),
-            Due::Enrolment => Next::Enrolment(EnrolmentDue { attempt, offered: None, wrong: 0 }),
+            Due::Nothing => Next::Ready(Ready { attempt, second_factor_at: last, given: None }),
+            Due::Code => Next::Code(CodeDue::new(attempt, user)),
+            Due::Enrolment => Next::Enrolment(EnrolmentDue { attempt, offered: None, wrong: 0, replaces: None }),
         })
     }
 }
@@ -159,12 +199,37 @@ pub fn step_up(session: &Session, user: &User, demand: SecondFactorDemand, now: 
     attempt.check(user)?;
     Ok(match demand.due(facts(user), session.second_factor_at, now) {
         Due::Nothing => StepUp::Nothing,
-        Due::Code => StepUp::Code(CodeDue { attempt, method: user.second_factor.method, wrong: 0 }),
+        Due::Code => StepUp::Code(CodeDue::new(attempt, user)),
         Due::Enrolment => StepUp::PasswordDue,
     })
 }
 
+/// Begins the enrolment of a new app in the place of the one that is lost: for a session that was begun by a recovery code,
+/// while that code counts as its second factor.
+///
+/// # Errors
+/// [`Stale`] for any other session, and where there is no app to take the place of.
+pub fn again(
+    session: &Session,
+    user: &User,
+    demand: SecondFactorDemand,
+    now: Timestamp,
+) -> Result<EnrolmentDue, Stale> {
+    let attempt = Attempt { user: session.user, epoch: session.epoch, demand, session: Some(session.id) };
+    attempt.check(user)?;
+    let counts = session.second_factor_at.is_some_and(|at| at <= now && now.since(at) < demand.recheck_interval);
+    let replaces = user.second_factor.totp.as_ref().map(|enrolled| enrolled.enrolled_at);
+    if !session.by_recovery_code || !counts || replaces.is_none() {
+        return Err(Stale);
+    }
+    Ok(EnrolmentDue { attempt, offered: None, wrong: 0, replaces })
+}
+
 impl CodeDue {
+    const fn new(attempt: Attempt, user: &User) -> Self {
+        Self { attempt, method: user.second_factor.method, wrong: 0, mailed: None }
+    }
+
     /// The code was right. The step that it spends is written into `user`, which the caller commits.
     ///
     /// # Errors
@@ -173,10 +238,51 @@ impl CodeDue {
         self.attempt.check(user)?;
         let enrolled = user.second_factor.totp.as_mut().ok_or(Stale)?;
         enrolled.last_step = enrolled.last_step.max(proof.step());
-        Ok(Ready { attempt: self.attempt, second_factor_at: Some(now), given_now: true })
+        Ok(Ready { attempt: self.attempt, second_factor_at: Some(now), given: Some(Given::Method) })
     }
 
-    /// The code was wrong.
+    /// The mailed code was right; the caller's commit spends it together with the flow.
+    ///
+    /// # Errors
+    /// [`Stale`].
+    pub fn accept_mailed(self, user: &User, proof: mail_code::Accepted, now: Timestamp) -> Result<Ready, Stale> {
+        let mail_code::Accepted { .. } = proof;
+        self.attempt.check(user)?;
+        if user.second_factor.method != Method::Mail {
+            return Err(Stale);
+        }
+        Ok(Ready { attempt: self.attempt, second_factor_at: Some(now), given: Some(Given::Method) })
+    }
+
+    /// A recovery code was right. It is spent in `user`, which the caller commits.
+    ///
+    /// # Errors
+    /// [`Stale`].
+    pub fn accept_recovery(
+        self,
+        user: &mut User,
+        code: recovery_code::Unspent,
+        now: Timestamp,
+    ) -> Result<Ready, Stale> {
+        self.attempt.check(user)?;
+        let set = user.second_factor.recovery.take().ok_or(Stale)?;
+        user.second_factor.recovery = Some(set.spend(code));
+        Ok(Ready { attempt: self.attempt, second_factor_at: Some(now), given: Some(Given::RecoveryCode) })
+    }
+
+    /// With a code on its way by mail; an earlier one is void.
+    #[must_use]
+    pub fn sent(self, code: MailedCode) -> Self {
+        Self { mailed: Some(code), ..self }
+    }
+
+    /// The newest mailed code.
+    #[must_use]
+    pub const fn mailed(&self) -> Option<&MailedCode> {
+        self.mailed.as_ref()
+    }
+
+    /// The code was wrong: one of the app, or a recovery code. (A mailed code counts its own: [`MailedCode::tried`].)
     #[must_use]
     pub fn wrong(self) -> Self {
         Self { wrong: self.wrong.saturating_add(1), ..self }
@@ -218,36 +324,57 @@ impl EnrolmentDue {
         Self { offered: Some(self.offered.unwrap_or(key)), ..self }
     }
 
-    /// A first code has proved the app. The enrolment is written into `user`, which the caller commits.
+    /// A first code has proved the app. The enrolment and its recovery codes are written into `user`, which the caller
+    /// commits; earlier recovery codes are void.
     ///
     /// # Errors
     /// [`Stale`], also where an app was enrolled meanwhile: the first one stays.
-    pub fn proved(self, user: &mut User, key: Sealed, proof: &totp::Accepted, now: Timestamp) -> Result<Ready, Stale> {
-        self.attempt.check(user)?;
-        if user.second_factor.totp.is_some() {
+    pub fn proved(
+        self,
+        user: &mut User,
+        new: NewFactor,
+        proof: &totp::Accepted,
+        now: Timestamp,
+    ) -> Result<RecoveryCodesShown, Stale> {
+        if !self.is_open(user) {
             return Err(Stale);
         }
+        let NewFactor { key, recovery, codes, remember } = new;
         user.second_factor.method = Method::Totp;
         user.second_factor.totp = Some(TotpEnrolment { key, last_step: proof.step(), enrolled_at: now });
-        Ok(Ready { attempt: self.attempt, second_factor_at: Some(now), given_now: true })
+        user.second_factor.recovery = Some(recovery);
+        Ok(RecoveryCodesShown { attempt: self.attempt, proved_at: now, codes, remember })
     }
 
-    /// Whether the person may go on without: nothing is asked of this account (any more).
+    /// Whether this enrolment can still happen: no other app was enrolled meanwhile.
+    #[must_use]
+    pub fn is_open(&self, user: &User) -> bool {
+        let enrolled = user.second_factor.totp.as_ref().map(|enrolled| enrolled.enrolled_at);
+        self.attempt.check(user).is_ok() && enrolled == self.replaces
+    }
+
+    /// Whether it takes the place of an app that is lost, within a session.
+    #[must_use]
+    pub const fn is_renewal(&self) -> bool {
+        self.replaces.is_some()
+    }
+
+    /// Whether the person may go on without: nothing is asked of this account (any more), or there is an app already.
     #[must_use]
     pub fn is_optional(&self, user: &User) -> bool {
-        !self.attempt.demand.applies_to(facts(user))
+        self.is_renewal() || !self.attempt.demand.applies_to(facts(user))
     }
 
     /// Not now.
     ///
     /// # Errors
-    /// [`Stale`] where it is not optional: the login is over.
+    /// [`Stale`] where it is not optional: the login is over. Also where it is a renewal: there is no login that could go on.
     pub fn declined(self, user: &User) -> Result<Ready, Stale> {
         self.attempt.check(user)?;
-        if !self.is_optional(user) {
+        if !self.is_optional(user) || self.is_renewal() {
             return Err(Stale);
         }
-        Ok(Ready { attempt: self.attempt, second_factor_at: None, given_now: false })
+        Ok(Ready { attempt: self.attempt, second_factor_at: None, given: None })
     }
 
     /// The code was wrong.
@@ -268,12 +395,41 @@ impl EnrolmentDue {
     }
 }
 
+impl RecoveryCodesShown {
+    /// The person has saved the codes.
+    ///
+    /// # Errors
+    /// [`Stale`].
+    pub fn saved(self, user: &User) -> Result<Ready, Stale> {
+        self.attempt.check(user)?;
+        Ok(Ready { attempt: self.attempt, second_factor_at: Some(self.proved_at), given: Some(Given::Method) })
+    }
+
+    /// The codes.
+    #[must_use]
+    pub const fn codes(&self) -> &Sealed {
+        &self.codes
+    }
+
+    /// When they were made.
+    #[must_use]
+    pub const fn made_at(&self) -> Timestamp {
+        self.proved_at
+    }
+
+    /// Whether the person wished this browser to be spared the code.
+    #[must_use]
+    pub const fn remember(&self) -> bool {
+        self.remember
+    }
+}
+
 impl Ready {
     /// The last arrow.
     #[must_use]
     pub fn sign_in(self) -> SignedIn {
-        let Self { attempt, second_factor_at, given_now } = self;
-        SignedIn { attempt, second_factor_at, given_now }
+        let Self { attempt, second_factor_at, given } = self;
+        SignedIn { attempt, second_factor_at, given }
     }
 }
 
@@ -304,18 +460,27 @@ impl SignedIn {
     /// Whether a second factor was given just now: only then is there a new device key.
     #[must_use]
     pub const fn gave_second_factor(&self) -> bool {
-        self.given_now
+        self.given.is_some()
+    }
+
+    /// Whether that was a recovery code.
+    #[must_use]
+    pub fn by_recovery_code(&self) -> bool {
+        self.given == Some(Given::RecoveryCode)
     }
 }
 
-/// The account's side of the second factor, as decisions need it. An app is the one thing a code can be asked of so far, so
-/// an account without one has yet to enrol, whatever its method.
+/// The account's side of the second factor, as decisions need it. For mailed codes the address is all it takes: where no mail
+/// can be sent, the code is asked for all the same, and nobody who has the password alone enrols an app instead.
 #[must_use]
 pub const fn facts(user: &User) -> AccountSecondFactor {
     AccountSecondFactor {
         switched_on: user.second_factor.switched_on,
         method: user.second_factor.method,
-        usable: user.second_factor.totp.is_some(),
+        usable: match user.second_factor.method {
+            Method::Totp => user.second_factor.totp.is_some(),
+            Method::Mail => user.email.is_some(),
+        },
     }
 }
 
@@ -334,6 +499,7 @@ pub struct Flow {
 pub enum State {
     CodeDue(CodeDue),
     EnrolmentDue(EnrolmentDue),
+    RecoveryCodesShown(RecoveryCodesShown),
 }
 
 impl State {
@@ -363,6 +529,7 @@ impl State {
         match self {
             Self::CodeDue(state) => &state.attempt,
             Self::EnrolmentDue(state) => &state.attempt,
+            Self::RecoveryCodesShown(state) => &state.attempt,
         }
     }
 }

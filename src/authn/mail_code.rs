@@ -38,13 +38,17 @@ pub struct MailedCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Right; the caller's commit spends it together with the flow.
-    Accepted,
+    Accepted(Accepted),
     Wrong,
     /// Its lifetime is over: send again.
     Expired,
     /// Tried too often: send again.
     TooManyTries,
 }
+
+/// A proof that the outstanding code was given: only [`MailedCode::judge`] makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted(());
 
 impl MailedCode {
     /// A code that is on its way.
@@ -63,7 +67,7 @@ impl MailedCode {
         if now < self.sent_at || now.since(self.sent_at) >= settings.lifetime {
             return Verdict::Expired;
         }
-        if self.mac.matches(given.as_bytes()) { Verdict::Accepted } else { Verdict::Wrong }
+        if self.mac.matches(given.as_bytes()) { Verdict::Accepted(Accepted(())) } else { Verdict::Wrong }
     }
 
     /// The same code with one try less; committed before the answer.
@@ -109,7 +113,7 @@ mod tests {
     fn the_right_code_is_accepted_within_its_lifetime_alone() {
         let (right, wrong) = macs();
         let code = MailedCode::new(right, SENT);
-        assert_eq!(code.judge(&right, SETTINGS, after(1799)), Verdict::Accepted);
+        assert!(matches!(code.judge(&right, SETTINGS, after(1799)), Verdict::Accepted(_)));
         assert_eq!(code.judge(&wrong, SETTINGS, after(1)), Verdict::Wrong);
         assert_eq!(code.judge(&right, SETTINGS, after(1800)), Verdict::Expired);
         assert_eq!(code.judge(&right, SETTINGS, Timestamp::from_secs(999_999)), Verdict::Expired);
@@ -120,7 +124,7 @@ mod tests {
         let (right, _) = macs();
         let mut code = MailedCode::new(right, SENT);
         for _ in 0..10 {
-            assert_eq!(code.judge(&right, SETTINGS, after(1)), Verdict::Accepted);
+            assert!(matches!(code.judge(&right, SETTINGS, after(1)), Verdict::Accepted(_)));
             code = code.tried();
         }
         assert_eq!(code.judge(&right, SETTINGS, after(1)), Verdict::TooManyTries);

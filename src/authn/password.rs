@@ -3,6 +3,7 @@
 //! A password counts as it was typed: nothing is trimmed, cut off or normalised. [`hash`] and [`verify`] take a while and a
 //! lot of memory; `service::hasher` runs them on threads of their own.
 
+use super::recovery_code::HASH_BYTES;
 use argon2::password_hash::phc::{Output, ParamsString, Salt};
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
 
@@ -171,6 +172,17 @@ pub fn decoy(salt: &[u8; 16], output: &[u8; 32], cost: Cost) -> Result<String, H
         hash: Some(Output::new(output)?),
     };
     Ok(hash.to_string())
+}
+
+/// The bare argon2id hash of a recovery code.
+///
+/// # Errors
+/// Where `cost` is out of range.
+pub fn derive(code: &str, salt: &[u8; 16], cost: Cost) -> Result<[u8; HASH_BYTES], HashError> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.params()?);
+    let mut hash = [0; HASH_BYTES];
+    argon2.hash_password_into(code.as_bytes(), salt, &mut hash)?;
+    Ok(hash)
 }
 
 /// With what cost `stored` should be made anew, now that `wanted` is asked for. `None`: it costs that much already. Nothing

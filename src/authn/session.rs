@@ -24,6 +24,9 @@ pub struct Session {
     /// When this browser last gave the second factor, in this login or before it (a device key that spared it).
     #[serde(default)]
     pub second_factor_at: Option<Timestamp>,
+    /// That second factor was a recovery code: the person may enrol a new app in this session.
+    #[serde(default)]
+    pub by_recovery_code: bool,
     /// Where and with what it began, for the person's own list.
     pub client: Origin,
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::recovery_code::RecoverySet;
 use crate::clock::Timestamp;
 use crate::id::UserId;
 use crate::secret::Sealed;
@@ -63,6 +64,9 @@ pub struct SecondFactor {
     /// The app, once a first code has proved it.
     #[serde(default)]
     pub totp: Option<TotpEnrolment>,
+    /// The recovery codes that were made when the app was enrolled.
+    #[serde(default)]
+    pub recovery: Option<RecoverySet>,
 }
 
 /// By what the second factor is given.

@@ -100,7 +100,7 @@ async fn find(config: &Config, may_create: bool) -> Result<Executor, Failure> {
             Err(error) => return Err(store_failure(&error, config)),
             Ok(store) => {
                 let current = Arc::new(ArcSwap::from_pointee(config.clone()));
-                return Ok(Executor::Own(Services::new(current, store, Arc::new(SystemClock))));
+                return Ok(Executor::Own(Services::new(current, store, Arc::new(SystemClock), None)));
             }
         }
     }

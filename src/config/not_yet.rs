@@ -29,9 +29,6 @@ const REFUSED: &[Row] = &[
     (&["server", "metrics"], Given, REMOVE),
     (&["server", "proxy_protocol"], IsTrue, "let the proxy in front speak HTTP and set X-Forwarded-For"),
     (&["store", "engine"], Is("postgres"), "use sled, the embedded store"),
-    (&["second_factor", "default_method"], Is("mail"), "use totp"),
-    (&["second_factor", "switched_on_by"], Is("owner"), "use managers"),
-    (&["mail"], Given, REMOVE),
     (&["portal", "host"], Given, "each host has its own login; remove the key"),
     (&["portal", "theme"], Given, REMOVE),
     (&["identity", "assertion"], IsTrue, "the upstream can rely on the identity headers"),
@@ -48,12 +45,6 @@ const REFUSED: &[Row] = &[
 const WITHOUT_EFFECT: &[Row] = &[
     (&["server", "upgrade_grace"], IsNot("1h"), "a restart is all there is"),
     (&["portal", "admin", "networks"], Items(1), "there are no pages for administration"),
-    (&["portal", "url"], Given, "it is for links in mails"),
-    (&["second_factor", "mail_code", "max_attempts"], IsNot("10"), NO_MAIL),
-    (&["second_factor", "mail_code", "resend_after"], IsNot("30s"), NO_MAIL),
-    (&["second_factor", "recovery_codes", "count"], IsNot("10"), NO_RECOVERY),
-    (&["second_factor", "recovery_codes", "digits"], IsNot("8"), NO_RECOVERY),
-    (&["second_factor", "recovery_codes", "low_water"], IsNot("3"), NO_RECOVERY),
     (&["held", "max_size"], IsNot("1MiB"), NO_HELD),
     (&["held", "lifetime"], IsNot("10m"), NO_HELD),
     (&["held", "per_session"], IsNot("3"), NO_HELD),
@@ -61,8 +52,6 @@ const WITHOUT_EFFECT: &[Row] = &[
 ];
 
 const REMOVE: &str = "remove the key";
-const NO_MAIL: &str = "no mail is sent";
-const NO_RECOVERY: &str = "there are no recovery codes; a manager can reset a second factor";
 const NO_HELD: &str = "forms are not kept over a login";
 
 /// Reports everything that the file asks for in vain.

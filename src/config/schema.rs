@@ -42,6 +42,12 @@ pub(super) fn read(root: &mut Section<'_>) -> Draft {
     let keys = root.optional("secrets", secrets).flatten();
     let session = root.within("session", login::session);
     let portal = root.within("portal", portal::portal);
+    let mail_field = root.field("mail");
+    if mail_field.given() && portal.url.is_none() {
+        // Links in mails come from the configuration alone, never from a request's Host.
+        let hint = "like \"https://shop-admin.example.com\"; links in mails lead there".to_owned();
+        mail_field.error("needs `portal.url` beside it", Some(hint));
+    }
     let mail = root.optional("mail", portal::mail).flatten();
     let second_factor =
         root.within("second_factor", |section| login::second_factor(section, &portal.title, mail.is_some()));

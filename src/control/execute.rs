@@ -105,6 +105,8 @@ fn refused(rejection: &Rejection) -> Reply {
         Rejection::MailWithoutAddress => Some("give one with --email".into()),
         Rejection::WeakPassword(_) => Some("`password` in the configuration says what is asked for".into()),
         Rejection::LastAdmin(_) => Some("`sekisho user set LOGIN --role admin` makes another one".into()),
+        Rejection::MailNotConfigured => Some("`config/example.yaml` shows `mail`; or use --method totp".into()),
+        Rejection::OwnerSwitchesOn => Some("leave --second-factor out, or change the setting".into()),
         Rejection::NotYet(_) => None,
     };
     Reply::Refused { reason: rejection.to_string(), hint }

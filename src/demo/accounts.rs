@@ -92,7 +92,7 @@ pub async fn create(config: &Config, store: &Store, clock: Arc<dyn Clock>) -> Re
     let now = clock.now();
     // Services for this alone: those of the gateway begin with everything in place.
     let current = Arc::new(ArcSwap::from_pointee(config.clone()));
-    let services = Services::new(current, store.clone(), clock);
+    let services = Services::new(current, store.clone(), clock, None);
     let mut apps = Vec::new();
     for sample in SAMPLES {
         let new = sample.to_new_user().map_err(|rule| DemoError::Account(rule.to_string()))?;

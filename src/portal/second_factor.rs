@@ -14,11 +14,10 @@ use super::span::Span;
 use super::view::Page;
 use super::{guard, login, return_to, step};
 use crate::authn::mail_code;
-use crate::mail::Delivery;
 use crate::secret::Token;
 use crate::service::Services;
 use crate::service::cookies::CookieKind;
-use crate::service::login::{FlowView, MailView, Refusal, Stage};
+use crate::service::login::{Delivery, FlowView, MailView, Refusal, Stage};
 
 /// The page.
 #[derive(Debug, Serialize)]

@@ -1,6 +1,7 @@
 //! What all use cases work with: the store, the configuration in force, the hashing threads, the living sessions.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard};
@@ -8,21 +9,28 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::ServiceError;
 use super::events;
 use super::hasher::Hasher;
+use super::mailer::Mailer;
 use super::records::{self, LoginIndex};
 use super::session::Sessions;
 use crate::audit::Event;
+use crate::authn::device::Device;
 use crate::authn::lockout::Limits;
+use crate::authn::mail_code;
 use crate::authn::password::Cost;
 use crate::authn::totp;
 use crate::authn::user::{LoginName, User};
 use crate::clock::Timestamp;
 use crate::config::{Config, Current};
 use crate::id::UserId;
+use crate::mail::Outbox;
 use crate::store::engine::{Expect, Outcome, Version};
 use crate::store::record::{Change, Store};
 
 /// How often a step is judged anew because others changed what it had read.
 pub const TRIES: usize = 64;
+
+/// How many records are read at once where all have to be looked at.
+const PAGE: usize = 500;
 
 /// Locks that make steps of one account wait for each other within this process, so that they seldom meet in the store.
 const STRIPES: usize = 256;
@@ -32,6 +40,7 @@ pub struct Context {
     pub config: Current,
     pub hasher: Hasher,
     pub sessions: Arc<Sessions>,
+    pub mailer: Mailer,
     stripes: Vec<Mutex<()>>,
 }
 
@@ -42,10 +51,10 @@ pub struct Found {
 }
 
 impl Context {
-    pub fn new(config: Current, store: Store) -> Self {
+    pub fn new(config: Current, store: Store, outbox: Option<Outbox>) -> Self {
         let sessions = Arc::new(Sessions::new(store.clone(), Arc::clone(&config)));
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Self { store, config, hasher: Hasher::start(), sessions, stripes }
+        Self { store, config, hasher: Hasher::start(), sessions, mailer: Mailer::new(outbox), stripes }
     }
 
     pub async fn user(&self, id: UserId, now: Timestamp) -> Result<Option<Found>, ServiceError> {
@@ -68,6 +77,28 @@ impl Context {
                 Ok(Some(version))
             }
             Outcome::Conflict => Ok(None),
+        }
+    }
+
+    /// A change that also takes all device keys of an account. They stand by browser, so all are looked at; a rare thing to
+    /// do.
+    pub async fn without_devices(
+        &self,
+        mut change: Change,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Change, ServiceError> {
+        let mut after: Option<String> = None;
+        loop {
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let page = self.store.list::<Device>("", from, PAGE, now).await?;
+            for listed in page.iter().filter(|listed| listed.record.user == user) {
+                change = change.delete::<Device>(&listed.name);
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
+                _ => return Ok(change),
+            }
         }
     }
 
@@ -98,4 +129,13 @@ pub fn cost(config: &Config) -> Cost {
 pub fn totp_settings(config: &Config) -> totp::Settings {
     let totp = &config.second_factor.totp;
     totp::Settings { period: totp.period, digits: totp.digits, skew: totp.skew }
+}
+
+pub const fn mail_settings(config: &Config) -> mail_code::Settings {
+    let mail_code = config.second_factor.mail_code;
+    mail_code::Settings {
+        lifetime: mail_code.lifetime,
+        max_attempts: mail_code.max_attempts,
+        resend_after: mail_code.resend_after,
+    }
 }

@@ -1,4 +1,5 @@
-//! Enrolling an authenticator app, within a login: a new key is offered, and is the account's once a first code proves it.
+//! Enrolling an authenticator app, within a login or a session begun by a recovery code: a new key is offered, and is the
+//! account's once a first code proves it. Recovery codes come with it, shown until they are saved.
 
 use std::sync::Arc;
 
@@ -6,19 +7,25 @@ use super::ServiceError;
 use super::context::{self, Context, Found, TRIES};
 use super::events::{self, By};
 use super::login::flows::{self, Found as Flow};
+use super::login::recovery::{self, Fresh};
 use super::login::sign_in::{self, Entry};
 use super::login::{Browser, Refusal, Step, exhausted};
+use super::mailer::Notice;
 use super::records;
+use super::session::Sessions;
 use super::visit::Visit;
 use crate::audit::Kind;
 use crate::authn::code;
 use crate::authn::lockout::hints_at_the_clock;
-use crate::authn::login::{EnrolmentDue, State};
+use crate::authn::login::{EnrolmentDue, NewFactor, State};
 use crate::authn::totp::{self, KEY_BYTES, TotpKey, Verdict};
 use crate::authn::user::User;
-use crate::clock::Timestamp;
 use crate::secret::{KeyError, Purpose, SecretString, Token, random_bytes};
 use crate::store::record::Change;
+
+mod codes;
+
+pub use self::codes::RecoveryCodesView;
 
 /// All enrolments.
 pub struct Enrolments {
@@ -36,15 +43,6 @@ pub struct Offer {
     pub account: String,
     /// Where the second factor is optional, the login goes on without one.
     pub optional: bool,
-}
-
-/// The recovery codes of an app that was just enrolled: readable until they are saved, or for 10 minutes.
-#[derive(Debug)]
-pub struct RecoveryCodesView {
-    pub codes: Vec<SecretString>,
-    pub account: String,
-    pub issuer: String,
-    pub made_at: Timestamp,
 }
 
 impl Enrolments {
@@ -77,7 +75,7 @@ impl Enrolments {
         Err(ServiceError::Contended)
     }
 
-    /// A first code: if it is right, the app is enrolled and the login goes on.
+    /// A first code: if it is right, the app is enrolled, and its recovery codes are to be shown.
     ///
     /// # Errors
     /// Where the store cannot.
@@ -95,15 +93,17 @@ impl Enrolments {
             return Ok(Step::Refused(Refusal::RestartLogin));
         };
         let _turn = self.context.turn(&records::account_throttle(account.user.id)).await;
+        let mut fresh = None;
         for _ in 0..TRIES {
-            if let Some(step) = self.attempt(browser, flow, &code, remember).await? {
+            if let Some(step) = self.attempt(browser, flow, &code, remember, &mut fresh).await? {
                 return Ok(step);
             }
         }
         Err(ServiceError::Contended)
     }
 
-    /// Not now: goes on without a second factor where that is allowed, else ends the flow ([`Refusal::RestartLogin`]).
+    /// Not now: goes on without a second factor where that is allowed, else ends the flow ([`Refusal::RestartLogin`]). A
+    /// session that wanted a new app goes on as it is.
     ///
     /// # Errors
     /// Where the store cannot.
@@ -111,6 +111,11 @@ impl Enrolments {
         let browser = Browser { visit, user_agent };
         for _ in 0..TRIES {
             let Some((found, due, account)) = self.load(visit, flow).await? else { break };
+            if let Some(session) = visit.cookies.session.clone().filter(|_| due.is_renewal()) {
+                let return_to = found.return_to(&visit.config)?;
+                found.drop(&self.context).await?;
+                return Ok(Step::SignedIn { session, device: None, return_to, welcome: false });
+            }
             let Ok(ready) = due.declined(&account.user) else {
                 found.drop(&self.context).await?;
                 break;
@@ -119,6 +124,7 @@ impl Enrolments {
                 signed_in: ready.sign_in(),
                 account,
                 remember: false,
+                tells_of_new_device: true,
                 return_to: &found.return_to(&visit.config)?,
                 change: found.spend(Change::new()),
                 events: Vec::new(),
@@ -130,33 +136,6 @@ impl Enrolments {
         Ok(Step::Refused(Refusal::RestartLogin))
     }
 
-    /// The codes to be shown in this flow; `None`: none, or they were saved already.
-    ///
-    /// # Errors
-    /// Where the store cannot.
-    pub async fn recovery_codes(&self, visit: &Visit, flow: &Token) -> Result<Option<RecoveryCodesView>, ServiceError> {
-        let _ = (visit, flow);
-        Ok(None)
-    }
-
-    /// The person has saved the codes: nobody sees them again, and the login goes on.
-    ///
-    /// # Errors
-    /// Where the store cannot.
-    pub async fn saved(&self, visit: &Visit, user_agent: Option<&str>, flow: &Token) -> Result<Step, ServiceError> {
-        let _ = (visit, user_agent, flow);
-        Ok(Step::Refused(Refusal::RestartLogin))
-    }
-
-    /// A session that was begun by a recovery code enrols a new app: the code counts as the second factor for it.
-    ///
-    /// # Errors
-    /// Where the store cannot.
-    pub async fn again(&self, visit: &Visit, user_agent: Option<&str>) -> Result<Step, ServiceError> {
-        let _ = (visit, user_agent);
-        Ok(Step::Refused(Refusal::RestartLogin))
-    }
-
     /// The flow, where it waits for an enrolment that can still happen.
     async fn load(&self, visit: &Visit, flow: &Token) -> Result<Option<(Flow, EnrolmentDue, Found)>, ServiceError> {
         if !visit.may_sign_in {
@@ -165,7 +144,7 @@ impl Enrolments {
         let Some(found) = flows::load(&self.context, visit, flow).await? else { return Ok(None) };
         let State::EnrolmentDue(due) = found.flow.state.clone() else { return Ok(None) };
         let Some(account) = self.context.user(found.flow.state.user(), visit.now).await? else { return Ok(None) };
-        let open = found.flow.state.stands(&account.user) && account.user.second_factor.totp.is_none();
+        let open = due.is_open(&account.user);
         Ok(open.then_some((found, due, account)))
     }
 
@@ -176,6 +155,7 @@ impl Enrolments {
         flow: &Token,
         code: &str,
         remember: bool,
+        fresh: &mut Option<Fresh>,
     ) -> Result<Option<Step>, ServiceError> {
         let (visit, now, config) = (browser.visit, browser.visit.now, &browser.visit.config);
         let Some((found, due, mut account)) = self.load(visit, flow).await? else {
@@ -189,22 +169,42 @@ impl Enrolments {
         let Verdict::Accepted(proof) = totp::verify(&key, context::totp_settings(config), code, None, now) else {
             return self.refuse(browser, &found, due, &account.user).await;
         };
-        let sealed = config.keys.seal(Purpose::TotpKey, &account.user.id.to_string(), key.as_bytes())?;
-        let Ok(ready) = due.proved(&mut account.user, sealed, &proof, now) else {
+        let Fresh { set, codes } = match fresh {
+            Some(made) => made.clone(),
+            None => fresh.insert(recovery::fresh(&self.context, visit, account.user.id).await?).clone(),
+        };
+        let new = NewFactor {
+            key: config.keys.seal(Purpose::TotpKey, &account.user.id.to_string(), key.as_bytes())?,
+            recovery: set,
+            codes: found.seal_codes(config, recovery::lines(&codes).as_bytes())?,
+            remember,
+        };
+        let renewal = due.is_renewal();
+        let Found { user, seen } = &mut account;
+        let Ok(shown) = due.proved(user, new, &proof, now) else {
             return Ok(Some(Step::Refused(Refusal::RestartLogin)));
         };
+        let name = user.id.to_string();
+        let mut change = found.entered(Change::new(), visit, State::RecoveryCodesShown(shown));
+        change = change.unchanged::<User>(&name, *seen).put(&name, &*user);
+        let mut ended = Vec::new();
+        if renewal {
+            // The old app may be in wrong hands, and so may be what it has opened.
+            ended = self.context.sessions.of_user(user.id, now).await?;
+            let own = visit.cookies.session.as_ref().map(Token::digest);
+            ended.retain(|(digest, _)| own.as_ref() != Some(digest));
+            change = self.context.without_devices(Sessions::without(change, &ended), user.id, now).await?;
+        }
         let by = By::Oneself(visit.origin(browser.user_agent));
-        let user = &account.user;
         let event = events::success(Kind::Enrolment, now, Some(user.id), user.login.as_str(), by)?;
-        let entry = Entry {
-            signed_in: ready.sign_in(),
-            account,
-            remember,
-            return_to: &found.return_to(config)?,
-            change: found.spend(Change::new()),
-            events: vec![event],
-        };
-        sign_in::complete(&self.context, browser, entry).await
+        let event = if renewal { events::detailed(event, "in the place of the app before") } else { event };
+        if self.context.commit(change, &[event]).await?.is_none() {
+            return Ok(None);
+        }
+        self.context.sessions.refresh(user.id, now).await;
+        ended.iter().for_each(|(digest, session)| self.context.sessions.forget(digest, Some(session.id)));
+        self.context.mailer.notice(config, visit.language, user, Notice::AppAdded, now);
+        Ok(Some(Step::RecoveryCodes { flow: flow.clone() }))
     }
 
     /// Counted in the flow alone: the person was shown the key, so there is nothing to guess.

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::ServiceError;
 use crate::authn::password::{self, Cost, HashError, Matches};
+use crate::authn::recovery_code::HASH_BYTES;
 use crate::secret::{ExposeSecret, SecretString, random_bytes};
 
 /// How many passwords may wait: about two seconds' worth for two cores at the default cost.
@@ -30,8 +31,23 @@ pub struct Hasher {
 }
 
 enum Job {
-    Verify { stored: String, password: SecretString, answer: oneshot::Sender<Result<Option<Matches>, HashError>> },
-    Hash { salt: [u8; 16], password: SecretString, cost: Cost, answer: oneshot::Sender<Result<String, HashError>> },
+    Verify {
+        stored: String,
+        password: SecretString,
+        answer: oneshot::Sender<Result<Option<Matches>, HashError>>,
+    },
+    Hash {
+        salt: [u8; 16],
+        password: SecretString,
+        cost: Cost,
+        answer: oneshot::Sender<Result<String, HashError>>,
+    },
+    Derive {
+        code: SecretString,
+        salt: [u8; 16],
+        cost: Cost,
+        answer: oneshot::Sender<Result<[u8; HASH_BYTES], HashError>>,
+    },
 }
 
 impl Hasher {
@@ -93,6 +109,21 @@ impl Hasher {
         Ok(waiting.await.map_err(|_| busy())??)
     }
 
+    /// The hash of a recovery code.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`].
+    pub async fn derive(
+        &self,
+        code: SecretString,
+        salt: [u8; 16],
+        cost: Cost,
+    ) -> Result<[u8; HASH_BYTES], ServiceError> {
+        let (answer, waiting) = oneshot::channel();
+        self.send(Job::Derive { code, salt, cost, answer })?;
+        Ok(waiting.await.map_err(|_| busy())??)
+    }
+
     /// How many hashes were computed so far.
     #[cfg(test)]
     pub fn computed(&self) -> u64 {
@@ -122,6 +153,7 @@ fn work(queue: &Mutex<Receiver<Job>>, after_each: impl Fn()) {
         match job {
             Job::Verify { answer, .. } if answer.is_closed() => {}
             Job::Hash { answer, .. } if answer.is_closed() => {}
+            Job::Derive { answer, .. } if answer.is_closed() => {}
             Job::Verify { stored, password, answer } => {
                 let verdict = password::verify(&stored, password.expose_secret());
                 after_each();
@@ -129,6 +161,11 @@ fn work(queue: &Mutex<Receiver<Job>>, after_each: impl Fn()) {
             }
             Job::Hash { salt, password, cost, answer } => {
                 let hash = password::hash(password.expose_secret(), &salt, cost);
+                after_each();
+                let _ = answer.send(hash);
+            }
+            Job::Derive { code, salt, cost, answer } => {
+                let hash = password::derive(code.expose_secret(), &salt, cost);
                 after_each();
                 let _ = answer.send(hash);
             }

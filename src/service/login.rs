@@ -17,15 +17,18 @@ use crate::authn::login as states;
 use crate::authn::user::Method;
 use crate::authz::SecondFactorDemand;
 use crate::config::RememberDevice;
-use crate::mail::Delivery;
+pub use crate::mail::Delivery;
 use crate::secret::{SecretString, Token};
 
 mod code;
 mod device_keys;
 pub(super) mod flows;
+mod mailed;
 mod password;
+pub(super) mod recovery;
 pub(super) mod sign_in;
 mod step_up;
+mod welcome;
 
 /// All logins.
 pub struct Logins {
@@ -198,8 +201,10 @@ impl Logins {
         code: &str,
         remember: bool,
     ) -> Result<Step, ServiceError> {
-        let _ = (visit, user_agent, flow, code, remember);
-        Ok(Step::Refused(Refusal::RestartLogin))
+        if !visit.may_sign_in {
+            return Ok(Step::Refused(Refusal::RestartLogin));
+        }
+        recovery::step(&self.context, Browser { visit, user_agent }, flow, code, remember).await
     }
 
     /// Sends another code by mail; the one before is void. [`Step::Code`]: it is on its way.
@@ -207,8 +212,10 @@ impl Logins {
     /// # Errors
     /// Where the store cannot.
     pub async fn resend(&self, visit: &Visit, user_agent: Option<&str>, flow: &Token) -> Result<Step, ServiceError> {
-        let _ = (visit, user_agent, flow);
-        Ok(Step::Refused(Refusal::RestartLogin))
+        if !visit.may_sign_in {
+            return Ok(Step::Refused(Refusal::RestartLogin));
+        }
+        mailed::resend(&self.context, Browser { visit, user_agent }, flow).await
     }
 
     /// What there is to tell whoever has just signed in; `None`: nothing, or nobody is signed in.
@@ -216,8 +223,7 @@ impl Logins {
     /// # Errors
     /// Where the store cannot.
     pub async fn welcome(&self, visit: &Visit) -> Result<Option<Welcome>, ServiceError> {
-        let _ = visit;
-        Ok(None)
+        welcome::welcome(&self.context, visit).await
     }
 
     /// Begins a step-up for the visit's session: no password while the session lives, but the code or, where nothing is
@@ -243,6 +249,7 @@ impl Logins {
         let (stage, method) = match state {
             states::State::CodeDue(due) => (Stage::CodeDue, due.method()),
             states::State::EnrolmentDue(_) => (Stage::EnrolmentDue, Method::Totp),
+            states::State::RecoveryCodesShown(_) => (Stage::RecoveryCodesShown, Method::Totp),
         };
         Ok(Some(FlowView {
             login: account.user.login.to_string(),
@@ -252,8 +259,8 @@ impl Logins {
             recheck_interval: state.demand().recheck_interval,
             offers_remember: visit.config.second_factor.remember_device == RememberDevice::Ask,
             step_up: state.session().is_some(),
-            mail: None,
-            recovery_codes: false,
+            mail: mailed::view(&self.context, visit, &found, &account.user),
+            recovery_codes: account.user.second_factor.recovery.as_ref().is_some_and(|set| set.left() > 0),
         }))
     }
 }

@@ -8,21 +8,27 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use data_encoding::BASE32_NOPAD;
+use tokio_util::sync::CancellationToken;
 
 use super::Services;
-use super::login::{Credentials, Destination, Refusal, Step};
+use super::login::{Credentials, Destination, FlowView, Refusal, Step};
 use super::session::LiveSession;
 use super::users::{NewUser, UserView};
 use super::visit::{Ask, SekishoCookies, Visit};
-use crate::authn::user::Role;
+use crate::authn::user::{Method, Role};
 use crate::authz::{NormalTarget, RawTarget, Route, RouteId};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::config::{self, Argon2, Config, Language};
 use crate::i18n;
 use crate::id::RequestId;
+use crate::mail::Outbox;
 use crate::secret::{ExposeSecret, Keys, Token};
 use crate::store::record::Store;
 use crate::store::sled::testing::scratch;
+
+mod mailbox;
+
+pub use mailbox::Mailbox;
 
 pub const PASSWORD: &str = "Correct-horse-7";
 
@@ -36,6 +42,30 @@ pub struct Bench {
 impl Bench {
     /// With the defaults of the configuration, but for `change`.
     pub fn new(change: impl FnOnce(&mut Config)) -> Self {
+        Self::build(change, |_, _| None)
+    }
+
+    /// The same with a mail server, and what it has taken.
+    pub async fn with_mail(change: impl FnOnce(&mut Config)) -> (Self, Mailbox) {
+        let (mailbox, port) = Mailbox::open().await;
+        let configured = |config: &mut Config| {
+            let mut mail = mail();
+            mail.smtp.port = port;
+            config.mail = Some(mail);
+            config.portal.url = Some("https://shop.example.com".to_owned());
+            change(config);
+        };
+        let open = |config: &Config, clock: Arc<ManualClock>| {
+            let mail = config.mail.as_ref()?;
+            Some(Outbox::open(mail, clock, CancellationToken::new()).unwrap())
+        };
+        (Self::build(configured, open), mailbox)
+    }
+
+    fn build(
+        change: impl FnOnce(&mut Config),
+        outbox: impl FnOnce(&Config, Arc<ManualClock>) -> Option<Outbox>,
+    ) -> Self {
         let (store, dir) = scratch();
         let key_file = dir.path().join("secret.key");
         std::fs::write(&key_file, Keys::generate_line().unwrap().expose_secret()).unwrap();
@@ -44,7 +74,8 @@ impl Bench {
         change(&mut config);
         // Half way through a time step of 30 s.
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_015)));
-        let services = Services::new(Arc::new(ArcSwap::from_pointee(config)), store.clone(), clock.clone());
+        let outbox = outbox(&config, clock.clone());
+        let services = Services::new(Arc::new(ArcSwap::from_pointee(config)), store.clone(), clock.clone(), outbox);
         Self { services, clock, store, dir }
     }
 
@@ -62,6 +93,13 @@ impl Bench {
 
     pub async fn add_as(&self, login: &str, role: Role) -> UserView {
         let new = NewUser { password: Some(PASSWORD.into()), role, ..new_user(login) };
+        self.services.users.add(new, "test", self.now()).await.unwrap().unwrap()
+    }
+
+    /// An account with a mail address.
+    pub async fn add_with_mail(&self, login: &str, method: Method) -> UserView {
+        let email = Some(format!("{login}@example.com").parse().unwrap());
+        let new = NewUser { password: Some(PASSWORD.into()), email, method: Some(method), ..new_user(login) };
         self.services.users.add(new, "test", self.now()).await.unwrap().unwrap()
     }
 
@@ -173,8 +211,45 @@ impl Browser {
         assert!(matches!(self.password(bench, login, PASSWORD).await, Step::Enrol { .. }));
         let app = self.offered(bench).await;
         let step = self.confirm(bench, &app.code(bench.now()), remember).await;
+        assert!(matches!(step, Step::RecoveryCodes { .. }), "{step:?}");
+        let step = self.saved(bench).await;
         assert!(matches!(step, Step::SignedIn { .. }), "{step:?}");
         app
+    }
+
+    /// The recovery codes that the page shows after an enrolment.
+    pub async fn recovery_codes(&self, bench: &Bench) -> Vec<String> {
+        let visit = self.visit(bench).await;
+        let flow = self.cookies.flow.as_ref().unwrap();
+        let view = bench.services.enrolment.recovery_codes(&visit, flow).await.unwrap();
+        view.map(|view| view.codes.iter().map(|code| code.expose_secret().to_owned()).collect()).unwrap_or_default()
+    }
+
+    pub async fn saved(&mut self, bench: &Bench) -> Step {
+        let Some(flow) = self.cookies.flow.clone() else { return Step::Refused(Refusal::RestartLogin) };
+        let visit = self.visit(bench).await;
+        let step = bench.services.enrolment.saved(&visit, Some("test"), &flow).await.unwrap();
+        self.keep(step)
+    }
+
+    pub async fn recovery(&mut self, bench: &Bench, code: &str, remember: bool) -> Step {
+        let Some(flow) = self.cookies.flow.clone() else { return Step::Refused(Refusal::RestartLogin) };
+        let visit = self.visit(bench).await;
+        let step = bench.services.login.recovery(&visit, Some("test"), &flow, code, remember).await.unwrap();
+        self.keep(step)
+    }
+
+    /// Asks for another code by mail.
+    pub async fn resend(&self, bench: &Bench) -> Step {
+        let Some(flow) = self.cookies.flow.clone() else { return Step::Refused(Refusal::RestartLogin) };
+        let visit = self.visit(bench).await;
+        bench.services.login.resend(&visit, Some("test"), &flow).await.unwrap()
+    }
+
+    /// What the page of the login in progress shows.
+    pub async fn view(&self, bench: &Bench) -> Option<FlowView> {
+        let visit = self.visit(bench).await;
+        bench.services.login.view(&visit, self.cookies.flow.as_ref()?).await.unwrap()
     }
 
     pub fn session(&self) -> Token {
@@ -235,4 +310,24 @@ routes: [{name: tool, upstream: "http://127.0.0.1:9000"}]
     let mut config = config::parse(yaml, &file, &|_| None).unwrap().config;
     config.password.argon2 = Argon2 { memory_kib: 16, iterations: 1, parallelism: 1 };
     config
+}
+
+/// Settings of a mail server that nobody runs.
+pub fn mail() -> config::Mail {
+    config::Mail {
+        from: "no-reply@example.com".to_owned(),
+        subject: "{subject} - {title}".to_owned(),
+        smtp: config::Smtp {
+            host: "localhost".to_owned(),
+            port: 1,
+            security: config::SmtpSecurity::None,
+            credentials: None,
+            authorities: Vec::new(),
+        },
+    }
+}
+
+/// Writes every mail in this language.
+pub fn every_mail(language: Language) {
+    super::mailer::tests::every_mail(language);
 }

@@ -14,12 +14,12 @@ use super::events::{self, By};
 use super::records::{self, AdminGuard, LoginIndex};
 use super::session::Sessions;
 use crate::audit::Kind;
-use crate::authn::device::Device;
 use crate::authn::lockout::AccountThrottle;
 use crate::authn::password::{Personal, Policy};
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role, SecondFactor, StoredPassword, User};
 use crate::authz::Policy as Demand;
 use crate::clock::Timestamp;
+use crate::config::{Config, SwitchedOnBy};
 use crate::id::UserId;
 use crate::secret::{ExposeSecret, SecretString, random_bytes};
 use crate::store::engine::Expect;
@@ -86,6 +86,11 @@ pub enum Rejection {
     WeakPassword(String),
     #[error("{0} is the last administrator who can sign in; make another one first")]
     LastAdmin(LoginName),
+    #[error("codes by mail need the section `mail` in the configuration")]
+    MailNotConfigured,
+    /// `second_factor.switched_on_by: owner` (F5).
+    #[error("only the owner of an account switches its second factor on (second_factor.switched_on_by: owner)")]
+    OwnerSwitchesOn,
     /// Accepted now, it would lock the person out, or be ignored.
     #[error("this version of sekisho has no {0} yet")]
     NotYet(&'static str),
@@ -108,8 +113,11 @@ impl Users {
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
         let config = self.context.config.load_full();
         let method = new.method.unwrap_or(config.second_factor.default_method);
-        if let Err(rejection) = possible(method, new.email.as_ref(), new.must_change) {
+        if let Err(rejection) = possible(&config, method, new.email.as_ref(), new.must_change) {
             return Ok(Err(rejection));
+        }
+        if new.second_factor == Some(true) && config.second_factor.switched_on_by == SwitchedOnBy::Owner {
+            return Ok(Err(Rejection::OwnerSwitchesOn));
         }
         let on_by_default = config.second_factor.demand.policy == Demand::Required;
         let mut user = User {
@@ -121,7 +129,12 @@ impl Users {
             role: new.role,
             password: None,
             disabled: false,
-            second_factor: SecondFactor { switched_on: new.second_factor.unwrap_or(on_by_default), method, totp: None },
+            second_factor: SecondFactor {
+                switched_on: new.second_factor.unwrap_or(on_by_default),
+                method,
+                totp: None,
+                recovery: None,
+            },
             epoch: 0,
             registered_at: now,
             last_login: None,
@@ -216,7 +229,7 @@ impl Users {
                 .delete::<User>(&name)
                 .delete::<LoginIndex>(&records::login_name(&user.login))
                 .delete::<AccountThrottle>(&records::account_throttle(user.id));
-            let change = self.without_devices(change, user.id, now).await?;
+            let change = self.context.without_devices(change, user.id, now).await?;
             if self.context.commit(change, &[event]).await?.is_some() {
                 self.after(user.id, &sessions, now).await;
                 return Ok(Ok(()));
@@ -301,22 +314,6 @@ impl Users {
         Ok(Ok(change.unchanged::<AdminGuard>(AdminGuard::NAME, guard.seen).put(AdminGuard::NAME, &changed)))
     }
 
-    /// Device keys stand by browser, so all are looked at; a rare thing to do.
-    async fn without_devices(&self, mut change: Change, user: UserId, now: Timestamp) -> Result<Change, ServiceError> {
-        let mut after: Option<String> = None;
-        loop {
-            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let page = self.context.store.list::<Device>("", from, PAGE, now).await?;
-            for listed in page.iter().filter(|listed| listed.record.user == user) {
-                change = change.delete::<Device>(&listed.name);
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
-                _ => return Ok(change),
-            }
-        }
-    }
-
     /// What follows a commit: the facts in memory are the new ones, the sessions that ended are gone.
     async fn after(
         &self,
@@ -334,9 +331,12 @@ fn is_effective_admin(user: &User) -> bool {
 }
 
 /// What this version can do for an account.
-fn possible(method: Method, email: Option<&Email>, must_change: bool) -> Result<(), Rejection> {
-    if method == Method::Mail {
-        return Err(if email.is_none() { Rejection::MailWithoutAddress } else { Rejection::NotYet("codes by mail") });
+fn possible(config: &Config, method: Method, email: Option<&Email>, must_change: bool) -> Result<(), Rejection> {
+    if method == Method::Mail && email.is_none() {
+        return Err(Rejection::MailWithoutAddress);
+    }
+    if method == Method::Mail && config.mail.is_none() {
+        return Err(Rejection::MailNotConfigured);
     }
     if must_change {
         return Err(Rejection::NotYet("forced change of password"));

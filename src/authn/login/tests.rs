@@ -19,6 +19,11 @@ fn sealed() -> Sealed {
     keys.seal(Purpose::TotpKey, "x", b"key").unwrap()
 }
 
+fn new_factor() -> NewFactor {
+    let recovery = RecoverySet::new([1; 16], (16, 1, 1), sealed(), 10, NOW);
+    NewFactor { key: sealed(), recovery, codes: sealed(), remember: false }
+}
+
 fn user(enrolled: bool, switched_on: bool) -> User {
     let cost = Cost { memory_kib: 16, iterations: 1, parallelism: 1 };
     let totp = enrolled.then(|| TotpEnrolment { key: sealed(), last_step: 5, enrolled_at: NOW });
@@ -35,7 +40,7 @@ fn user(enrolled: bool, switched_on: bool) -> User {
             must_change: false,
         }),
         disabled: false,
-        second_factor: SecondFactor { switched_on, method: Method::Totp, totp },
+        second_factor: SecondFactor { switched_on, method: Method::Totp, totp, recovery: None },
         epoch: 3,
         registered_at: NOW,
         last_login: None,
@@ -211,10 +216,10 @@ fn the_first_enrolment_wins() {
         other => panic!("{other:?}"),
     };
     let (one, two) = (begin(&alice), begin(&alice));
-    let signed_in = one.proved(&mut alice, sealed(), &accepted(), NOW).unwrap().sign_in();
+    let signed_in = one.proved(&mut alice, new_factor(), &accepted(), NOW).unwrap().saved(&alice).unwrap().sign_in();
     assert!(signed_in.gave_second_factor());
     assert_eq!(alice.second_factor.totp.as_ref().unwrap().last_step, accepted().step(), "the first code is spent");
-    assert!(two.proved(&mut alice, sealed(), &accepted(), NOW).is_err());
+    assert!(two.proved(&mut alice, new_factor(), &accepted(), NOW).is_err());
 }
 
 #[test]
@@ -240,6 +245,7 @@ fn a_step_up_asks_for_what_is_due_in_this_session() {
         last_seen: NOW,
         route_last_seen: Vec::new(),
         second_factor_at: at,
+        by_recovery_code: false,
         client: Origin::default(),
     };
     let (enrolled, bare) = (user(true, true), user(false, true));

@@ -7,7 +7,8 @@ use crate::authz::{Policy, SecondFactorDemand};
 use crate::config::reader::Section;
 use crate::config::values::{self, days, hours, minutes, seconds};
 use crate::config::{
-    AddressThrottle, Argon2, Lockout, MailCode, Password, RecoveryCodes, RememberDevice, SecondFactor, Session, Totp,
+    AddressThrottle, Argon2, Lockout, MailCode, Password, RecoveryCodes, RememberDevice, SecondFactor, Session,
+    SwitchedOnBy, Totp,
 };
 
 pub(super) const POLICIES: &[(&str, Policy)] =
@@ -45,11 +46,12 @@ pub(super) fn second_factor(section: &mut Section<'_>, title: &str, has_mail: bo
     }
     let remember = [("ask", RememberDevice::Ask), ("always", RememberDevice::Always), ("never", RememberDevice::Never)];
     let remember_device = section.choice("remember_device", RememberDevice::Ask, &remember);
-    // Only `managers` has an effect yet (see `not_yet`).
-    section.choice("switched_on_by", (), &[("managers", ()), ("owner", ())]);
+    let switches = [("managers", SwitchedOnBy::Managers), ("owner", SwitchedOnBy::Owner)];
+    let switched_on_by = section.choice("switched_on_by", SwitchedOnBy::Managers, &switches);
     SecondFactor {
         demand: SecondFactorDemand { policy, recheck_interval },
         default_method,
+        switched_on_by,
         remember_device,
         totp: section.within("totp", |section| totp(section, title)),
         mail_code: section.within("mail_code", |section| mail_code(section, has_mail)),
@@ -85,11 +87,13 @@ fn mail_code(section: &mut Section<'_>, has_mail: bool) -> MailCode {
 }
 
 fn recovery_codes(section: &mut Section<'_>) -> RecoveryCodes {
-    let count = section.integer("count", 10, 1..=50);
+    let count: u8 = section.integer("count", 10, 1..=50);
     // 6 digits are the 20 bits that a look-up secret must have at least (NIST SP 800-63B-4 §3.1.2.2).
     let digits = section.integer("digits", 8, 6..=20);
     let low_water_field = section.field("low_water");
     let low_water = low_water_field.integer(0..=50).and_then(|number| u8::try_from(number).ok()).unwrap_or(3);
+    // By default a fresh set is not scarce, however small it is.
+    let low_water = if low_water_field.given() { low_water } else { low_water.min(count.saturating_sub(1)) };
     if low_water_field.given() && low_water >= count {
         low_water_field.error("must be less than `count`", None);
     }

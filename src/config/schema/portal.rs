@@ -53,7 +53,21 @@ pub(super) fn mail(section: &mut Section<'_>) -> Option<Mail> {
     let from = section.field("from").required("like \"Shop admin <no-reply@example.com>\"").parse(mailbox);
     section.field("smtp").required("like {host: localhost, port: 25, security: none}");
     let smtp = section.optional("smtp", smtp).flatten();
-    Some(Mail { from: from?, smtp: smtp? })
+    let subject = section.field("subject").parse(subject).unwrap_or_else(|| "{subject} - {title}".to_owned());
+    Some(Mail { from: from?, subject, smtp: smtp? })
+}
+
+/// A line with `{subject}`, and perhaps `{title}`.
+fn subject(text: &str) -> Result<String, Bad> {
+    let text = values::label(text)?;
+    let without = text.replace("{subject}", "").replace("{title}", "");
+    if without.contains(['{', '}']) {
+        return Err(Bad::new("has a placeholder that there is not").hint("{subject} and {title} are all there is"));
+    }
+    if !text.contains("{subject}") {
+        return Err(Bad::new("does not say what a mail is about").hint("like \"{subject} - {title}\""));
+    }
+    Ok(text)
 }
 
 /// `name@example.com`, `Some Name <name@example.com>`.

@@ -80,8 +80,9 @@ fn a_secret_comes_from_a_file_a_variable_or_a_credential() {
     write(&folder, "smtp", "hunter2\n", 0o600);
     for given in ["password_file: smtp", "password: \"${PASSWORD}\"", "password: credential:smtp", "password: hunter2"]
     {
-        let text =
-            completed(&format!("mail: {{from: a@example.com, smtp: {{host: localhost, username: u, {given}}}}}"));
+        let text = completed(&format!(
+            "mail: {{from: a@example.com, smtp: {{host: localhost, username: u, {given}}}}}\nportal: {{url: \"https://a.example\"}}"
+        ));
         let variables = |name: &str| match name {
             "PASSWORD" => Some("hunter2".to_owned()),
             "CREDENTIALS_DIRECTORY" => Some(folder.path().display().to_string()),

@@ -46,6 +46,7 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         try_all::<landing::LandingPage>(language);
         try_all::<message::Message>(language);
         try_all::<answers::LoginNeeded>(language);
+        crate::service::testing::every_mail(language);
         let used: BTreeSet<String> = i18n::used::take().into_iter().map(|(_, key)| key).collect();
         assert_eq!(used, i18n::tests::keys(language), "texts that nothing uses in {language:?}");
     }

@@ -18,7 +18,7 @@ const ROWS: &[(&str, &str, [&str; 4])] = &[
     ("GET", "/second-factor", ["→/login", "→//", "200", "→/enrol"]),
     ("POST", "/second-factor", ["401", "401", "403", "→/enrol"]),
     ("POST", "/second-factor/resend", ["401", "401", "→/second-factor", "→/enrol"]),
-    ("GET", "/second-factor/recovery", ["→/login", "→//", "→/second-factor", "→/enrol"]),
+    ("GET", "/second-factor/recovery", ["→/login", "→//", "200", "→/enrol"]),
     ("POST", "/second-factor/recovery", ["401", "401", "403", "→/enrol"]),
     ("GET", "/enrol", ["→/login", "→//", "→/second-factor", "200"]),
     ("POST", "/enrol", ["401", "401", "→/second-factor", "403"]),

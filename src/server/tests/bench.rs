@@ -188,7 +188,7 @@ impl Gate {
             role: Role::User,
             password: None,
             disabled: false,
-            second_factor: SecondFactor { switched_on: false, method: Method::Totp, totp: None },
+            second_factor: SecondFactor { switched_on: false, method: Method::Totp, totp: None, recovery: None },
             epoch: 0,
             registered_at: now,
             last_login: None,
@@ -203,6 +203,7 @@ impl Gate {
             last_seen: now,
             route_last_seen: Vec::new(),
             second_factor_at: None,
+            by_recovery_code: false,
             client: Origin::default(),
         };
         let change = Change::new().put(&user.id.to_string(), &user).put(&token.digest().to_string(), &session);

@@ -35,7 +35,7 @@ async fn the_key_on_offer_stays_at_a_reload_is_new_each_time_and_is_never_shown_
     assert_ne!(first.key.expose_secret(), other.key.expose_secret());
     let app = person.offered(&bench).await;
     assert!(!enrolled(&bench).await, "before a right code nothing is enrolled");
-    assert!(matches!(person.confirm(&bench, &app.code(bench.now()), false).await, Step::SignedIn { .. }));
+    assert!(matches!(person.confirm(&bench, &app.code(bench.now()), false).await, Step::RecoveryCodes { .. }));
     assert!(offer(&bench, &flow_of_the_first).await.is_none());
 }
 
@@ -59,7 +59,7 @@ async fn the_first_app_that_is_proved_stays() {
     first.password(&bench, "alice", PASSWORD).await;
     second.password(&bench, "alice", PASSWORD).await;
     let (app, other) = (first.offered(&bench).await, second.offered(&bench).await);
-    assert!(matches!(first.confirm(&bench, &app.code(bench.now()), false).await, Step::SignedIn { .. }));
+    assert!(matches!(first.confirm(&bench, &app.code(bench.now()), false).await, Step::RecoveryCodes { .. }));
     let step = second.confirm(&bench, &other.code(bench.now()), false).await;
     assert!(matches!(step, Step::Refused(Refusal::RestartLogin)));
 }

@@ -2,17 +2,17 @@
 //! wins, and the others are judged by what it left.
 
 use super::flows::Found as Flow;
-use super::{Browser, Refusal, Step, exhausted, flows, sign_in};
+use super::{Browser, Refusal, Step, exhausted, flows, mailed, sign_in};
 use crate::audit::Kind;
 use crate::authn::code;
 use crate::authn::lockout::{AccountThrottle, hints_at_the_clock};
-use crate::authn::login::{CodeDue, State};
+use crate::authn::login::{CodeDue, Ready, Stale, State};
+use crate::authn::mail_code;
 use crate::authn::totp::{self, TotpKey, Verdict};
-use crate::authn::user::{TotpEnrolment, User};
-use crate::config::Config;
-use crate::secret::{Purpose, Token};
+use crate::authn::user::{Method, User};
+use crate::secret::{KeyError, Purpose, Token};
 use crate::service::ServiceError;
-use crate::service::context::{self, Context, TRIES};
+use crate::service::context::{self, Context, Found, TRIES};
 use crate::service::events::{self, By};
 use crate::service::records;
 use crate::store::record::{Change, Slot};
@@ -31,73 +31,167 @@ pub async fn step(
     let code = code::normalise(typed).unwrap_or_default();
     let _turn = context.turn(&records::account_throttle(user)).await;
     for _ in 0..TRIES {
-        if let Some(step) = attempt(context, browser, token, &code, remember).await? {
+        let reading = match read(context, browser, token).await? {
+            Ok(reading) => reading,
+            Err(step) => return Ok(step),
+        };
+        if let Some(step) = attempt(context, browser, reading, &code, remember).await? {
             return Ok(step);
         }
     }
     Err(ServiceError::Contended)
 }
 
-/// One try: read everything as it is now, judge, commit. `None`: somebody came in between.
-async fn attempt(
+/// What a code is judged by, as it is now.
+pub struct Reading {
+    pub flow: Flow,
+    pub due: CodeDue,
+    pub account: Found,
+    throttle: Slot<AccountThrottle>,
+}
+
+/// How a code was judged.
+pub enum Judged {
+    Right(Ready),
+    /// To be counted, in the state and for the account, before anybody is told.
+    Wrong {
+        due: CodeDue,
+        refusal: Refusal,
+        why: &'static str,
+    },
+    /// Not judged at all, so there is nothing to count.
+    Dead(Refusal),
+    /// The account is not what it was when the flow began.
+    Stale,
+}
+
+impl From<Result<Ready, Stale>> for Judged {
+    fn from(result: Result<Ready, Stale>) -> Self {
+        result.map_or(Self::Stale, Self::Right)
+    }
+}
+
+/// Reads what a code is judged by. `Err`: no code is judged in this flow, and this is the answer.
+pub async fn read(
     context: &Context,
     browser: Browser<'_>,
     token: &Token,
-    code: &str,
-    remember: bool,
-) -> Result<Option<Step>, ServiceError> {
+) -> Result<Result<Reading, Step>, ServiceError> {
     let (now, config) = (browser.visit.now, &browser.visit.config);
     let Some(flow) = flows::load(context, browser.visit, token).await? else {
-        return Ok(Some(Step::Refused(Refusal::RestartLogin)));
+        return Ok(Err(Step::Refused(Refusal::RestartLogin)));
     };
     let due = match flow.flow.state.clone() {
         State::CodeDue(due) => due,
-        State::EnrolmentDue(_) => return Ok(Some(Step::Enrol { flow: token.clone() })),
+        State::EnrolmentDue(_) => return Ok(Err(Step::Enrol { flow: token.clone() })),
+        State::RecoveryCodesShown(_) => return Ok(Err(Step::RecoveryCodes { flow: token.clone() })),
     };
     if due.is_exhausted() {
-        return Ok(Some(exhausted(browser, &flow)));
+        return Ok(Err(exhausted(browser, &flow)));
     }
-    let Some(mut account) = context.user(flow.flow.state.user(), now).await? else {
+    let Some(account) = context.user(flow.flow.state.user(), now).await? else {
         flow.drop(context).await?;
-        return Ok(Some(Step::Refused(Refusal::RestartLogin)));
+        return Ok(Err(Step::Refused(Refusal::RestartLogin)));
     };
     let name = records::account_throttle(account.user.id);
     let throttle = context.store.get::<AccountThrottle>(&name, now).await?;
     let locked = throttle.record.as_ref().is_some_and(|counted| counted.codes_are_locked(context::limits(config)));
-    let enrolled = account.user.second_factor.totp.clone().filter(|_| flow.flow.state.stands(&account.user));
-    let Some(enrolled) = enrolled.filter(|_| !locked) else {
+    if locked || !flow.flow.state.stands(&account.user) {
         flow.drop(context).await?;
-        return Ok(Some(Step::Refused(Refusal::Locked)));
-    };
-    let accepted = match judge(config, &account.user, &enrolled, code, browser)? {
-        Verdict::Accepted(accepted) => accepted,
-        verdict => return refuse(context, browser, &flow, due, &account.user, throttle, &verdict).await,
-    };
-    let Ok(ready) = due.accept(&mut account.user, &accepted, now) else {
-        flow.drop(context).await?;
-        return Ok(Some(Step::Refused(Refusal::Locked)));
-    };
-    let entry = sign_in::Entry {
-        signed_in: ready.sign_in(),
-        account,
-        remember,
-        return_to: &flow.return_to(config)?,
-        change: forget_failures(flow.spend(Change::new()), &name, throttle),
-        events: Vec::new(),
-    };
-    sign_in::complete(context, browser, entry).await
+        return Ok(Err(Step::Refused(Refusal::Locked)));
+    }
+    Ok(Ok(Reading { flow, due, account, throttle }))
 }
 
-fn judge(
-    config: &Config,
-    user: &User,
-    enrolled: &TotpEnrolment,
-    code: &str,
+/// One try: judge, commit. `None`: somebody came in between.
+async fn attempt(
+    context: &Context,
     browser: Browser<'_>,
-) -> Result<Verdict, ServiceError> {
+    mut reading: Reading,
+    code: &str,
+    remember: bool,
+) -> Result<Option<Step>, ServiceError> {
+    let due = reading.due.clone();
+    let judged = match due.method() {
+        Method::Totp => by_app(browser, due, &mut reading.account.user, code)?,
+        Method::Mail => by_mail(browser, &reading.flow, due, &reading.account.user, code)?,
+    };
+    conclude(context, browser, reading, judged, remember).await
+}
+
+fn by_app(browser: Browser<'_>, due: CodeDue, user: &mut User, code: &str) -> Result<Judged, ServiceError> {
+    let (now, config) = (browser.visit.now, &browser.visit.config);
+    let Some(enrolled) = &user.second_factor.totp else { return Ok(Judged::Stale) };
     let plain = config.keys.open(Purpose::TotpKey, &user.id.to_string(), &enrolled.key)?;
-    let key = TotpKey::from_slice(&plain).ok_or(crate::secret::KeyError::Forged)?;
-    Ok(totp::verify(&key, context::totp_settings(config), code, Some(enrolled.last_step), browser.visit.now))
+    let key = TotpKey::from_slice(&plain).ok_or(KeyError::Forged)?;
+    let verdict = totp::verify(&key, context::totp_settings(config), code, Some(enrolled.last_step), now);
+    Ok(match verdict {
+        Verdict::Accepted(proof) => due.accept(user, &proof, now).into(),
+        // A code that was used before counts as a wrong one.
+        Verdict::Used => Judged::Wrong { due: due.wrong(), refusal: Refusal::UsedCode, why: "used code" },
+        Verdict::Wrong => {
+            let due = due.wrong();
+            let refusal = Refusal::WrongCode { clock_hint: hints_at_the_clock(due.wrong_so_far()) };
+            Judged::Wrong { due, refusal, why: "wrong code" }
+        }
+    })
+}
+
+fn by_mail(browser: Browser<'_>, flow: &Flow, due: CodeDue, user: &User, code: &str) -> Result<Judged, ServiceError> {
+    use mail_code::Verdict;
+    let (now, config) = (browser.visit.now, &browser.visit.config);
+    let Some(mailed) = due.mailed().cloned() else { return Ok(Judged::Dead(Refusal::ExpiredCode)) };
+    let given = mailed::digest(config, &flow.digest, user.id, code)?;
+    let settings = context::mail_settings(config);
+    Ok(match mailed.judge(&given, settings, now) {
+        Verdict::Accepted(proof) => due.accept_mailed(user, proof, now).into(),
+        Verdict::Expired => Judged::Dead(Refusal::ExpiredCode),
+        Verdict::TooManyTries => Judged::Dead(Refusal::TooManyTries),
+        Verdict::Wrong => {
+            let tried = mailed.tried();
+            let is_dead = tried.judge(&given, settings, now) == Verdict::TooManyTries;
+            let refusal = if is_dead { Refusal::TooManyTries } else { Refusal::WrongCode { clock_hint: false } };
+            Judged::Wrong { due: due.sent(tried), refusal, why: "wrong code" }
+        }
+    })
+}
+
+/// Commits what a judgement leads to, and gives its answer. `None`: somebody came in between.
+pub async fn conclude(
+    context: &Context,
+    browser: Browser<'_>,
+    reading: Reading,
+    judged: Judged,
+    remember: bool,
+) -> Result<Option<Step>, ServiceError> {
+    let Reading { flow, account, throttle, .. } = reading;
+    match judged {
+        Judged::Right(ready) => {
+            let name = records::account_throttle(account.user.id);
+            let entry = sign_in::Entry {
+                signed_in: ready.sign_in(),
+                account,
+                remember,
+                tells_of_new_device: true,
+                return_to: &flow.return_to(&browser.visit.config)?,
+                change: forget_failures(flow.spend(Change::new()), &name, throttle),
+                events: Vec::new(),
+            };
+            sign_in::complete(context, browser, entry).await
+        }
+        Judged::Wrong { due, refusal, why } => {
+            let step = if due.is_exhausted() { exhausted(browser, &flow) } else { Step::Refused(refusal) };
+            let change = count_failure(flow.moved(Change::new(), State::CodeDue(due)), &account.user, throttle);
+            let (by, user) = (By::Oneself(browser.visit.origin(browser.user_agent)), &account.user);
+            let event = events::failure(Kind::SecondFactor, browser.visit.now, Some(user.id), user.login.as_str(), by)?;
+            Ok(context.commit(change, &[events::detailed(event, why)]).await?.map(|_| step))
+        }
+        Judged::Dead(refusal) => Ok(Some(Step::Refused(refusal))),
+        Judged::Stale => {
+            flow.drop(context).await?;
+            Ok(Some(Step::Refused(Refusal::Locked)))
+        }
+    }
 }
 
 /// A right code ends the row of wrong ones; what was counted is compared even where nothing changes.
@@ -109,31 +203,9 @@ fn forget_failures(change: Change, name: &str, throttle: Slot<AccountThrottle>) 
     if after == before { change } else { change.put(name, &after) }
 }
 
-/// Counts the failure, in the flow and for the account, before anybody is told. A code that was used before counts as one.
-async fn refuse(
-    context: &Context,
-    browser: Browser<'_>,
-    flow: &Flow,
-    due: CodeDue,
-    user: &User,
-    throttle: Slot<AccountThrottle>,
-    verdict: &Verdict,
-) -> Result<Option<Step>, ServiceError> {
+fn count_failure(change: Change, user: &User, throttle: Slot<AccountThrottle>) -> Change {
     let name = records::account_throttle(user.id);
     let mut counted = throttle.record.unwrap_or_default();
     counted.wrong_code();
-    let due = due.wrong();
-    let used = matches!(verdict, Verdict::Used);
-    let step = if due.is_exhausted() {
-        exhausted(browser, flow)
-    } else if used {
-        Step::Refused(Refusal::UsedCode)
-    } else {
-        Step::Refused(Refusal::WrongCode { clock_hint: hints_at_the_clock(due.wrong_so_far()) })
-    };
-    let change = Change::new().unchanged::<AccountThrottle>(&name, throttle.seen).put(&name, &counted);
-    let by = By::Oneself(browser.visit.origin(browser.user_agent));
-    let event = events::failure(Kind::SecondFactor, browser.visit.now, Some(user.id), user.login.as_str(), by)?;
-    let event = events::detailed(event, if used { "used code" } else { "wrong code" });
-    Ok(context.commit(flow.moved(change, State::CodeDue(due)), &[event]).await?.map(|_| step))
+    change.unchanged::<AccountThrottle>(&name, throttle.seen).put(&name, &counted)
 }

@@ -8,6 +8,7 @@ use std::ops::Bound;
 use super::Browser;
 use crate::authn::device::Device;
 use crate::authn::user::User;
+use crate::clock::Timestamp;
 use crate::config::RememberDevice;
 use crate::id::DeviceId;
 use crate::secret::{Token, random_bytes};
@@ -54,14 +55,23 @@ impl Key {
     }
 }
 
-/// The second factor was given just now: a new value for the browser, with a new key for `user`.
+/// The browser's new value.
+pub struct Renewed {
+    pub token: Token,
+    /// The browser had no key for this account before.
+    pub is_new: bool,
+    pub change: Change,
+}
+
+/// The second factor was given at `given_at`, just now: a new value for the browser, with a new key for `user`.
 pub async fn renew(
     context: &Context,
     browser: Browser<'_>,
     user: &User,
     remember: bool,
+    given_at: Timestamp,
     mut change: Change,
-) -> Result<(Token, Change), ServiceError> {
+) -> Result<Renewed, ServiceError> {
     let token = Token::generate()?;
     let digest = token.digest();
     let mut known = None;
@@ -74,6 +84,7 @@ pub async fn renew(
         }
     }
     let now = browser.visit.now;
+    let is_new = known.is_none();
     let (id, first_seen) = match known {
         Some(device) => (device.id, device.first_seen),
         None => (DeviceId::from_bytes(random_bytes()?), now),
@@ -87,13 +98,13 @@ pub async fn renew(
         id,
         user: user.id,
         epoch: user.epoch,
-        second_factor_at: now,
+        second_factor_at: given_at,
         spares,
         first_seen,
         last_seen: now,
         client: browser.visit.origin(browser.user_agent),
     };
-    Ok((token, change.put(&device_name(&digest, user.id), &device)))
+    Ok(Renewed { token, is_new, change: change.put(&device_name(&digest, user.id), &device) })
 }
 
 async fn under_old_value(context: &Context, browser: Browser<'_>) -> Result<Vec<Listed<Device>>, ServiceError> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::authn::login::{Flow, State};
+use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::secret::{KeyError, Purpose, Sealed, Token, TokenDigest};
 use crate::service::ServiceError;
@@ -13,6 +14,8 @@ use crate::store::record::Change;
 
 /// How long a login may take from the right password on.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// For how long recovery codes can be read.
+const CODES_SHOWN: Duration = Duration::from_secs(10 * 60);
 
 /// A flow as it was read, and what a commit must compare.
 pub struct Found {
@@ -35,16 +38,32 @@ pub async fn load(context: &Context, visit: &Visit, token: &Token) -> Result<Opt
     Ok(Some(Found { flow, digest, seen: slot.seen }))
 }
 
-/// A new flow, and the change that begins it.
-pub fn begin(change: Change, visit: &Visit, state: State, return_to: &str) -> Result<(Token, Change), ServiceError> {
-    let token = Token::generate()?;
+/// A change that begins the flow of `token`.
+pub fn begin(
+    change: Change,
+    visit: &Visit,
+    token: &Token,
+    state: State,
+    return_to: &str,
+) -> Result<Change, ServiceError> {
     let digest = token.digest();
     let flow = Flow {
+        expires_at: end(visit, &state),
         state,
-        expires_at: visit.now.plus(LIFETIME),
         return_to: visit.config.keys.seal(Purpose::Flow, &return_owner(&digest), return_to.as_bytes())?,
     };
-    Ok((token, change.put(&digest.to_string(), &flow)))
+    Ok(change.put(&digest.to_string(), &flow))
+}
+
+/// When a flow ends that enters `state` now. A mailed code is good for its whole lifetime, and afterwards there is time to
+/// ask for another one. Recovery codes are there to be read for no longer than [`CODES_SHOWN`].
+fn end(visit: &Visit, state: &State) -> Timestamp {
+    let lifetime = match state {
+        State::CodeDue(due) if due.mailed().is_some() => visit.config.second_factor.mail_code.lifetime + LIFETIME,
+        State::CodeDue(_) | State::EnrolmentDue(_) => LIFETIME,
+        State::RecoveryCodesShown(_) => CODES_SHOWN,
+    };
+    visit.now.plus(lifetime)
 }
 
 impl Found {
@@ -68,6 +87,21 @@ impl Found {
     /// Opens what [`Found::seal_key`] made.
     pub fn open_key(&self, config: &Config, sealed: &Sealed) -> Result<zeroize::Zeroizing<Vec<u8>>, KeyError> {
         config.keys.open(Purpose::Flow, &key_owner(&self.digest), sealed)
+    }
+
+    /// Seals recovery codes for this flow alone.
+    pub fn seal_codes(&self, config: &Config, codes: &[u8]) -> Result<Sealed, KeyError> {
+        config.keys.seal(Purpose::Flow, &codes_owner(&self.digest), codes)
+    }
+
+    /// Opens what [`Found::seal_codes`] made.
+    pub fn open_codes(&self, config: &Config, sealed: &Sealed) -> Result<zeroize::Zeroizing<Vec<u8>>, KeyError> {
+        config.keys.open(Purpose::Flow, &codes_owner(&self.digest), sealed)
+    }
+
+    /// A change that enters another stage, which has a time of its own, if nobody else did.
+    pub fn entered(&self, change: Change, visit: &Visit, state: State) -> Change {
+        self.advance(change, &Flow { expires_at: end(visit, &state), state, ..self.flow.clone() })
     }
 
     /// A change that goes on in another state, if nobody else did.
@@ -96,6 +130,10 @@ impl Found {
 
 fn return_owner(digest: &TokenDigest) -> String {
     format!("{digest}/return-to")
+}
+
+fn codes_owner(digest: &TokenDigest) -> String {
+    format!("{digest}/recovery-codes")
 }
 
 fn key_owner(digest: &TokenDigest) -> String {

@@ -5,14 +5,14 @@
 //! settings costs what it cost then, until its owner signs in.)
 
 use super::device_keys::Key;
-use super::{Browser, Credentials, Destination, Refusal, Step, device_keys, flows, sign_in};
+use super::{Browser, Credentials, Destination, Refusal, Step, device_keys, flows, mailed, sign_in};
 use crate::audit::{Event, Kind};
 use crate::authn::lockout::{AccountThrottle, AddressThrottle};
 use crate::authn::login::{Next, Start, State};
 use crate::authn::password::{self, Matches};
 use crate::authn::user::{LoginName, User};
 use crate::id::DeviceId;
-use crate::secret::{ExposeSecret, Purpose, SecretString};
+use crate::secret::{ExposeSecret, Purpose, SecretString, Token};
 use crate::service::ServiceError;
 use crate::service::context::{self, Context, Found, TRIES};
 use crate::service::events::{self, By};
@@ -173,6 +173,8 @@ async fn succeed(
     if let Some((hash, stored)) = renewed {
         stored.hash.clone_from(hash);
     }
+    let flow = Token::generate()?;
+    let mut letter = None;
     let state = match next {
         Next::Ready(ready) => {
             let signed_in = ready.sign_in();
@@ -183,13 +185,18 @@ async fn succeed(
                 signed_in,
                 account: Found { user, seen },
                 remember: false,
+                tells_of_new_device: true,
                 return_to: &destination.return_to,
                 change,
                 events: Vec::new(),
             };
             return sign_in::complete(context, browser, entry).await;
         }
-        Next::Code(due) => State::CodeDue(due),
+        Next::Code(due) => {
+            let (due, code) = mailed::prepare(browser.visit, &flow.digest(), &user, due)?;
+            letter = code;
+            State::CodeDue(due)
+        }
         Next::Enrolment(due) => State::EnrolmentDue(due),
     };
     if renews {
@@ -197,9 +204,12 @@ async fn succeed(
         change = change.unchanged::<User>(&name, seen).put(&name, &user);
     }
     let enrols = matches!(state, State::EnrolmentDue(_));
-    let (flow, change) = flows::begin(change, browser.visit, state, &destination.return_to)?;
-    let step = if enrols { Step::Enrol { flow } } else { Step::Code { flow } };
-    Ok(context.commit(change, &[]).await?.map(|_| step))
+    let change = flows::begin(change, browser.visit, &flow, state, &destination.return_to)?;
+    if context.commit(change, &[]).await?.is_none() {
+        return Ok(None);
+    }
+    mailed::post(context, browser.visit, &flow.digest(), &user, letter);
+    Ok(Some(if enrols { Step::Enrol { flow } } else { Step::Code { flow } }))
 }
 
 /// The right password ends the row of wrong ones. What was counted is compared even where nothing changes, so that guesses

@@ -1,6 +1,6 @@
 //! The last commit of every login: the account, the session, the device key, what is spent, and the event, all at once.
 
-use super::{Browser, Step, device_keys};
+use super::{Browser, Step, device_keys, welcome};
 use crate::audit::{Event, Kind};
 use crate::authn::login::SignedIn;
 use crate::authn::session::Session;
@@ -10,6 +10,7 @@ use crate::secret::{Token, TokenDigest, random_bytes};
 use crate::service::ServiceError;
 use crate::service::context::{Context, Found};
 use crate::service::events::{self, By};
+use crate::service::mailer::Notice;
 use crate::service::session::Sessions;
 use crate::store::record::Change;
 
@@ -19,6 +20,8 @@ pub struct Entry<'a> {
     /// The account as it is to be, and as it was read.
     pub account: Found,
     pub remember: bool,
+    /// Whether a browser without a key for the account is worth a mail. Not where the mail about a new app tells it already.
+    pub tells_of_new_device: bool,
     pub return_to: &'a str,
     /// What else happens with it: the flow is spent, failures are forgotten.
     pub change: Change,
@@ -34,12 +37,14 @@ struct Aftermath {
 
 /// Commits. `None`: somebody came in between, and nothing happened.
 pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>) -> Result<Option<Step>, ServiceError> {
-    let Entry { signed_in, account: Found { mut user, seen }, remember, return_to, mut change, mut events } = entry;
+    let Entry { signed_in, account: Found { mut user, seen }, remember, return_to, mut change, mut events, .. } = entry;
     let now = browser.visit.now;
     let mut device = None;
+    let mut is_new_device = false;
     if signed_in.gave_second_factor() {
-        let (token, with_key) = device_keys::renew(context, browser, &user, remember, change).await?;
-        (device, change) = (Some(token), with_key);
+        let given_at = signed_in.second_factor_at().unwrap_or(now);
+        let renewed = device_keys::renew(context, browser, &user, remember, given_at, change).await?;
+        (device, change, is_new_device) = (Some(renewed.token), renewed.change, renewed.is_new);
     }
     let begun = match signed_in.session() {
         Some(id) => rotate(context, browser, &signed_in, id, change).await?,
@@ -63,7 +68,14 @@ pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>)
     if let Some((old, id)) = aftermath.rotated {
         sessions.rotated(&old, aftermath.token.digest(), id);
     }
-    Ok(Some(Step::SignedIn { session: aftermath.token, device, return_to: return_to.to_owned(), welcome: false }))
+    if is_new_device && entry.tells_of_new_device {
+        let notice = Notice::NewDevice { address: browser.visit.client };
+        context.mailer.notice(&browser.visit.config, browser.visit.language, &user, notice, now);
+    }
+    let begins = signed_in.session().is_none();
+    let welcome =
+        signed_in.by_recovery_code() || (begins && welcome::low_water(&browser.visit.config, &user).is_some());
+    Ok(Some(Step::SignedIn { session: aftermath.token, device, return_to: return_to.to_owned(), welcome }))
 }
 
 /// A new session. The browser's old one ends, whoever's it was, and so does the oldest where the account has too many.
@@ -86,6 +98,7 @@ async fn begin(
         last_seen: now,
         route_last_seen: Vec::new(),
         second_factor_at: signed_in.second_factor_at(),
+        by_recovery_code: signed_in.by_recovery_code(),
         client: visit.origin(browser.user_agent),
     };
     let mut ended = Vec::new();
@@ -119,6 +132,7 @@ async fn rotate(
     };
     let stepped_up = Session {
         second_factor_at: signed_in.second_factor_at(),
+        by_recovery_code: signed_in.by_recovery_code(),
         last_seen: session.last_seen.max(now),
         ..session.clone()
     };

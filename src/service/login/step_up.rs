@@ -1,8 +1,9 @@
 //! A step-up: somebody signed in goes where the second factor is asked for again. No password while the session lives.
 
-use super::{Destination, Refusal, Step, flows};
+use super::{Destination, Refusal, Step, flows, mailed};
 use crate::authn::login::{self, CodeDue, State, StepUp};
 use crate::authn::session::Session;
+use crate::authn::user::User;
 use crate::secret::Token;
 use crate::service::ServiceError;
 use crate::service::context::Context;
@@ -28,7 +29,7 @@ pub async fn begin(context: &Context, visit: &Visit, destination: Destination) -
         Ok(StepUp::Code(due)) => {
             let flow = match resume(context, visit, &due, &destination).await? {
                 Some(flow) => flow,
-                None => fresh(context, visit, due, &destination).await?,
+                None => fresh(context, visit, &account.user, due, &destination).await?,
             };
             Ok(Step::Code { flow })
         }
@@ -58,12 +59,16 @@ async fn resume(
 async fn fresh(
     context: &Context,
     visit: &Visit,
+    user: &User,
     due: CodeDue,
     destination: &Destination,
 ) -> Result<Token, ServiceError> {
-    let (flow, change) = flows::begin(Change::new(), visit, State::CodeDue(due), &destination.return_to)?;
-    match context.commit(change, &[]).await? {
-        Some(_) => Ok(flow),
-        None => Err(ServiceError::Contended),
+    let flow = Token::generate()?;
+    let (due, letter) = mailed::prepare(visit, &flow.digest(), user, due)?;
+    let change = flows::begin(Change::new(), visit, &flow, State::CodeDue(due), &destination.return_to)?;
+    if context.commit(change, &[]).await?.is_none() {
+        return Err(ServiceError::Contended);
     }
+    mailed::post(context, visit, &flow.digest(), user, letter);
+    Ok(flow)
 }

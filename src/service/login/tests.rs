@@ -2,6 +2,9 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use super::*;
+
+mod mailed;
+mod recovery;
 use crate::audit::{Event, Kind};
 use crate::authn::device::Device;
 use crate::authz::Policy;

@@ -18,6 +18,7 @@ async fn begin(bench: &Bench, user: &User) -> (Token, Session) {
         last_seen: now,
         route_last_seen: Vec::new(),
         second_factor_at: None,
+        by_recovery_code: false,
         client: Origin::default(),
     };
     put(bench, &token, &session).await;

@@ -3,11 +3,13 @@
 use super::{Rejection, UserChange, UserView, Users, possible};
 use crate::audit::Kind;
 use crate::authn::lockout::AccountThrottle;
-use crate::authn::user::{Role, StoredPassword, User};
+use crate::authn::user::{Method, Role, StoredPassword, User};
 use crate::clock::Timestamp;
+use crate::config::{Config, Language, SwitchedOnBy};
 use crate::service::ServiceError;
 use crate::service::context::{Found, TRIES};
 use crate::service::events::{self, By};
+use crate::service::mailer::Notice;
 use crate::service::records;
 use crate::service::session::Sessions;
 use crate::store::record::Change;
@@ -56,7 +58,8 @@ impl Users {
                 Err(rejection) => return Ok(Err(rejection)),
             }
         }
-        self.alter(who, actor, now, |user| apply(user, &change, password.as_ref())).await
+        let config = self.context.config.load_full();
+        self.alter(who, actor, now, |user| apply(&config, user, &change, password.as_ref())).await
     }
 
     /// Disables (ends all sessions at once) or enables.
@@ -140,10 +143,28 @@ impl Users {
             let event = events::success(effect.kind, now, Some(user.id), user.login.as_str(), By::Actor(actor))?;
             if context.commit(change, &[events::detailed(event, effect.detail)]).await?.is_some() {
                 self.after(user.id, &sessions, now).await;
+                self.tell(&before, &user, now);
                 return Ok(Ok(self.view(user, now).await?));
             }
         }
         Err(ServiceError::Contended)
+    }
+
+    /// Tells the owner by mail where a factor of theirs was taken away: at the address that they had until now.
+    fn tell(&self, before: &User, after: &User, now: Timestamp) {
+        let had = before.second_factor.totp.is_some() || before.second_factor.method == Method::Mail;
+        let factor = |user: &User| {
+            let factor = &user.second_factor;
+            let mailbox = user.email.clone().filter(|_| factor.method == Method::Mail);
+            (factor.method, factor.totp.as_ref().map(|app| app.enrolled_at), mailbox)
+        };
+        let switched_off = before.second_factor.switched_on && !after.second_factor.switched_on;
+        if had && (switched_off || factor(before) != factor(after)) {
+            let config = self.context.config.load_full();
+            // Whose language it is, is not known here.
+            let language = config.portal.languages.first().copied().unwrap_or(Language::En);
+            self.context.mailer.notice(&config, language, before, Notice::FactorRemoved, now);
+        }
     }
 
     async fn throttle(
@@ -168,8 +189,14 @@ impl Users {
     }
 }
 
-fn apply(user: &mut User, change: &UserChange, password: Option<&StoredPassword>) -> Result<Effect, Rejection> {
+fn apply(
+    config: &Config,
+    user: &mut User,
+    change: &UserChange,
+    password: Option<&StoredPassword>,
+) -> Result<Effect, Rejection> {
     let role_before = user.role;
+    let address_before = user.email.clone();
     let mut detail = rename(user, change);
     let mut ends_sessions = false;
     let mut throttle = Throttle::Stays;
@@ -183,11 +210,18 @@ fn apply(user: &mut User, change: &UserChange, password: Option<&StoredPassword>
         ends_sessions |= rises(role_before, role);
     }
     let method = change.method.unwrap_or(user.second_factor.method);
-    possible(method, user.email.as_ref(), change.must_change.unwrap_or_default())?;
-    if change.method.is_some_and(|method| method != user.second_factor.method) {
+    if change.method.is_some() || change.email.is_some() || change.must_change.is_some() {
+        possible(config, method, user.email.as_ref(), change.must_change.unwrap_or_default())?;
+    }
+    if method != user.second_factor.method {
         forget_factor(user);
         user.second_factor.method = method;
         detail.push("method");
+        ends_sessions = true;
+        throttle = Throttle::WithoutCodes;
+    } else if method == Method::Mail && user.email != address_before {
+        // The mailbox is the second factor: another one is another factor.
+        raise_epoch(user);
         ends_sessions = true;
     }
     if let Some(on) = change.second_factor {
@@ -196,6 +230,9 @@ fn apply(user: &mut User, change: &UserChange, password: Option<&StoredPassword>
             forget_factor(user);
             ends_sessions = true;
             throttle = Throttle::WithoutCodes;
+        }
+        if on && !user.second_factor.switched_on && config.second_factor.switched_on_by == SwitchedOnBy::Owner {
+            return Err(Rejection::OwnerSwitchesOn);
         }
         user.second_factor.switched_on = on;
         detail.push(if on { "second factor on" } else { "second factor off" });
@@ -231,6 +268,7 @@ fn rises(before: Role, after: Role) -> bool {
 
 fn forget_factor(user: &mut User) {
     user.second_factor.totp = None;
+    user.second_factor.recovery = None;
     raise_epoch(user);
 }
 

@@ -1,0 +1,32 @@
+# What is sent by mail
+
+mail-automatic = This mail was sent automatically. Please do not reply to it.
+
+mail-code-subject = Your login code
+mail-code-lead = Someone is signing in as { $login } with the right password. Enter this code on the login page:
+mail-code-lifetime =
+    { $unit ->
+        [hours] It is valid for { $amount } { $amount ->
+            [one] hour
+           *[other] hours
+        }, once, and in the browser that asked for it.
+        [minutes] It is valid for { $amount } { $amount ->
+            [one] minute
+           *[other] minutes
+        }, once, and in the browser that asked for it.
+       *[seconds] It is valid for { $amount } { $amount ->
+            [one] second
+           *[other] seconds
+        }, once, and in the browser that asked for it.
+    }
+mail-code-not-you = If this was not you, give the code to nobody and change your password.
+
+mail-app-added-subject = An authenticator app was set up
+mail-app-added-text = An authenticator app was set up for the account { $login }.
+mail-factor-removed-subject = Two-step login was reset or changed
+mail-factor-removed-text = The second step of the account { $login } was removed. Its devices have to sign in again.
+mail-new-device-subject = A new device has signed in
+mail-new-device-text = A browser that was not known before has signed in as { $login }.
+mail-notice-at = When: { $at }
+mail-notice-address = From the address: { $address }
+mail-notice-not-you = If this was not you, tell your administrator at once and change your password.

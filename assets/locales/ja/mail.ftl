@@ -1,0 +1,23 @@
+# メールの文面
+
+mail-automatic = このメールは自動的に送信されています。返信はできません。
+
+mail-code-subject = ログイン用の認証コード
+mail-code-lead = ログインID { $login } で正しいパスワードが入力されました。次の認証コードをログイン画面に入力してください。
+mail-code-lifetime =
+    { $unit ->
+        [hours] 有効期間は{ $amount }時間です。コードを要求したブラウザーで、1回だけ使えます。
+        [minutes] 有効期間は{ $amount }分です。コードを要求したブラウザーで、1回だけ使えます。
+       *[seconds] 有効期間は{ $amount }秒です。コードを要求したブラウザーで、1回だけ使えます。
+    }
+mail-code-not-you = お心当たりがない場合は、コードを誰にも教えず、パスワードを変更してください。
+
+mail-app-added-subject = 認証アプリが設定されました
+mail-app-added-text = ログインID { $login } に認証アプリが設定されました。
+mail-factor-removed-subject = 2段階認証がリセットまたは変更されました
+mail-factor-removed-text = ログインID { $login } の2段階認証の設定が解除されました。お使いの端末では再度ログインが必要です。
+mail-new-device-subject = 新しい端末からログインがありました
+mail-new-device-text = これまで使われていなかったブラウザーから、ログインID { $login } でログインがありました。
+mail-notice-at = 日時: { $at }
+mail-notice-address = 接続元アドレス: { $address }
+mail-notice-not-you = お心当たりがない場合は、すぐに管理者へ連絡し、パスワードを変更してください。

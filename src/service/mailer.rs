@@ -1,0 +1,246 @@
+//! What sekisho writes to people: which mail is sent when, in whose language, and what became of it.
+//!
+//! Mails are templates of `assets/templates/mail` (text and HTML) with texts of `assets/locales`. They hold a code or a notice,
+//! never both; a link leads to `portal.url` and nowhere else. Posting never waits for the mail server.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use fluent_bundle::{FluentArgs, FluentValue};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context};
+use moka::sync::Cache;
+
+use super::visit::Visit;
+use crate::authn::user::User;
+use crate::clock::Timestamp;
+use crate::config::{Config, Language};
+use crate::i18n;
+use crate::mail::{Delivery, Message, Outbox, Ticket};
+use crate::secret::{ExposeSecret, SecretString, TokenDigest};
+
+/// Of how many logins it is remembered what became of their mail; each is a few hundred bytes at most.
+const REMEMBERED: u64 = 10_000;
+/// For how long. A login with a mailed code seldom takes as long.
+const REMEMBERED_FOR: Duration = Duration::from_secs(3600);
+
+/// Writes and posts.
+pub struct Mailer {
+    outbox: Option<Outbox>,
+    /// The newest mail of each login in progress; `None`: it was not even taken.
+    posted: Cache<TokenDigest, Option<Ticket>>,
+}
+
+/// What an account's owner is told by mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// An authenticator app was enrolled.
+    AppAdded,
+    /// The app, or the whole second factor, was taken away.
+    FactorRemoved,
+    /// A browser has signed in that was not known for this account.
+    NewDevice { address: IpAddr },
+}
+
+impl Mailer {
+    pub fn new(outbox: Option<Outbox>) -> Self {
+        let posted = Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
+        Self { outbox, posted }
+    }
+
+    /// Sends a code for the login `flow`.
+    pub fn code(&self, visit: &Visit, flow: &TokenDigest, user: &User, code: &SecretString) {
+        let ticket = self.post(&visit.config, user, || code_mail(&visit.config, visit.language, user, code));
+        self.posted.insert(*flow, ticket);
+    }
+
+    /// What became of the newest code of this login. After a restart nothing is known, which is said as "on its way": whoever
+    /// waits in vain can have another one sent.
+    pub fn delivery(&self, flow: &TokenDigest) -> Delivery {
+        match self.posted.get(flow) {
+            Some(Some(ticket)) => ticket.state(),
+            Some(None) => Delivery::Failed,
+            None => Delivery::Waiting,
+        }
+    }
+
+    /// Tells the owner of something that has happened, where there is an address and a way to send.
+    pub fn notice(&self, config: &Config, language: Language, user: &User, notice: Notice, now: Timestamp) {
+        if self.outbox.is_some() && user.email.is_some() {
+            self.post(config, user, || notice_mail(config, language, user, notice, now));
+        }
+    }
+
+    fn post(&self, config: &Config, user: &User, write: impl FnOnce() -> Result<Written, Error>) -> Option<Ticket> {
+        let (Some(outbox), Some(to)) = (&self.outbox, &user.email) else {
+            tracing::warn!(user = %user.id, "a mail could not be sent: no `mail` in the configuration, or no address");
+            return None;
+        };
+        let Written { subject, text, html } = match write() {
+            Ok(written) => written,
+            Err(error) => {
+                // A test renders every mail in every language; the error names a template and a line.
+                tracing::error!(%error, "a mail could not be written");
+                return None;
+            }
+        };
+        let subject = self::subject(config, &subject);
+        let message = Message { to: to.clone(), name: user.name.clone(), subject, text, html };
+        match outbox.post(message) {
+            Ok(ticket) => Some(ticket),
+            Err(error) => {
+                tracing::warn!(%error, user = %user.id, "a mail could not be sent");
+                None
+            }
+        }
+    }
+}
+
+/// A mail's words.
+struct Written {
+    subject: String,
+    text: SecretString,
+    html: SecretString,
+}
+
+/// `mail.subject` filled in.
+fn subject(config: &Config, subject: &str) -> String {
+    let template = config.mail.as_ref().map_or("{subject}", |mail| mail.subject.as_str());
+    // One pass: what is filled in is not looked at again.
+    let mut filled = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let (value, after) = match after.split_once('}') {
+            Some(("subject", after)) => (subject, after),
+            Some(("title", after)) => (config.portal.title.as_str(), after),
+            _ => ("{", after),
+        };
+        filled.push_str(value);
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+fn code_mail(config: &Config, language: Language, user: &User, code: &SecretString) -> Result<Written, Error> {
+    let (amount, unit) = amount_and_unit(config.second_factor.mail_code.lifetime);
+    write(
+        language,
+        "code",
+        "mail-code-subject",
+        &context! {
+            title => config.portal.title.as_str(),
+            login => user.login.as_str(),
+            code => code.expose_secret(),
+            amount,
+            unit,
+        },
+    )
+}
+
+fn notice_mail(
+    config: &Config,
+    language: Language,
+    user: &User,
+    notice: Notice,
+    now: Timestamp,
+) -> Result<Written, Error> {
+    let (kind, address) = match notice {
+        Notice::AppAdded => ("app-added", String::new()),
+        Notice::FactorRemoved => ("factor-removed", String::new()),
+        Notice::NewDevice { address } => ("new-device", address.to_canonical().to_string()),
+    };
+    write(
+        language,
+        "notice",
+        &format!("mail-{kind}-subject"),
+        &context! {
+            title => config.portal.title.as_str(),
+            login => user.login.as_str(),
+            text => format!("mail-{kind}-text"),
+            address,
+            at => moment(now),
+            url => config.portal.url.as_deref(),
+        },
+    )
+}
+
+fn write(language: Language, name: &str, subject: &str, values: &Value) -> Result<Written, Error> {
+    let environment = match language {
+        Language::Ja => &*JA,
+        Language::En => &*EN,
+    };
+    let render =
+        |form: &str| environment.get_template(&format!("{name}.{form}"))?.render(values).map(SecretString::from);
+    let subject = i18n::text(language, subject, None).ok_or_else(|| missing(subject))?;
+    Ok(Written { subject, text: render("txt")?, html: render("html")? })
+}
+
+/// In the largest unit that divides it.
+fn amount_and_unit(duration: Duration) -> (u64, &'static str) {
+    let seconds = duration.as_secs();
+    let units = [(3600, "hours"), (60, "minutes")];
+    let whole = units.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));
+    whole.map_or((seconds, "seconds"), |(length, unit)| (seconds / length, unit))
+}
+
+/// `2027-01-15 08:00 UTC`: the same for everybody, since nothing is known of a reader's time zone.
+fn moment(at: Timestamp) -> String {
+    let seconds = i64::try_from(at.secs()).unwrap_or_default();
+    jiff::Timestamp::from_second(seconds).map(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default()
+}
+
+const TEMPLATES: [(&str, &str); 5] = [
+    ("layout.html", include_str!("../../assets/templates/mail/layout.html")),
+    ("code.txt", include_str!("../../assets/templates/mail/code.txt")),
+    ("code.html", include_str!("../../assets/templates/mail/code.html")),
+    ("notice.txt", include_str!("../../assets/templates/mail/notice.txt")),
+    ("notice.html", include_str!("../../assets/templates/mail/notice.html")),
+];
+
+static JA: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Language::Ja));
+static EN: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Language::En));
+
+fn environment(language: Language) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|name| match name.rsplit_once('.') {
+        Some((_, "txt")) => AutoEscape::None,
+        _ => AutoEscape::Html,
+    });
+    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+        environment.set_syntax(syntax);
+    }
+    environment.add_global("lang", i18n::tag(language));
+    environment.add_function("t", move |key: &str, args: Kwargs| text(language, key, &args));
+    for (name, source) in TEMPLATES {
+        if let Err(error) = environment.add_template(name, source) {
+            tracing::error!(template = name, %error, "a mail's template cannot be read");
+        }
+    }
+    environment
+}
+
+/// `t("key", name=value)`: a text of this language.
+fn text(language: Language, key: &str, args: &Kwargs) -> Result<String, Error> {
+    let mut fluent = FluentArgs::new();
+    for name in args.args() {
+        let value: Value = args.get(name)?;
+        let value = match i64::try_from(value.clone()) {
+            Ok(number) if value.is_number() => FluentValue::from(number),
+            _ => FluentValue::from(value.to_string()),
+        };
+        fluent.set(name.to_owned(), value);
+    }
+    i18n::text(language, key, Some(&fluent)).ok_or_else(|| missing(key))
+}
+
+fn missing(key: &str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, format!("there is no text {key}, or it lacks an argument"))
+}
+
+#[cfg(test)]
+pub mod tests;
