@@ -256,3 +256,102 @@ fn a_step_up_asks_for_what_is_due_in_this_session() {
     let old = Session { epoch: 2, ..session(Some(NOW)) };
     assert!(matches!(begin(&old, &enrolled), Err(Stale)));
 }
+
+fn code_due(user: &User) -> CodeDue {
+    match passed(user, Policy::Required).next(user, None, NOW).unwrap() {
+        Next::Code(due) => due,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn whose_codes_come_by_mail_never_enrols_an_app_with_the_password_alone() {
+    let mut alice = user(false, true);
+    alice.second_factor.method = Method::Mail;
+    assert_eq!(alice.email, None, "not even without an address");
+    assert_eq!(code_due(&alice).method(), Method::Mail);
+}
+
+#[test]
+fn a_mailed_code_signs_in_an_account_of_that_method_as_it_was() {
+    let keys = Keys::parse(Keys::generate_line().unwrap().expose_secret()).unwrap();
+    let mac = keys.mac(Purpose::MailedCode, &[b"123456"]).unwrap();
+    let settings = mail_code::Settings { lifetime: DAY, max_attempts: 10, resend_after: DAY };
+    let mail_code::Verdict::Accepted(proof) = MailedCode::new(mac, NOW).judge(&mac, settings, NOW) else {
+        panic!("not accepted")
+    };
+    let mut alice = user(false, true);
+    alice.second_factor.method = Method::Mail;
+    let due = code_due(&alice).sent(MailedCode::new(mac, NOW));
+    let signed_in = due.clone().accept_mailed(&alice, proof, NOW).unwrap().sign_in();
+    assert!(signed_in.gave_second_factor() && !signed_in.by_recovery_code());
+    let moved =
+        User { second_factor: SecondFactor { method: Method::Totp, ..alice.second_factor.clone() }, ..alice.clone() };
+    let changed = User { epoch: alice.epoch + 1, ..alice };
+    for account in [moved, changed] {
+        assert!(due.clone().accept_mailed(&account, proof, NOW).is_err());
+    }
+}
+
+#[test]
+fn a_recovery_code_is_spent_in_the_account_and_marks_the_login() {
+    let mut alice = user(true, true);
+    let set = RecoverySet::new([1; 16], (16, 1, 1), sealed(), 2, NOW);
+    let code = set.find(&[[1; 32], [2; 32]].concat(), &[2; 32]).unwrap();
+    alice.second_factor.recovery = Some(set);
+    let without =
+        User { second_factor: SecondFactor { recovery: None, ..alice.second_factor.clone() }, ..alice.clone() };
+    let due = code_due(&alice);
+    assert!(due.clone().accept_recovery(&mut without.clone(), code, NOW).is_err(), "the set is void");
+    let signed_in = due.accept_recovery(&mut alice, code, NOW).unwrap().sign_in();
+    assert!(signed_in.gave_second_factor() && signed_in.by_recovery_code());
+    let left = alice.second_factor.recovery.unwrap();
+    assert_eq!((left.left(), left.find(&[[1; 32], [2; 32]].concat(), &[2; 32])), (1, None));
+}
+
+#[test]
+fn only_a_session_begun_by_a_recovery_code_enrols_again_and_only_while_that_code_counts() {
+    let session = |by_recovery_code, at| Session {
+        id: SessionId::from_bytes([3; 10]),
+        user: UserId::from_bytes([1; 10]),
+        epoch: 3,
+        created_at: NOW,
+        expires_at: NOW.plus(DAY),
+        last_seen: NOW,
+        route_last_seen: Vec::new(),
+        second_factor_at: at,
+        by_recovery_code,
+        client: Origin::default(),
+    };
+    let (mut alice, bare) = (user(true, true), user(false, true));
+    let now = NOW.plus(DAY);
+    let just_before = Timestamp::from_millis(NOW.millis() + 1);
+    let begin = |by, at, user: &User| again(&session(by, Some(at)), user, demand(Policy::Required), now);
+    assert!(begin(false, just_before, &alice).is_err(), "an ordinary session");
+    assert!(begin(true, NOW, &alice).is_err(), "too long ago");
+    assert!(begin(true, just_before, &bare).is_err(), "nothing to take the place of");
+    assert!(begin(true, now.plus(DAY), &alice).is_err(), "of the future");
+    let old = Session { epoch: 2, ..session(true, Some(just_before)) };
+    assert!(again(&old, &alice, demand(Policy::Required), now).is_err());
+    // Of two that were begun, the first one proved stays.
+    let (one, two) = (begin(true, just_before, &alice).unwrap(), begin(true, just_before, &alice).unwrap());
+    assert!(one.is_optional(&alice) && one.clone().declined(&alice).is_err(), "no login hangs on it");
+    let signed_in = one.proved(&mut alice, new_factor(), &accepted(), now).unwrap().saved(&alice).unwrap().sign_in();
+    assert_eq!((signed_in.session(), signed_in.by_recovery_code()), (Some(SessionId::from_bytes([3; 10])), false));
+    assert!(two.proved(&mut alice, new_factor(), &accepted(), now).is_err());
+}
+
+#[test]
+fn nothing_but_saving_the_codes_leads_from_an_enrolment_into_a_session() {
+    let mut alice = user(false, true);
+    let Next::Enrolment(due) = passed(&alice, Policy::Required).next(&alice, None, NOW).unwrap() else {
+        panic!("no enrolment")
+    };
+    let shown = due.proved(&mut alice, new_factor(), &accepted(), NOW).unwrap();
+    let state = State::RecoveryCodesShown(shown.clone());
+    let stored: State = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+    assert!(stored.stands(&alice));
+    let reset = User { epoch: alice.epoch + 1, ..alice.clone() };
+    assert!(shown.clone().saved(&reset).is_err(), "reset while the codes were shown");
+    assert_eq!(shown.saved(&alice).unwrap().sign_in().second_factor_at(), Some(NOW));
+}
