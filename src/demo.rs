@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | [`shop`] | the sample tool behind the wall |
 //! | [`accounts`] | the people who may sign in, and what each of them shows |
+//! | [`mailbox`] | where mails to them arrive |
 //! | [`phone`] | a page that stands for their authenticator app |
 //!
 //! The gateway is the same as everybody's: its configuration is a YAML file, its store an embedded one.
 
 pub mod accounts;
+pub mod mailbox;
 pub mod phone;
 pub mod shop;
 
@@ -32,6 +34,7 @@ use crate::server::{self, Running, StartError};
 use crate::service::ServiceError;
 use crate::store::engine::StoreError;
 use crate::store::open::open_or_create;
+use mailbox::Mailbox;
 use phone::Phone;
 
 /// A language of the demo.
@@ -60,6 +63,7 @@ pub struct Demo {
     pub phone_address: SocketAddr,
     _tool: AbortOnDropHandle<()>,
     _phone: AbortOnDropHandle<()>,
+    _post: AbortOnDropHandle<()>,
     folder: TempDir,
 }
 
@@ -105,17 +109,23 @@ impl Demo {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (tool, tool_address) = serve(free, shop::router(clock.clone(), language)?).await?;
 
+        let mailbox = Arc::new(Mailbox::default());
+        let post = bind(free).await?;
+        let post_address = post.local_addr().map_err(|source| DemoError::Listen { address: free, source })?;
+        let post = AbortOnDropHandle::new(tokio::spawn(mailbox::receive(post, Arc::clone(&mailbox))));
+
         let mut folder = tempfile::Builder::new();
         let folder = folder.prefix("sekisho-demo-").permissions(Permissions::from_mode(0o700)).tempdir();
         let folder = folder.map_err(DemoError::Folder)?;
-        let config = configure(folder.path(), listen, tool_address, language)?;
+        let config = configure(folder.path(), &Addresses { listen, tool: tool_address, post: post_address }, language)?;
         let store = open_or_create(&folder.path().join("store"), &config.key_file)?;
         let apps = accounts::create(&config, &store, clock.clone()).await?;
         let phone = Arc::new(Phone::new(apps, clock.clone()));
-        let (phone_task, phone_address) = serve(free, phone::router(Arc::clone(&phone), language)?).await?;
+        let router = phone::router(Arc::clone(&phone), mailbox, language)?;
+        let (phone_task, phone_address) = serve(free, router).await?;
         let gateway = server::start(config, store, clock).await?;
         let address = gateway.addresses().first().copied().unwrap_or(listen);
-        Ok(Self { gateway, phone, address, phone_address, _tool: tool, _phone: phone_task, folder })
+        Ok(Self { gateway, phone, address, phone_address, _tool: tool, _phone: phone_task, _post: post, folder })
     }
 
     /// The present codes of the sample accounts' app.
@@ -149,8 +159,15 @@ async fn serve(address: SocketAddr, router: Router) -> Result<(AbortOnDropHandle
     Ok((AbortOnDropHandle::new(task), address))
 }
 
+/// Where the demo's parts are.
+struct Addresses {
+    listen: SocketAddr,
+    tool: SocketAddr,
+    post: SocketAddr,
+}
+
 /// Writes the key and the configuration, and reads them as `serve` would.
-fn configure(folder: &Path, listen: SocketAddr, tool: SocketAddr, language: Language) -> Result<Config, DemoError> {
+fn configure(folder: &Path, addresses: &Addresses, language: Language) -> Result<Config, DemoError> {
     let key = Keys::generate_line()?;
     write_private(&folder.join("secret.key"), key.expose_secret()).map_err(DemoError::Folder)?;
     let (title, languages) = match language {
@@ -158,9 +175,10 @@ fn configure(folder: &Path, listen: SocketAddr, tool: SocketAddr, language: Lang
         Language::En => ("Kanda Tea · Shop admin", "[en, ja]"),
     };
     let yaml = include_str!("../config/demo.yaml")
-        .replace("{{listen}}", &listen.to_string())
+        .replace("{{listen}}", &addresses.listen.to_string())
+        .replace("{{mail_port}}", &addresses.post.port().to_string())
         .replace("{{folder}}", &folder.display().to_string())
-        .replace("{{upstream}}", &format!("http://{tool}"))
+        .replace("{{upstream}}", &format!("http://{}", addresses.tool))
         .replace("{{title}}", title)
         .replace("{{languages}}", languages);
     let file = folder.join("demo.yaml");

@@ -10,4 +10,10 @@ async function refresh() {
     row.querySelector(".bar i").style.width = `${(item.left / 30) * 100}%`;
   }
 }
+async function collect() {
+  const newest = Number(document.querySelector("#mail").dataset.newest);
+  const [letter] = await (await fetch("/letters")).json();
+  if (letter && letter.number > newest) location.reload();
+}
+setInterval(() => collect().catch(() => {}), 2000);
 setInterval(() => refresh().catch(() => {}), 1000);

@@ -117,7 +117,7 @@ fn welcome(demo: &Demo, language: Language) -> String {
             "{}  http://{}/  {}",
             pad(pick("コード", "Codes"), 8),
             demo.phone_address,
-            pick("(認証アプリの代わり)", "(stands for your authenticator app)")
+            pick("(認証アプリと受信トレイの代わり)", "(stands for your authenticator app and mailbox)")
         ),
         String::new(),
         format!("{}  {}", pad(pick("ログイン", "Login"), 8), pick("パスワード", "Password")),
@@ -129,6 +129,9 @@ fn welcome(demo: &Demo, language: Language) -> String {
                 pick("初回ログイン: QR コードで二要素認証を設定", "first login: sets up the second factor by QR code")
             }
             Shows::JapaneseName => pick("閲覧者 (日本語の氏名)", "viewer, with a Japanese name"),
+            Shows::CodeByMail => {
+                pick("コードはメールで届きます (上の「コード」のページ)", "gets codes by mail (on the page above)")
+            }
             Shows::Forbidden => pick("「経理」は開けません (403)", "may not open “Accounting” (403)"),
         };
         lines.push(format!("{}  {}  {shows}", pad(sample.login, 8), pad(sample.password, 16)));

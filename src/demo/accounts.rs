@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use super::DemoError;
 use super::phone::App;
 use crate::authn::totp::KEY_BYTES;
-use crate::authn::user::{InvalidField, Role, TotpEnrolment, User};
+use crate::authn::user::{InvalidField, Method, Role, TotpEnrolment, User};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::secret::{Purpose, random_bytes};
@@ -25,6 +25,7 @@ pub struct Sample {
     email: &'static str,
     role: Role,
     groups: &'static [&'static str],
+    method: Method,
     /// The app is set up already, and the demo's phone shows its codes.
     pub enrolled: bool,
     /// What this account is there to show.
@@ -38,10 +39,11 @@ pub enum Shows {
     FirstLogin,
     JapaneseName,
     Forbidden,
+    CodeByMail,
 }
 
 /// The passwords are no secrets: the demo listens on this machine alone, and everything in it is made up.
-pub const SAMPLES: [Sample; 4] = [
+pub const SAMPLES: [Sample; 5] = [
     Sample {
         login: "alice",
         password: "Sencha-green-1",
@@ -49,6 +51,7 @@ pub const SAMPLES: [Sample; 4] = [
         email: "alice@example.com",
         role: Role::Admin,
         groups: &["shop", "accounting"],
+        method: Method::Totp,
         enrolled: true,
         shows: Shows::Administrator,
     },
@@ -59,6 +62,7 @@ pub const SAMPLES: [Sample; 4] = [
         email: "bob@example.com",
         role: Role::User,
         groups: &["shop", "accounting"],
+        method: Method::Totp,
         enrolled: false,
         shows: Shows::FirstLogin,
     },
@@ -69,6 +73,7 @@ pub const SAMPLES: [Sample; 4] = [
         email: "hanako@example.com",
         role: Role::Viewer,
         groups: &["shop", "accounting"],
+        method: Method::Totp,
         enrolled: true,
         shows: Shows::JapaneseName,
     },
@@ -79,8 +84,20 @@ pub const SAMPLES: [Sample; 4] = [
         email: "carol@example.com",
         role: Role::User,
         groups: &["shop"],
+        method: Method::Totp,
         enrolled: true,
         shows: Shows::Forbidden,
+    },
+    Sample {
+        login: "kenji",
+        password: "Genmai-toast-5",
+        name: "佐藤 健司",
+        email: "kenji@example.com",
+        role: Role::User,
+        groups: &["shop", "accounting"],
+        method: Method::Mail,
+        enrolled: false,
+        shows: Shows::CodeByMail,
     },
 ];
 
@@ -115,7 +132,7 @@ impl Sample {
             email: Some(self.email.parse()?),
             groups: self.groups.iter().map(|group| group.parse()).collect::<Result<_, _>>()?,
             role: self.role,
-            method: None,
+            method: Some(self.method),
             second_factor: None,
             password: Some(self.password.into()),
             must_change: false,

@@ -1,5 +1,5 @@
-//! The demo's phone: a page that stands for an authenticator app, so that nobody needs one to try sekisho. It has its own
-//! address, apart from the wall, as a phone would; and it listens on this machine alone.
+//! The demo's phone: a page that stands for an authenticator app and shows the mailbox, so that nobody needs either to try
+//! sekisho. It has its own address, apart from the wall, as a phone would; and it listens on this machine alone.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +17,7 @@ use totp_rs::{Algorithm, Builder};
 use zeroize::Zeroizing;
 
 use super::Language;
+use super::mailbox::Mailbox;
 use crate::clock::Clock;
 
 /// Seconds for which a code is shown.
@@ -88,6 +89,7 @@ impl Phone {
 #[derive(Clone)]
 struct Site {
     phone: Arc<Phone>,
+    mailbox: Arc<Mailbox>,
     templates: Arc<Environment<'static>>,
     default: Language,
 }
@@ -96,14 +98,15 @@ struct Site {
 ///
 /// # Errors
 /// Where its template cannot be read.
-pub fn router(phone: Arc<Phone>, default: Language) -> Result<Router, minijinja::Error> {
+pub fn router(phone: Arc<Phone>, mailbox: Arc<Mailbox>, default: Language) -> Result<Router, minijinja::Error> {
     let mut templates = Environment::new();
     templates.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     templates.add_template("phone.html", include_str!("../../assets/demo/phone.html"))?;
-    let site = Site { phone, templates: Arc::new(templates), default };
+    let site = Site { phone, mailbox, templates: Arc::new(templates), default };
     Ok(Router::new()
         .route("/", get(page))
         .route("/codes", get(codes))
+        .route("/letters", get(letters))
         .route("/add", post(add))
         .route(
             "/phone.css",
@@ -150,6 +153,10 @@ async fn codes(State(site): State<Site>) -> Response {
     Json(site.phone.codes()).into_response()
 }
 
+async fn letters(State(site): State<Site>) -> Response {
+    Json(site.mailbox.letters()).into_response()
+}
+
 fn show(site: &Site, headers: &HeaderMap, refused: bool) -> Response {
     let wished = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let language = match wished.get(..2) {
@@ -158,10 +165,11 @@ fn show(site: &Site, headers: &HeaderMap, refused: bool) -> Response {
         _ => site.default,
     };
     let codes = Value::from(Serde(site.phone.codes()));
+    let letters = Value::from(Serde(site.mailbox.letters()));
     let page = site
         .templates
         .get_template("phone.html")
-        .and_then(|template| template.render(context! { language => language.code(), codes, refused }));
+        .and_then(|template| template.render(context! { language => language.code(), codes, letters, refused }));
     match page {
         Ok(html) => Html(html).into_response(),
         Err(error) => {

@@ -12,7 +12,7 @@ fn phone() -> Arc<Phone> {
 }
 
 async fn ask(phone: &Arc<Phone>, request: Request) -> (StatusCode, String) {
-    let response = router(Arc::clone(phone), Language::En).unwrap().oneshot(request).await.unwrap();
+    let response = router(Arc::clone(phone), Arc::default(), Language::En).unwrap().oneshot(request).await.unwrap();
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())
