@@ -39,6 +39,7 @@ async fn the_demos_accounts_show_a_first_login_and_a_closed_page() {
     browser.see("2段階認証の設定").await;
     let key = browser.key_in_qr_code(".qr").await.expect("a QR code that a phone can read");
     give_code(&browser, &totp::code_now(&key)).await;
+    browser.save_recovery_codes().await;
     browser.see("Bob Tanaka").await;
     browser.open(&format!("{}/.sekisho/logout", demo.url)).await;
     browser.click("main form button").await;

@@ -18,7 +18,7 @@ use super::{guard, login, step};
 use crate::clock::Timestamp;
 use crate::config::Language;
 use crate::i18n;
-use crate::secret::{ExposeSecret, SecretString, Token};
+use crate::secret::{ExposeSecret, Token};
 use crate::service::Services;
 use crate::service::enrolment::RecoveryCodesView;
 use crate::service::login::{FlowView, Stage};
@@ -29,13 +29,6 @@ pub struct RecoveryCodesPage {
     action: String,
     csrf: String,
     alert: Option<Alert>,
-    /// `None`: the time for showing them is over.
-    sheet: Option<Sheet>,
-}
-
-/// What is printed.
-#[derive(Serialize)]
-struct Sheet {
     codes: Vec<String>,
     account: String,
     issuer: String,
@@ -64,7 +57,7 @@ pub async fn download(State(services): State<Services>, exchange: Exchange) -> R
         Err(answer) => return Ok(*answer),
     };
     let Some(view) = services.enrolment.recovery_codes(&exchange.visit, &flow).await? else {
-        return Ok(step::to_page_of(exchange, Stage::RecoveryCodesShown));
+        return Ok(nothing_in_progress(exchange));
     };
     let text = text_file(exchange.language, &view);
     let headers = [
@@ -147,28 +140,21 @@ async fn page(
     flow: &Token,
     alert: Option<Alert>,
 ) -> Result<Response, PortalError> {
-    let codes = services.enrolment.recovery_codes(&exchange.visit, flow).await?;
+    let Some(view) = services.enrolment.recovery_codes(&exchange.visit, flow).await? else {
+        return Ok(nothing_in_progress(exchange));
+    };
     exchange.here("/enrol/recovery-codes", None);
-    let download = exchange.page_path("/enrol/recovery-codes.txt");
     let page = RecoveryCodesPage {
         action: exchange.page_path("/enrol/recovery-codes"),
         csrf: exchange.form_token(Form::RecoveryCodes { flow })?,
         alert,
-        sheet: codes.map(|codes| Sheet::of(codes, download)),
+        codes: view.codes.iter().map(|code| code.expose_secret().to_owned()).collect(),
+        account: view.account,
+        issuer: view.issuer,
+        date: date(view.made_at),
+        download: exchange.page_path("/enrol/recovery-codes.txt"),
     };
     Ok(exchange.page(status, &page))
-}
-
-impl Sheet {
-    fn of(view: RecoveryCodesView, download: String) -> Self {
-        Self {
-            codes: view.codes.iter().map(|code| SecretString::expose_secret(code).to_owned()).collect(),
-            account: view.account,
-            issuer: view.issuer,
-            date: date(view.made_at),
-            download,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -184,19 +170,20 @@ pub fn sample_view() -> RecoveryCodesView {
 #[cfg(test)]
 impl super::view::Samples for RecoveryCodesPage {
     fn samples() -> Vec<(String, Self)> {
-        let sample = |name: &str, view: Option<RecoveryCodesView>, alert| {
+        let sample = |name: &str, alert| {
+            let view = sample_view();
             let page = Self {
                 action: "/.sekisho/enrol/recovery-codes".to_owned(),
                 csrf: "x".repeat(43),
                 alert,
-                sheet: view.map(|view| Sheet::of(view, "/.sekisho/enrol/recovery-codes.txt".to_owned())),
+                codes: view.codes.iter().map(|code| code.expose_secret().to_owned()).collect(),
+                account: view.account,
+                issuer: view.issuer,
+                date: date(view.made_at),
+                download: "/.sekisho/enrol/recovery-codes.txt".to_owned(),
             };
             (name.to_owned(), page)
         };
-        vec![
-            sample("plain", Some(sample_view()), None),
-            sample("expired", Some(sample_view()), Some(Alert::form_expired())),
-            sample("gone", None, None),
-        ]
+        vec![sample("plain", None), sample("expired", Some(Alert::form_expired()))]
     }
 }

@@ -6,6 +6,7 @@ mod forms;
 mod journeys;
 mod pages;
 mod return_to;
+mod second_step;
 mod table;
 
 use axum::body::Body;

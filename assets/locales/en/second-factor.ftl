@@ -54,8 +54,6 @@ recovery-codes-each-once = Each code works once.
 recovery-codes-download = Download as a text file
 recovery-codes-keep = Print the codes, or keep them in a password manager: somewhere safe, and not only on your phone.
 recovery-codes-saved = I have saved them
-recovery-codes-gone = Your app is set up. The time for showing your recovery codes is over. To get new ones, ask your administrator to reset your two-step login.
-recovery-codes-go-on = Continue
 
 recovery-file-account = Account
 recovery-file-issuer = Issuer

@@ -54,8 +54,6 @@ recovery-codes-each-once = 各コードは1回だけ使えます。
 recovery-codes-download = テキストファイルをダウンロード
 recovery-codes-keep = 印刷するか、パスワード管理ツールなど、スマートフォン以外の安全な場所にも保管してください。
 recovery-codes-saved = 保存しました
-recovery-codes-gone = 認証アプリの設定は完了しましたが、リカバリーコードを表示できる時間が過ぎました。新しいコードが必要な場合は、管理者に2段階認証の再設定をご依頼ください。
-recovery-codes-go-on = 次へ進む
 
 recovery-file-account = アカウント名
 recovery-file-issuer = 発行元

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::journeys::{App, another, bench_that_asks, enrolled};
 use super::{Answer, BROWSER, Browser, ORIGIN, assert_protected, request};
+use crate::authn::user::Method;
 use crate::authz::Policy;
 use crate::service::cookies::CookieKind;
 use crate::service::testing::{Bench, PASSWORD};
@@ -105,6 +106,23 @@ async fn f17_what_cannot_be_done_without_a_browser_is_said_plainly() {
     let answer = programme.call("/login", &credentials()).await;
     assert_eq!(body(&answer), json!({"status": "signed_in"}));
     assert!(answer.sets(CookieKind::Session));
+}
+
+#[tokio::test]
+async fn f17_a_mailed_code_does_as_well_and_a_programme_is_told_which_it_is() {
+    let (bench, mut mailbox) = Bench::with_mail(|_| {}).await;
+    bench.add_with_mail("alice", Method::Mail).await;
+    let mut programme = Browser::with(bench);
+    programme.cookies.language = Some("en".to_owned());
+    let first = body(&programme.call("/login", &credentials()).await);
+    assert_eq!(first["method"], "mail");
+    let code = mailbox.code().await;
+    programme.bench.advance(std::time::Duration::from_secs(31 * 60));
+    refused(&programme.call("/second-factor", &json!({"flow": first["flow"], "code": code})).await, 401, "expired");
+    let flow = body(&programme.call("/login", &credentials()).await)["flow"].clone();
+    let code = mailbox.code().await;
+    let answer = programme.call("/second-factor", &json!({"flow": flow, "code": code})).await;
+    assert_eq!(body(&answer), json!({"status": "signed_in"}));
 }
 
 #[tokio::test]

@@ -3,43 +3,44 @@
 
 use std::collections::BTreeSet;
 
-use super::journeys::{another, enrolled, give_password};
+use super::journeys::{App, another, enrolled, give_password};
 use super::{Answer, BROWSER, Browser, assert_protected, request};
 use crate::service::cookies::CookieKind;
 use crate::service::testing::{Bench, PASSWORD};
 use crate::service::visit::Ask;
 
-/// Method and path; then what nobody gets, somebody signed in, a login that waits for a code, and one that waits for an
-/// enrolment. `→` is a redirect, to a path below the portal's unless a slash follows twice. Posts come without a token.
-const ROWS: &[(&str, &str, [&str; 4])] = &[
-    ("GET", "/", ["→/login", "200", "→/login", "→/login"]),
-    ("GET", "/login", ["200", "200", "200", "200"]),
-    ("POST", "/login", ["403", "403", "403", "403"]),
-    ("GET", "/second-factor", ["→/login", "→//", "200", "→/enrol"]),
-    ("POST", "/second-factor", ["401", "401", "403", "→/enrol"]),
-    ("POST", "/second-factor/resend", ["401", "401", "→/second-factor", "→/enrol"]),
-    ("GET", "/second-factor/recovery", ["→/login", "→//", "200", "→/enrol"]),
-    ("POST", "/second-factor/recovery", ["401", "401", "403", "→/enrol"]),
-    ("GET", "/enrol", ["→/login", "→//", "→/second-factor", "200"]),
-    ("POST", "/enrol", ["401", "401", "→/second-factor", "403"]),
-    ("POST", "/enrol/cancel", ["→/login", "→//", "→/second-factor", "403"]),
-    ("GET", "/enrol/recovery-codes", ["→/login", "→//", "→/second-factor", "→/enrol"]),
-    ("POST", "/enrol/recovery-codes", ["→/login", "→//", "→/second-factor", "→/enrol"]),
-    ("GET", "/enrol/recovery-codes.txt", ["→/login", "→//", "→/second-factor", "→/enrol"]),
-    ("POST", "/enrol/again", ["→/login", "→//", "→/login", "→/login"]),
-    ("GET", "/welcome", ["→/login", "→//", "→/login", "→/login"]),
-    ("GET", "/logout", ["→/login", "200", "→/login", "→/login"]),
-    ("POST", "/logout", ["→/login", "403", "→/login", "→/login"]),
+/// Method and path; then what nobody gets, somebody signed in, a login that waits for a code, one that waits for an
+/// enrolment, and one that shows recovery codes. `→` is a redirect, to a path below the portal's unless two slashes
+/// follow. Posts come without a token.
+const ROWS: &[(&str, &str, [&str; 5])] = &[
+    ("GET", "/", ["→/login", "200", "→/login", "→/login", "→/login"]),
+    ("GET", "/login", ["200", "200", "200", "200", "200"]),
+    ("POST", "/login", ["403", "403", "403", "403", "403"]),
+    ("GET", "/second-factor", ["→/login", "→//", "200", "→/enrol", "→/enrol/recovery-codes"]),
+    ("POST", "/second-factor", ["401", "401", "403", "→/enrol", "→/enrol/recovery-codes"]),
+    ("POST", "/second-factor/resend", ["401", "401", "→/second-factor", "→/enrol", "→/enrol/recovery-codes"]),
+    ("GET", "/second-factor/recovery", ["→/login", "→//", "200", "→/enrol", "→/enrol/recovery-codes"]),
+    ("POST", "/second-factor/recovery", ["401", "401", "403", "→/enrol", "→/enrol/recovery-codes"]),
+    ("GET", "/enrol", ["→/login", "→//", "→/second-factor", "200", "→/enrol/recovery-codes"]),
+    ("POST", "/enrol", ["401", "401", "→/second-factor", "403", "→/enrol/recovery-codes"]),
+    ("POST", "/enrol/cancel", ["→/login", "→//", "→/second-factor", "403", "→/enrol/recovery-codes"]),
+    ("GET", "/enrol/recovery-codes", ["→/login", "→//", "→/second-factor", "→/enrol", "200"]),
+    ("POST", "/enrol/recovery-codes", ["→/login", "→//", "→/second-factor", "→/enrol", "403"]),
+    ("GET", "/enrol/recovery-codes.txt", ["→/login", "→//", "→/second-factor", "→/enrol", "200"]),
+    ("POST", "/enrol/again", ["→/login", "→//", "→/login", "→/login", "→/login"]),
+    ("GET", "/welcome", ["→/login", "→//", "→/login", "→/login", "→/login"]),
+    ("GET", "/logout", ["→/login", "200", "→/login", "→/login", "→/login"]),
+    ("POST", "/logout", ["→/login", "403", "→/login", "→/login", "→/login"]),
     // A form is nothing for the API; what it does with JSON is told in `api`.
-    ("POST", "/api/login", ["415", "415", "415", "415"]),
-    ("POST", "/api/second-factor", ["415", "415", "415", "415"]),
-    ("POST", "/api/logout", ["415", "415", "415", "415"]),
-    ("GET", "/api/session", ["401", "200", "401", "401"]),
-    ("GET", "/static/{file}", ["404", "404", "404", "404"]),
+    ("POST", "/api/login", ["415", "415", "415", "415", "415"]),
+    ("POST", "/api/second-factor", ["415", "415", "415", "415", "415"]),
+    ("POST", "/api/logout", ["415", "415", "415", "415", "415"]),
+    ("GET", "/api/session", ["401", "200", "401", "401", "401"]),
+    ("GET", "/static/{file}", ["404", "404", "404", "404", "404"]),
 ];
 
-/// The four who come, each with a browser of their own.
-async fn everybody() -> [Browser; 4] {
+/// The five who come, each with a browser of their own.
+async fn everybody() -> [Browser; 5] {
     let nobody = Browser::new();
     let (signed_in, _) = enrolled(Bench::new(|_| {})).await;
     let (browser, _) = enrolled(Bench::new(|_| {})).await;
@@ -48,7 +49,13 @@ async fn everybody() -> [Browser; 4] {
     let mut enrolment_due = Browser::new();
     enrolment_due.bench.add("alice").await;
     assert_eq!(give_password(&mut enrolment_due, PASSWORD).await.location(), "/.sekisho/enrol");
-    [nobody, signed_in, code_due, enrolment_due]
+    let mut codes_shown = Browser::new();
+    codes_shown.bench.add("alice").await;
+    give_password(&mut codes_shown, PASSWORD).await;
+    let page = codes_shown.get("/.sekisho/enrol").await;
+    let form = format!("code={}&csrf={}", App::read(&page).code(&codes_shown.bench), page.csrf());
+    assert_eq!(codes_shown.post("/.sekisho/enrol", &form).await.location(), "/.sekisho/enrol/recovery-codes");
+    [nobody, signed_in, code_due, enrolment_due, codes_shown]
 }
 
 #[tokio::test]
