@@ -470,8 +470,8 @@ impl SignedIn {
     }
 }
 
-/// The account's side of the second factor, as decisions need it. Mailed codes need no enrolment: where no mail can be sent,
-/// the code is asked for all the same, and nobody who has the password alone enrols an app instead.
+/// The account's side of the second factor, as decisions need it. For mailed codes the address is all it takes: where no mail
+/// can be sent, the code is asked for all the same, and nobody who has the password alone enrols an app instead.
 #[must_use]
 pub const fn facts(user: &User) -> AccountSecondFactor {
     AccountSecondFactor {
@@ -479,7 +479,7 @@ pub const fn facts(user: &User) -> AccountSecondFactor {
         method: user.second_factor.method,
         usable: match user.second_factor.method {
             Method::Totp => user.second_factor.totp.is_some(),
-            Method::Mail => true,
+            Method::Mail => user.email.is_some(),
         },
     }
 }

@@ -24,7 +24,7 @@ pub struct Account {
 pub struct AccountSecondFactor {
     pub switched_on: bool,
     pub method: Method,
-    /// Whether the method could be asked for right now (an app is enrolled, or codes come by mail).
+    /// Whether the method could be asked for right now (an app is enrolled, or there is a mail address).
     pub usable: bool,
 }
 

@@ -45,7 +45,9 @@ impl Message {
         }
         let from: Mailbox = sender.parse().map_err(MessageError::Sender)?;
         let address: Address = self.to.as_str().parse().map_err(MessageError::Recipient)?;
-        let name = Some(self.name.as_str()).filter(|name| !name.is_empty()).map(str::to_owned);
+        // A name that begins with a dot would be written without quotes, and is no phrase then (RFC 5322 §3.2.5).
+        let name = self.name.as_str().trim_start_matches('.');
+        let name = Some(name).filter(|name| !name.is_empty()).map(str::to_owned);
         let date: SystemTime = UNIX_EPOCH + Duration::from_secs(now.secs());
         // RFC 3834 §5: nobody's absence note needs to answer this.
         let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
@@ -94,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_name_with_odd_characters_stays_one_recipient() {
-        for name in ["\"x\" <eve@example.net>", "eve@example.net, Bob", "山田 太郎", "a\\b(c)", ";:@"] {
+        for name in ["\"x\" <eve@example.net>", "eve@example.net, Bob", "山田 太郎", "a\\b(c)", ";:@", "."] {
             let letter = sent(&message(name, "Your code"));
             let head = letter.split("\r\n\r\n").next().unwrap();
             let to = head.replace("\r\n ", " ");

@@ -193,29 +193,3 @@ async fn every_change_leaves_an_event_that_says_who_did_it() {
     assert_eq!(events.len(), 2);
     assert!(!format!("{events:?}").contains(PASSWORD));
 }
-
-#[tokio::test]
-async fn where_the_owner_alone_switches_on_nobody_else_does_and_off_and_reset_stay_a_managers() {
-    let bench = Bench::new(|config| {
-        config.second_factor.switched_on_by = crate::config::SwitchedOnBy::Owner;
-        config.second_factor.demand.policy = crate::authz::Policy::PerUser;
-    });
-    let users = &bench.services.users;
-    let added = users.add(NewUser { second_factor: Some(true), ..new_user("alice") }, "boss", bench.now()).await;
-    assert_eq!(added.unwrap().unwrap_err(), Rejection::OwnerSwitchesOn);
-    let alice = bench.add("alice").await.user;
-    assert!(!alice.second_factor.switched_on);
-    let set = |on| {
-        let change = UserChange { second_factor: Some(on), ..UserChange::default() };
-        users.set("alice", change, "boss", bench.now())
-    };
-    assert_eq!(set(true).await.unwrap().unwrap_err(), Rejection::OwnerSwitchesOn);
-    assert!(set(false).await.unwrap().is_ok());
-    assert!(users.reset_second_factor("alice", "boss", bench.now()).await.unwrap().is_ok());
-    // What its owner has switched on stays as it is.
-    let name = alice.id.to_string();
-    let mut user = users.show("alice", bench.now()).await.unwrap().unwrap().user;
-    user.second_factor.switched_on = true;
-    bench.store.commit(crate::store::record::Change::new().put(&name, &user)).await.unwrap();
-    assert!(set(true).await.unwrap().unwrap().user.second_factor.switched_on);
-}
