@@ -202,3 +202,51 @@ fn f16_the_clock_is_blamed_after_repeated_failures() {
         }
     }
 }
+
+#[test]
+fn f05_where_owners_alone_switch_on_a_manager_only_switches_off() {
+    let upstream = Recorder::ok();
+    let gate = builder(&upstream)
+        .set("second_factor.policy", "per_user")
+        .set("second_factor.switched_on_by", "owner")
+        .user("bob", &[])
+        .start();
+    let on = gate.cli(&["user", "set", "bob", "--second-factor", "on"]);
+    assert_eq!(on.status.code(), Some(1), "{on:?}");
+    assert!(String::from_utf8_lossy(&on.stderr).contains("owner"), "{on:?}");
+    let added = gate.cli_with_input(
+        &["user", "add", "carol", "--second-factor", "on", "--password-stdin"],
+        &format!("{PASSWORD}\n"),
+    );
+    assert_eq!(added.status.code(), Some(1), "{added:?}");
+    assert!(gate.cli(&["user", "set", "bob", "--second-factor", "off"]).status.success());
+    assert_eq!(Client::new(&gate).give_password("bob", PASSWORD).text(), "ok");
+}
+
+#[test]
+fn f16_other_digits_and_another_period_are_followed_by_page_and_judge() {
+    let upstream = Recorder::ok();
+    let gate =
+        builder(&upstream).set("second_factor.totp", "{issuer: \"Shop\", period: 60s, digits: 8, skew: 0}").start();
+    let mut alice = Client::new(&gate);
+    let page = alice.give_password("alice", PASSWORD);
+    let key = key_of(&page);
+    gate.secrets().add(&key);
+    assert!(page.text().contains("digits=8") && page.text().contains("period=60"), "{}", page.text());
+    let code_at = |unix: u64| {
+        let output = std::process::Command::new("oathtool")
+            .args(["--totp", "--base32", "--digits=8", "--time-step-size=60s", "--now", &format!("@{unix}")])
+            .arg(key.replace(' ', ""))
+            .output()
+            .expect("oathtool runs");
+        let code = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        gate.secrets().add(&code);
+        code
+    };
+    // Without skew the step before is refused.
+    let refused = alice.give_code(&page, &code_at(gate.unix_now() - 60), false);
+    assert_eq!(asked_for(&refused), "code");
+    let shown = alice.give_code(&refused, &code_at(gate.unix_now()), false);
+    alice.save_recovery_codes(shown);
+    assert_eq!(alice.get("/").text(), "ok");
+}

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::second_step::{another, full_width};
-use crate::harness::{Builder, Client, PASSWORD, Recorder, Response, Sekisho};
+use crate::harness::{Builder, Client, MailServer, PASSWORD, Recorder, Response, Sekisho};
 
 const LOGIN: &str = "/.sekisho/api/login";
 const CODE: &str = "/.sekisho/api/second-factor";
@@ -74,6 +74,25 @@ fn f17_a_programme_logs_in_with_an_app_code_and_out() {
     assert!(script.cookie("session").is_none());
     is_problem(&thief.fetch("GET", "/orders", b""), 401, "login_required");
     is_problem(&thief.fetch("GET", SESSION, b""), 401, "login_required");
+}
+
+#[test]
+fn f17_a_programme_logs_in_with_a_mailed_code() {
+    let (upstream, mail) = (Recorder::ok(), MailServer::start());
+    let gate = builder(&upstream).mail(&mail).user("bob", &["--email", "bob@example.com", "--method", "mail"]).start();
+    let mut script = Client::new(&gate);
+    let flow = begin(&mut script, "bob", "mail");
+    let code = mail.code_to(&gate, "bob@example.com");
+    is_problem(&script.post_json(CODE, &json!({"flow": flow, "code": another(&code)})), 401, "invalid_code");
+    let answer = script.post_json(CODE, &json!({"flow": flow, "code": code}));
+    assert_eq!(answer.json()["status"], "signed_in", "{}", answer.text());
+    assert_eq!(script.fetch("GET", "/", b"").text(), "ok");
+
+    gate.advance(std::time::Duration::from_secs(60));
+    let flow = begin(&mut script, "bob", "mail");
+    let code = mail.code_to(&gate, "bob@example.com");
+    gate.advance(std::time::Duration::from_secs(30 * 60));
+    is_problem(&script.post_json(CODE, &json!({"flow": flow, "code": code})), 401, "expired");
 }
 
 #[test]

@@ -32,13 +32,25 @@ mod layers;
 #[cfg(test)]
 mod licences;
 #[cfg(test)]
+mod mail_trouble;
+#[cfg(test)]
+mod mailed_codes;
+#[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod policies;
+#[cfg(test)]
+mod recovery_codes;
 #[cfg(test)]
 mod remembered_devices;
 #[cfg(test)]
 mod response_headers;
 #[cfg(test)]
+mod second_step_in_the_browser;
+#[cfg(test)]
 mod sign_in;
+#[cfg(test)]
+mod single_use;
 #[cfg(test)]
 mod smuggling;
 #[cfg(test)]

@@ -163,3 +163,25 @@ fn a42_what_ends_a_device_key() {
         assert_eq!(asked_for(&page), "code", "{what}: {}", browser.path);
     }
 }
+
+#[test]
+fn f11_one_browser_keeps_a_key_for_each_account_and_each_code_renews_its_value() {
+    let upstream = Recorder::ok();
+    let gate = builder(&upstream).user("bob", &[]).start();
+    let mut browser = Client::new(&gate);
+    browser.sign_in_enrol_and_remember(&gate, "alice");
+    let first = browser.cookie("device").expect("a device key");
+    let mut kept_copy = browser.copy();
+    browser.sign_out();
+    browser.sign_in_enrol_and_remember(&gate, "bob");
+    let second = browser.cookie("device").expect("a device key");
+    assert_ne!(first, second, "a new value at every second factor");
+    browser.sign_out();
+    for login in ["alice", "bob", "alice"] {
+        let page = browser.give_password(login, PASSWORD);
+        assert_eq!(page.text(), "ok", "{login} is spared the code by the same cookie");
+        browser.sign_out();
+    }
+    kept_copy.cookies.retain(|name, _| name == "sekisho-device");
+    assert_eq!(asked_for(&kept_copy.give_password("alice", PASSWORD)), "code", "the old value spares nobody");
+}

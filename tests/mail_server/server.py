@@ -86,19 +86,16 @@ class Server:
         await self.unless("stall_at_end")
         self.count += 1
         raw = envelope.original_content
-        mail = message_from_bytes(raw, policy=policy.default)
-        text, html = mail.get_body(("plain",)), mail.get_body(("html",))
         facts = {
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
             "encrypted": server.is_encrypted(),
             "authenticated": bool(session.authenticated),
-            "headers": [[name, str(value)] for name, value in mail.items()],
-            "addressees": [address.addr_spec for address in mail["To"].addresses] if mail["To"] else [],
-            "defects": [repr(defect) for part in mail.walk() for defect in part.defects],
-            "text": text.get_content() if text else None,
-            "html": html.get_content() if html else None,
         }
+        try:
+            facts |= parsed(raw)
+        except Exception as error:  # A mail that the parser chokes on is for the test to judge.
+            facts |= {"headers": [], "addressees": [], "defects": [repr(error)], "text": "", "html": ""}
         self.keep(f"{self.count:04}.eml", raw)
         # Last: its being there says that the mail is.
         self.keep(f"{self.count:04}.json", json.dumps(facts).encode())
@@ -120,7 +117,8 @@ class Connection(SMTP):
             hostname="mail.test",
             tls_context=server.tls if options.security == "starttls" else None,
             auth_required=bool(options.auth),
-            auth_require_tls=options.security != "none",
+            # With implicit TLS every command is encrypted, which aiosmtpd does not see.
+            auth_require_tls=options.security == "starttls",
             authenticator=server.authenticate,
             loop=asyncio.get_running_loop(),
         )
@@ -149,6 +147,18 @@ class Connection(SMTP):
     def cut(self):
         if self.transport is not None:
             self.transport.abort()
+
+
+def parsed(raw):
+    mail = message_from_bytes(raw, policy=policy.default)
+    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    return {
+        "headers": [[name, str(value)] for name, value in mail.items()],
+        "addressees": [address.addr_spec for address in mail["To"].addresses] if mail["To"] else [],
+        "defects": [repr(defect) for part in mail.walk() for defect in part.defects],
+        "text": text.get_content() if text else None,
+        "html": html.get_content() if html else None,
+    }
 
 
 def bound(port):

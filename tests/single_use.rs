@@ -1,0 +1,138 @@
+//! A code is good once, however many ask at once (A30, A37): of fifty parallel posts of one valid code exactly one succeeds,
+//! round after round, and what was spent stays spent after `kill -9`.
+
+use std::sync::Barrier;
+use std::time::Duration;
+
+use crate::harness::second_step::asked_for;
+use crate::harness::{Builder, Client, Form, MailServer, PASSWORD, Recorder, Response, Sekisho, form_with};
+
+const AT_ONCE: usize = 50;
+const ROUNDS: usize = 20;
+
+fn builder(upstream: &Recorder) -> Builder {
+    Sekisho::builder()
+        .cheap_hashes()
+        .set("lockout.per_address", "{max_failures: 100000, window: 1m}")
+        .upstream(&upstream.url())
+        .clock()
+}
+
+/// A browser that stands before the code, with the form that it is about to send.
+struct Ready {
+    browser: Client,
+    form: Form,
+}
+
+/// `count` browsers with the right password.
+#[track_caller]
+fn before_the_code(gate: &Sekisho, login: &str, path: &str, count: usize) -> Vec<Ready> {
+    let browsers = (0..count).map(|_| {
+        let mut browser = Client::new(gate);
+        let page = browser.give_password(login, PASSWORD);
+        assert_eq!(asked_for(&page), "code", "{}", browser.path);
+        let page = browser.open(path);
+        Ready { browser, form: form_with(&page, "code") }
+    });
+    browsers.collect()
+}
+
+/// Sends the same code from all of them at once, fifty times in all; the browsers that got in.
+fn post_all(ready: &[Ready], code: &str) -> Vec<Client> {
+    let start = Barrier::new(AT_ONCE);
+    std::thread::scope(|scope| {
+        let posts: Vec<_> = (0..AT_ONCE)
+            .map(|number| {
+                let Ready { browser, form } = &ready[number % ready.len()];
+                let (mut browser, form, start) = (browser.copy(), form.clone().with("code", code), &start);
+                scope.spawn(move || {
+                    start.wait();
+                    let answer: Response = browser.send(&form);
+                    assert!(answer.status < 500, "{}: {}", answer.status, answer.text());
+                    browser.cookie("session").is_some().then_some(browser)
+                })
+            })
+            .collect();
+        posts.into_iter().filter_map(|post| post.join().unwrap()).collect()
+    })
+}
+
+/// Exactly one is in, and its session is a living one.
+#[track_caller]
+fn one_is_in(mut winners: Vec<Client>, round: usize) {
+    assert_eq!(winners.len(), 1, "round {round}");
+    let winner = &mut winners[0];
+    assert_eq!(winner.get("/").text(), "ok", "round {round}");
+    winner.sign_out();
+}
+
+#[test]
+fn a37_of_fifty_posts_of_one_app_code_one_succeeds() {
+    let upstream = Recorder::ok();
+    let gate = builder(&upstream).user("alice", &[]).start();
+    let mut alice = Client::new(&gate);
+    let key = alice.sign_in_and_enrol(&gate, "alice");
+    alice.sign_out();
+    for round in 0..ROUNDS {
+        let ready = before_the_code(&gate, "alice", "/.sekisho/second-factor", 5);
+        one_is_in(post_all(&ready, &gate.fresh_code(&key)), round);
+    }
+}
+
+#[test]
+fn a37_of_fifty_posts_of_one_recovery_code_one_succeeds() {
+    let upstream = Recorder::ok();
+    let gate = builder(&upstream)
+        .user("alice", &[])
+        .set("second_factor.recovery_codes", "{count: 20, digits: 8, low_water: 0}")
+        .start();
+    let mut alice = Client::new(&gate);
+    let codes = alice.enrol_with_codes(&gate, "alice").codes;
+    alice.sign_out();
+    assert_eq!(codes.len(), ROUNDS);
+    for (round, code) in codes.iter().enumerate() {
+        let ready = before_the_code(&gate, "alice", "/.sekisho/second-factor/recovery", 5);
+        one_is_in(post_all(&ready, code), round);
+    }
+}
+
+#[test]
+fn a37_of_fifty_posts_of_one_mailed_code_one_succeeds() {
+    let (upstream, mail) = (Recorder::ok(), MailServer::start());
+    let gate = builder(&upstream).mail(&mail).user("bob", &["--email", "bob@example.com", "--method", "mail"]).start();
+    for round in 0..ROUNDS {
+        // A mailed code belongs to one browser: all fifty are that one.
+        let ready = before_the_code(&gate, "bob", "/.sekisho/second-factor", 1);
+        let code = mail.code_to(&gate, "bob@example.com");
+        one_is_in(post_all(&ready, &code), round);
+        gate.advance(Duration::from_secs(60));
+    }
+}
+
+#[test]
+fn a58_a_spent_code_stays_spent_after_kill_9() {
+    let upstream = Recorder::ok();
+    let mut gate = builder(&upstream).user("alice", &[]).start();
+    let mut alice = Client::new(&gate);
+    let enrolled = alice.enrol_with_codes(&gate, "alice");
+    alice.sign_out();
+    for round in 0..3 {
+        let code = gate.fresh_code(&enrolled.key);
+        let recovery = &enrolled.codes[round];
+        for (path, code) in [("/.sekisho/second-factor", &code), ("/.sekisho/second-factor/recovery", recovery)] {
+            let ready = before_the_code(&gate, "alice", path, 2);
+            let [first, second] = ready.as_slice() else { panic!("two browsers") };
+            let mut browser = first.browser.copy();
+            let answer = browser.send(&first.form.clone().with("code", code));
+            gate.kill();
+            assert!(browser.cookie("session").is_some(), "{path}: {}", answer.status);
+            gate.serve();
+            let mut thief = second.browser.copy();
+            thief.follow(&gate);
+            let answer = thief.send(&second.form.clone().with("code", code));
+            assert!(thief.cookie("session").is_none(), "{path}: {}", answer.status);
+            browser.follow(&gate);
+            assert_eq!(browser.get("/").text(), "ok", "{path}: what was answered counts");
+        }
+    }
+}
