@@ -107,12 +107,29 @@ async fn find(config: &Config, may_create: bool) -> Result<Executor, Failure> {
 }
 
 /// Opens the embedded store.
-pub fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError> {
+fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError> {
     match &config.store {
         config::Store::Sled { path } if may_create => open_or_create(path, &config.key_file),
         config::Store::Sled { path } => open(path, &config.key_file),
         config::Store::Postgres { .. } => {
             Err(StoreError::Unavailable("store.engine: postgres is not there yet; sled is".into()))
+        }
+    }
+}
+
+/// Opens the embedded store for a gateway. A command that has it just now soon gives it back; another gateway does not.
+pub async fn open_for_gateway(config: &Config) -> Result<Store, StoreError> {
+    let mut tries = TRIES;
+    loop {
+        match open_store(config, false) {
+            Err(StoreError::Locked(_))
+                if tries > 0
+                    && matches!(Client::connect(&config.server.admin_socket).await, Err(ClientError::NobodyThere)) =>
+            {
+                tries -= 1;
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+            result => return result,
         }
     }
 }

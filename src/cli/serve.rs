@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::backend::{open_store, store_failure};
+use super::backend::{open_for_gateway, store_failure};
 use super::{ConfigFile, Failure};
 use crate::clock::SystemClock;
 use crate::config::LogFormat;
@@ -15,7 +15,6 @@ use crate::server;
 pub fn run(file: &ConfigFile) -> Result<(), Failure> {
     let config = super::load(file)?;
     log_to_stderr(config.log.format, "info");
-    let store = open_store(&config, false).map_err(|error| store_failure(&error, &config))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.server.workers)
         .thread_name("sekisho")
@@ -24,6 +23,7 @@ pub fn run(file: &ConfigFile) -> Result<(), Failure> {
         .map_err(|error| Failure::of("cannot start", &error))?;
     runtime.block_on(async {
         let mut stop = StopSignals::new()?;
+        let store = open_for_gateway(&config).await.map_err(|error| store_failure(&error, &config))?;
         let running = server::start(config, store, Arc::new(SystemClock)).await.map_err(|error| not_started(&error))?;
         stop.next().await;
         tokio::select! {
