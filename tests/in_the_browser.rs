@@ -221,16 +221,52 @@ async fn a_browser_over_tls_speaks_http2_to_the_wall() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_lost_the_phone_comes_in_by_a_recovery_code_and_sets_the_app_up_anew() {
+    let upstream = page("the tool");
+    let gate = builder().upstream(&upstream.url()).start();
+    let browser = Browser::with(Setup { javascript: false, size: (390, 844), ..Setup::default() }).await;
+    browser.open(&gate.url("/orders")).await;
+    give_password(&browser, PASSWORD).await;
+    let key = browser.text_of("#key").await;
+    give_code(&browser, &gate.code(&key), false).await;
+    browser.see("Save your recovery codes").await;
+    let code = browser.text_of(".codes li:first-child").await;
+    gate.secrets().add(&code);
+    browser.save_recovery_codes().await;
+    browser.see("the tool").await;
+
+    sign_out(&gate, &browser).await;
+    browser.open(&gate.url("/orders")).await;
+    give_password(&browser, PASSWORD).await;
+    browser.click("a[href$='/second-factor/recovery']").await;
+    browser.see("Use a recovery code").await;
+    give_code(&browser, &code, false).await;
+    browser.see("You logged in with a recovery code").await;
+    assert!(browser.has("main a[href='/orders']").await, "the way on");
+    browser.click("main form button[type=submit]").await;
+    let new = browser.text_of("#key").await;
+    assert_ne!(new, key);
+    give_code(&browser, &gate.fresh_code(&new), false).await;
+    browser.save_recovery_codes().await;
+    browser.see("the tool").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tool_that_leads_on_to_another_site_is_followed_there_from_the_login() {
     let elsewhere = page("quite another site");
     let elsewhere_url = elsewhere.url().replace("127.0.0.1", "localhost");
     let tool = Recorder::raw(format!("HTTP/1.1 302 Found\r\nLocation: {elsewhere_url}/\r\nContent-Length: 0\r\n\r\n"));
-    let gate = builder().set("second_factor.policy", "off").upstream(&tool.url()).start();
     let browser = Browser::start().await;
-    browser.open(&gate.url("/.sekisho/login")).await;
-    give_password(&browser, PASSWORD).await;
-    browser.see("quite another site").await;
-    assert!(browser.address().await.starts_with(&elsewhere_url));
+    for policy in ["off", "required"] {
+        let gate = builder().set("second_factor.policy", policy).upstream(&tool.url()).start();
+        browser.open(&gate.url("/.sekisho/login")).await;
+        match policy {
+            "off" => give_password(&browser, PASSWORD).await,
+            _ => drop(enrol(&gate, &browser, false).await),
+        }
+        browser.see("quite another site").await;
+        assert!(browser.address().await.starts_with(&elsewhere_url));
+    }
 }
 
 /// A tool whose every answer is this HTML.
