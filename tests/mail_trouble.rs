@@ -204,6 +204,7 @@ fn sends_nothing((what, offers, wanted, certificate_for, known): (&str, Security
     assert!(!clear.contains("AUTH") && !clear.contains("MAIL FROM") && !clear.contains("DATA"), "{what}: {clear}");
     let logs = gate.logs().join("\n");
     assert!(logs.contains("a mail was not delivered"), "{what}: the operator is told: {logs}");
+    assert!(!logs.contains("tried again"), "{what}: another try would end the same way: {logs}");
 }
 
 #[test]

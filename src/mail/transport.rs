@@ -50,7 +50,7 @@ impl Transport {
         let envelope = letter.envelope().clone();
         match self.0.send_raw(&envelope, &letter.formatted()).await {
             Ok(_) => Ok(()),
-            Err(error) if error.is_permanent() || error.is_tls() || error.is_client() => {
+            Err(error) if error.is_permanent() || error.is_tls() || error.is_client() || distrusts(&error) => {
                 Err(TransportError::Permanent(chain(&error)))
             }
             Err(error) => Err(TransportError::Temporary(chain(&error))),
@@ -66,6 +66,17 @@ fn parameters(smtp: &Smtp) -> Result<TlsParameters, TransportError> {
         builder = builder.add_root_certificate(certificate);
     }
     builder.build().map_err(|error| TransportError::Authority(chain(&error)))
+}
+
+/// Whether the server's certificate was found wanting, which the SMTP library calls a failed connection. The next try would
+/// find the same.
+fn distrusts(error: &(dyn std::error::Error + 'static)) -> bool {
+    let tls = |error: &(dyn std::error::Error + 'static)| {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let found = error.downcast_ref().or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
+        matches!(found, Some(rustls::Error::InvalidCertificate(_)))
+    };
+    std::iter::successors(Some(error), |error| error.source()).any(tls)
 }
 
 /// An error and what lies beneath it, on one line.
