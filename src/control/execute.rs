@@ -3,12 +3,13 @@
 use super::protocol::{AccountRow, Changes, Command, NewAccount, Reply, SecondFactorRow, SessionRow};
 use crate::authn::user::Email;
 use crate::clock::Timestamp;
+use crate::service::actor::Actor;
 use crate::service::session::SessionView;
 use crate::service::users::{NewUser, Rejection, UserChange, UserView};
 use crate::service::{ServiceError, Services};
 
-/// Who acts, in audit events.
-const ACTOR: &str = "cli";
+/// Who acts.
+const ACTOR: &Actor = &Actor::CommandLine;
 
 /// Does what `command` asks. Reads the clock once.
 pub async fn execute(services: &Services, command: Command) -> Reply {

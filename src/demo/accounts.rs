@@ -12,6 +12,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::secret::{Purpose, random_bytes};
 use crate::service::Services;
+use crate::service::actor::Actor;
 use crate::service::users::NewUser;
 use crate::store::engine::Outcome;
 use crate::store::record::{Change, Store};
@@ -113,7 +114,7 @@ pub async fn create(config: &Config, store: &Store, clock: Arc<dyn Clock>) -> Re
     let mut apps = Vec::new();
     for sample in SAMPLES {
         let new = sample.to_new_user().map_err(|rule| DemoError::Account(rule.to_string()))?;
-        let added = services.users.add(new, "demo", now).await?;
+        let added = services.users.add(new, &Actor::CommandLine, now).await?;
         let user = added.map_err(|rejection| DemoError::Account(rejection.to_string()))?.user;
         if sample.enrolled {
             let key = random_bytes::<KEY_BYTES>()?;

@@ -7,6 +7,7 @@ use crate::id::{EventId, UserId};
 use crate::secret::{EntropyError, random_bytes};
 use crate::store::record::Change;
 
+use super::actor::Actor;
 use super::records::event_name;
 
 /// The longest login that is kept as it was typed.
@@ -17,8 +18,8 @@ const TYPED: usize = 64;
 pub enum By<'a> {
     /// The person themself, from here.
     Oneself(Origin),
-    /// Somebody else: a manager's login, or `cli`.
-    Actor(&'a str),
+    /// Somebody who may be another: a manager, or the command line.
+    Actor(&'a Actor),
 }
 
 pub fn success(
@@ -30,7 +31,7 @@ pub fn success(
 ) -> Result<Event, EntropyError> {
     let (actor, client) = match by {
         By::Oneself(client) => (None, client),
-        By::Actor(actor) => (Some(actor.to_owned()), Origin::default()),
+        By::Actor(actor) => (Some(actor.name().to_owned()), actor.client()),
     };
     Ok(Event {
         id: EventId::from_bytes(random_bytes()?),

@@ -20,6 +20,7 @@ use moka::sync::Cache;
 pub use self::live::LiveSession;
 use self::live::{AccountCell, Lifeline, Lines};
 use super::ServiceError;
+use super::actor::Actor;
 use super::events::{self, By};
 use super::records::{SessionIndex, session_index};
 use crate::audit::{Event, Kind};
@@ -116,13 +117,22 @@ impl Sessions {
     /// Notes activity; written behind.
     pub fn touch(&self, session: &LiveSession, route: &Route, now: Timestamp) {
         let line = &session.line;
-        line.seen(now);
         if route.own_idle_timeout {
             line.seen_on(&route.name, now);
         }
+        self.note(line, now);
+    }
+
+    fn note(&self, line: &Arc<Lifeline>, now: Timestamp) {
+        line.seen(now);
         if !line.dirty.load(Ordering::Relaxed) && !line.dirty.swap(true, Ordering::AcqRel) {
             lock(&self.dirty).push(Arc::clone(line));
         }
+    }
+
+    /// Notes activity on a page of sekisho's own, which belongs to no route.
+    pub fn touch_own(&self, session: &LiveSession, now: Timestamp) {
+        self.note(&session.line, now);
     }
 
     /// Before a session is ended for idleness, another node may have seen it: reads the store once and tells whether it is
@@ -159,7 +169,7 @@ impl Sessions {
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn end_by_id(&self, id: SessionId, actor: &str, now: Timestamp) -> Result<bool, ServiceError> {
+    pub async fn end_by_id(&self, id: SessionId, actor: &Actor, now: Timestamp) -> Result<bool, ServiceError> {
         let Some((digest, session)) = self.search(|session| session.id == id, now).await?.pop() else {
             return Ok(false);
         };
@@ -173,7 +183,7 @@ impl Sessions {
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn end_all_of(&self, user: UserId, actor: &str, now: Timestamp) -> Result<u64, ServiceError> {
+    pub async fn end_all_of(&self, user: UserId, actor: &Actor, now: Timestamp) -> Result<u64, ServiceError> {
         let sessions = self.of_user(user, now).await?;
         if sessions.is_empty() {
             return Ok(0);

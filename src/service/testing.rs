@@ -11,6 +11,7 @@ use data_encoding::BASE32_NOPAD;
 use tokio_util::sync::CancellationToken;
 
 use super::Services;
+use super::actor::Actor;
 use super::login::{Credentials, Destination, FlowView, Refusal, Step};
 use super::session::LiveSession;
 use super::users::{NewUser, UserView};
@@ -93,14 +94,14 @@ impl Bench {
 
     pub async fn add_as(&self, login: &str, role: Role) -> UserView {
         let new = NewUser { password: Some(PASSWORD.into()), role, ..new_user(login) };
-        self.services.users.add(new, "test", self.now()).await.unwrap().unwrap()
+        self.services.users.add(new, &Actor::CommandLine, self.now()).await.unwrap().unwrap()
     }
 
     /// An account with a mail address.
     pub async fn add_with_mail(&self, login: &str, method: Method) -> UserView {
         let email = Some(format!("{login}@example.com").parse().unwrap());
         let new = NewUser { password: Some(PASSWORD.into()), email, method: Some(method), ..new_user(login) };
-        self.services.users.add(new, "test", self.now()).await.unwrap().unwrap()
+        self.services.users.add(new, &Actor::CommandLine, self.now()).await.unwrap().unwrap()
     }
 
     /// How many passwords were hashed so far.

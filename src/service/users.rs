@@ -9,6 +9,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::ServiceError;
+use super::actor::Actor;
 use super::context::{self, Context, Found, TRIES};
 use super::events::{self, By};
 use super::records::{self, AdminGuard, LoginIndex};
@@ -108,7 +109,7 @@ impl Users {
     pub async fn add(
         &self,
         new: NewUser,
-        actor: &str,
+        actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
         let config = self.context.config.load_full();
@@ -193,7 +194,7 @@ impl Users {
     pub async fn unlock(
         &self,
         who: &str,
-        actor: &str,
+        actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
         let Some(Found { user, .. }) = self.resolve(who, now).await? else {
@@ -212,7 +213,12 @@ impl Users {
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn delete(&self, who: &str, actor: &str, now: Timestamp) -> Result<Result<(), Rejection>, ServiceError> {
+    pub async fn delete(
+        &self,
+        who: &str,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<(), Rejection>, ServiceError> {
         for _ in 0..TRIES {
             let Some(Found { user, seen }) = self.resolve(who, now).await? else {
                 return Ok(Err(Rejection::NoSuchUser(who.to_owned())));

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use super::journeys::{App, another, enrolled, give_password};
 use super::{Answer, Browser, assert_protected};
 use crate::authn::user::Method;
+use crate::service::actor::Actor;
 use crate::service::cookies::CookieKind;
 use crate::service::testing::{Bench, Mailbox, PASSWORD};
 
@@ -314,7 +315,7 @@ async fn f14_an_app_code_that_is_wrong_and_what_was_changed_meanwhile() {
 
         let csrf = browser.get("/.sekisho/second-factor").await.csrf();
         let now = browser.bench.now();
-        browser.bench.services.users.set_disabled("alice", true, "test", now).await.unwrap().unwrap();
+        browser.bench.services.users.set_disabled("alice", true, &Actor::CommandLine, now).await.unwrap().unwrap();
         let answer = browser.post("/.sekisho/second-factor", &format!("code=000000&csrf={csrf}")).await;
         assert!(answer.body.contains("action=\"/.sekisho/login\""), "from the start: {}", answer.body);
         assert!(browser.cookies.flow.is_none() && browser.cookies.session.is_none());

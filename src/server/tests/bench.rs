@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::id::{SessionId, UserId};
 use crate::secret::{ExposeSecret, Keys, Token, random_bytes};
 use crate::server::{Running, start};
+use crate::service::actor::Actor;
 use crate::store::record::{Change, Store};
 use crate::store::sled::testing::scratch;
 
@@ -215,7 +216,7 @@ impl Gate {
         let services = self.running.services();
         let now = services.clock.now();
         for view in services.sessions.list(None, now).await.unwrap() {
-            assert!(services.sessions.end_by_id(view.session.id, "test", now).await.unwrap());
+            assert!(services.sessions.end_by_id(view.session.id, &Actor::CommandLine, now).await.unwrap());
         }
     }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::authz::Policy;
 use crate::secret::ExposeSecret;
+use crate::service::actor::Actor;
 use crate::service::testing::{Bench, Browser as Person, PASSWORD};
 
 async fn offer(bench: &Bench, person: &Person) -> Option<Offer> {
@@ -102,7 +103,7 @@ async fn an_account_that_a_manager_switched_on_cannot_cancel_its_way_in() {
     let mut person = Person::default();
     assert!(matches!(person.password(&bench, "alice", PASSWORD).await, Step::SignedIn { .. }));
     let change = crate::service::users::UserChange { second_factor: Some(true), ..Default::default() };
-    bench.services.users.set("alice", change, "boss", bench.now()).await.unwrap().unwrap();
+    bench.services.users.set("alice", change, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     assert!(matches!(person.password(&bench, "alice", PASSWORD).await, Step::Enrol { .. }));
     assert!(!offer(&bench, &person).await.unwrap().optional);
     assert!(matches!(cancel(&bench, &person).await, Step::Refused(Refusal::RestartLogin)));

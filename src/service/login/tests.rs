@@ -9,6 +9,7 @@ use crate::audit::{Event, Kind};
 use crate::authn::device::Device;
 use crate::authz::Policy;
 use crate::config::{Argon2, Config};
+use crate::service::actor::Actor;
 use crate::service::testing::{App, Bench, Browser, PASSWORD};
 use crate::service::users::UserChange;
 
@@ -95,9 +96,9 @@ async fn wrong_login_wrong_password_disabled_and_locked_look_and_cost_the_same()
     for login in ["alice", "disabled", "locked", "empty"] {
         bench.add(login).await;
     }
-    bench.services.users.set_disabled("disabled", true, "test", bench.now()).await.unwrap().unwrap();
+    bench.services.users.set_disabled("disabled", true, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     let without = crate::service::testing::new_user("passwordless");
-    bench.services.users.add(without, "test", bench.now()).await.unwrap().unwrap();
+    bench.services.users.add(without, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     for _ in 0..5 {
         Browser::default().password(&bench, "locked", "wrong").await;
     }
@@ -129,7 +130,7 @@ async fn a_password_that_nobody_can_have_is_refused_without_hashing_it() {
     // As long as one may be, with blanks at both ends: nothing is cut off, nothing trimmed.
     for password in [format!(" {} ", "Aa1 ".repeat(60)), format!(" Aa1{} ", "ü".repeat(124))] {
         let change = UserChange { password: Some(password.as_str().into()), ..UserChange::default() };
-        bench.services.users.set("alice", change, "test", bench.now()).await.unwrap().unwrap();
+        bench.services.users.set("alice", change, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
         let step = Browser::default().password(&bench, "alice", password.trim()).await;
         assert!(matches!(step, Step::Refused(_)));
         assert!(matches!(Browser::default().password(&bench, "alice", &password).await, Step::SignedIn { .. }));
@@ -159,7 +160,7 @@ async fn a_manager_lifts_a_lock() {
     for _ in 0..5 {
         Browser::default().password(&bench, "alice", "wrong").await;
     }
-    bench.services.users.unlock("alice", "boss", bench.now()).await.unwrap().unwrap();
+    bench.services.users.unlock("alice", &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     assert!(matches!(Browser::default().password(&bench, "alice", PASSWORD).await, Step::SignedIn { .. }));
 }
 
@@ -333,7 +334,7 @@ async fn after_a_hundred_wrong_codes_in_a_row_no_code_is_judged_until_a_manager_
     assert!(matches!(right().await, Step::Refused(Refusal::Locked)));
     bench.advance(DAY * 100);
     assert!(matches!(right().await, Step::Refused(Refusal::Locked)));
-    bench.services.users.unlock("alice", "boss", bench.now()).await.unwrap().unwrap();
+    bench.services.users.unlock("alice", &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     assert!(matches!(right().await, Step::SignedIn { .. }));
 }
 
@@ -346,7 +347,7 @@ async fn an_account_changed_meanwhile_starts_from_the_beginning() {
     let mut browser = Browser::default();
     browser.password(&bench, "alice", PASSWORD).await;
     let change = UserChange { password: Some("Another-horse-8".into()), ..UserChange::default() };
-    bench.services.users.set("alice", change, "test", bench.now()).await.unwrap().unwrap();
+    bench.services.users.set("alice", change, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     let step = browser.code(&bench, &app.code(bench.now()), false).await;
     assert!(matches!(step, Step::Refused(Refusal::Locked)));
 }
@@ -465,7 +466,7 @@ async fn a_device_key_is_worth_nothing_for_others_or_when_changed_forgotten_or_r
     flipped.cookies.device = Some(Token::generate().unwrap());
     assert!(asked(flipped, "alice", PASSWORD).await, "another value");
     let change = UserChange { password: Some("Another-horse-8".into()), ..UserChange::default() };
-    bench.services.users.set("alice", change, "test", bench.now()).await.unwrap().unwrap();
+    bench.services.users.set("alice", change, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     assert!(asked(browser.clone(), "alice", "Another-horse-8").await, "after a change of password");
     let (name, _) = devices(&bench).await.into_iter().find(|(_, device)| device.user == alice.id).unwrap();
     bench.store.commit(crate::store::record::Change::new().delete::<Device>(&name)).await.unwrap();

@@ -10,6 +10,7 @@ use crate::audit::Kind;
 use crate::authn::session::Session;
 use crate::clock::Timestamp;
 use crate::secret::TokenDigest;
+use crate::service::actor::Actor;
 use crate::service::events::{self, By};
 use crate::store::engine::{Change as Seen, Outcome};
 use crate::store::record::Change;
@@ -90,7 +91,7 @@ impl Sessions {
             return Ok(());
         }
         let login = self.login_of(session.user, now).await?;
-        let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor("sekisho"))?;
+        let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(&Actor::Sekisho))?;
         let event = events::detailed(event, "idle");
         let change = Change::new().unchanged::<Session>(&name, slot.seen);
         let change = Self::without(events::with(change, std::slice::from_ref(&event)), &[(digest, session)]);

@@ -7,6 +7,7 @@ use crate::authn::user::{Method, Role, StoredPassword, User};
 use crate::clock::Timestamp;
 use crate::config::{Config, Language, SwitchedOnBy};
 use crate::service::ServiceError;
+use crate::service::actor::Actor;
 use crate::service::context::{Found, TRIES};
 use crate::service::events::{self, By};
 use crate::service::mailer::Notice;
@@ -43,7 +44,7 @@ impl Users {
         &self,
         who: &str,
         change: UserChange,
-        actor: &str,
+        actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
         let mut password = None;
@@ -70,7 +71,7 @@ impl Users {
         &self,
         who: &str,
         disabled: bool,
-        actor: &str,
+        actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
         self.alter(who, actor, now, |user| {
@@ -95,7 +96,7 @@ impl Users {
     pub async fn reset_second_factor(
         &self,
         who: &str,
-        actor: &str,
+        actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
         self.alter(who, actor, now, |user| {
@@ -114,7 +115,7 @@ impl Users {
     async fn alter(
         &self,
         who: &str,
-        actor: &str,
+        actor: &Actor,
         now: Timestamp,
         step: impl Fn(&mut User) -> Result<Effect, Rejection>,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {

@@ -25,7 +25,7 @@ async fn begin_session(bench: &Bench, user: &User) -> Token {
 }
 
 async fn set(bench: &Bench, who: &str, change: UserChange) -> Result<UserView, Rejection> {
-    bench.services.users.set(who, change, "test", bench.now()).await.unwrap()
+    bench.services.users.set(who, change, &Actor::CommandLine, bench.now()).await.unwrap()
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn an_account_is_found_by_login_in_any_spelling_and_by_id() {
 async fn a_login_is_given_once() {
     let bench = Bench::new(|_| {});
     bench.add("alice").await;
-    let again = bench.services.users.add(new_user("ALICE"), "test", bench.now()).await.unwrap();
+    let again = bench.services.users.add(new_user("ALICE"), &Actor::CommandLine, bench.now()).await.unwrap();
     assert!(matches!(again, Err(Rejection::LoginTaken(_))));
     assert_eq!(bench.services.users.list(bench.now()).await.unwrap().len(), 1);
 }
@@ -52,7 +52,7 @@ async fn a_login_is_given_once() {
 #[tokio::test]
 async fn two_who_add_the_same_login_at_once_make_one_account() {
     let bench = Bench::new(|_| {});
-    let all = (0..8).map(|_| bench.services.users.add(new_user("alice"), "test", bench.now()));
+    let all = (0..8).map(|_| bench.services.users.add(new_user("alice"), &Actor::CommandLine, bench.now()));
     let all = futures_util::future::join_all(all).await;
     assert_eq!(all.into_iter().filter(|one| one.as_ref().unwrap().is_ok()).count(), 1);
 }
@@ -60,7 +60,9 @@ async fn two_who_add_the_same_login_at_once_make_one_account() {
 #[tokio::test]
 async fn a_weak_password_and_what_this_version_cannot_do_are_rejected() {
     let bench = Bench::new(|_| {});
-    let add = |new: NewUser| async { bench.services.users.add(new, "test", bench.now()).await.unwrap().unwrap_err() };
+    let add = |new: NewUser| async {
+        bench.services.users.add(new, &Actor::CommandLine, bench.now()).await.unwrap().unwrap_err()
+    };
     let weak = NewUser { password: Some("short".into()), ..new_user("alice") };
     assert!(matches!(add(weak).await, Rejection::WeakPassword(_)));
     let own_login = NewUser { password: Some("Xx-alice-12345".into()), ..new_user("alice") };
@@ -81,19 +83,19 @@ async fn disabling_a_password_a_reset_and_deletion_end_every_session_before_they
     bench.add("alice").await;
     let users = &bench.services.users;
     for what in ["disable", "password", "reset", "role", "off", "delete"] {
-        users.set_disabled("alice", false, "test", bench.now()).await.unwrap().unwrap();
+        users.set_disabled("alice", false, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
         let user = users.show("alice", bench.now()).await.unwrap().unwrap().user;
         let token = begin_session(&bench, &user).await;
         assert!(bench.passes(&token).await, "{what}");
         let live = bench.live(&token).await.unwrap();
         let now = bench.now();
         match what {
-            "disable" => drop(users.set_disabled("alice", true, "test", now).await.unwrap().unwrap()),
+            "disable" => drop(users.set_disabled("alice", true, &Actor::CommandLine, now).await.unwrap().unwrap()),
             "password" => {
                 let password = Some("Another-horse-8".into());
                 drop(set(&bench, "alice", UserChange { password, ..UserChange::default() }).await.unwrap());
             }
-            "reset" => drop(users.reset_second_factor("alice", "test", now).await.unwrap().unwrap()),
+            "reset" => drop(users.reset_second_factor("alice", &Actor::CommandLine, now).await.unwrap().unwrap()),
             "role" => {
                 let role = Some(Role::Manager);
                 drop(set(&bench, "alice", UserChange { role, ..UserChange::default() }).await.unwrap());
@@ -102,7 +104,7 @@ async fn disabling_a_password_a_reset_and_deletion_end_every_session_before_they
                 let second_factor = Some(false);
                 drop(set(&bench, "alice", UserChange { second_factor, ..UserChange::default() }).await.unwrap());
             }
-            _ => users.delete("alice", "test", now).await.unwrap().unwrap(),
+            _ => users.delete("alice", &Actor::CommandLine, now).await.unwrap().unwrap(),
         }
         assert!(live.identity(&bench.route()).is_none(), "{what}: who holds it already");
         assert!(live.ended().is_cancelled(), "{what}: what is open");
@@ -142,7 +144,7 @@ async fn deleting_leaves_nothing_of_the_account_behind() {
     let (device_name, throttle) = (records::device_name(&digest, alice.id), records::account_throttle(alice.id));
     let change = Change::new().put(&device_name, &device).put(&throttle, &AccountThrottle::default());
     bench.store.commit(change).await.unwrap();
-    bench.services.users.delete("alice", "test", now).await.unwrap().unwrap();
+    bench.services.users.delete("alice", &Actor::CommandLine, now).await.unwrap().unwrap();
     assert!(bench.store.get::<Device>(&device_name, now).await.unwrap().record.is_none());
     assert!(bench.store.get::<AccountThrottle>(&throttle, now).await.unwrap().record.is_none());
     assert!(bench.store.list::<Session>("", Bound::Unbounded, 10, now).await.unwrap().is_empty());
@@ -156,12 +158,16 @@ async fn the_last_administrator_who_can_sign_in_is_not_taken_away() {
     bench.add_as("root", Role::Admin).await;
     let users = &bench.services.users;
     // An administrator without a password, or disabled, cannot stand in.
-    users.add(NewUser { role: Role::Admin, ..new_user("empty") }, "test", bench.now()).await.unwrap().unwrap();
+    users
+        .add(NewUser { role: Role::Admin, ..new_user("empty") }, &Actor::CommandLine, bench.now())
+        .await
+        .unwrap()
+        .unwrap();
     let demote = || UserChange { role: Some(Role::User), ..UserChange::default() };
     let last = Rejection::LastAdmin("root".parse().unwrap());
     assert_eq!(set(&bench, "root", demote()).await.unwrap_err(), last);
-    assert_eq!(users.set_disabled("root", true, "test", bench.now()).await.unwrap().unwrap_err(), last);
-    assert_eq!(users.delete("root", "test", bench.now()).await.unwrap().unwrap_err(), last);
+    assert_eq!(users.set_disabled("root", true, &Actor::CommandLine, bench.now()).await.unwrap().unwrap_err(), last);
+    assert_eq!(users.delete("root", &Actor::CommandLine, bench.now()).await.unwrap().unwrap_err(), last);
     bench.add_as("second", Role::Admin).await;
     set(&bench, "root", demote()).await.unwrap();
 }
@@ -174,8 +180,8 @@ async fn of_two_administrators_taken_away_at_once_one_stays() {
         bench.add_as("two", Role::Admin).await;
         let users = &bench.services.users;
         let (a, b) = tokio::join!(
-            users.delete("one", "test", bench.now()),
-            users.set_disabled("two", true, "test", bench.now())
+            users.delete("one", &Actor::CommandLine, bench.now()),
+            users.set_disabled("two", true, &Actor::CommandLine, bench.now())
         );
         assert_ne!(a.unwrap().is_ok(), b.unwrap().is_ok());
     }
@@ -185,7 +191,7 @@ async fn of_two_administrators_taken_away_at_once_one_stays() {
 async fn every_change_leaves_an_event_that_says_who_did_it() {
     let bench = Bench::new(|_| {});
     bench.add("alice").await;
-    bench.services.users.set_disabled("alice", true, "boss", bench.now()).await.unwrap().unwrap();
+    bench.services.users.set_disabled("alice", true, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     let events = bench.store.list::<crate::audit::Event>("", Bound::Unbounded, 10, bench.now()).await.unwrap();
     let disabled = events.iter().find(|event| event.record.detail == "disabled").unwrap();
     assert_eq!(disabled.record.actor.as_deref(), Some("boss"));

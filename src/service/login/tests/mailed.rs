@@ -188,13 +188,13 @@ async fn another_mailbox_is_another_factor() {
     browser.code(&bench, &code, true).await;
     mailbox.letter().await;
     let change = UserChange { email: Some(Some("new@example.com".parse().unwrap())), ..UserChange::default() };
-    bench.services.users.set("alice", change, "boss", bench.now()).await.unwrap().unwrap();
+    bench.services.users.set("alice", change, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     assert!(!bench.passes(&browser.session()).await);
     assert!(matches!(begun.code(&bench, &code_begun, false).await, Step::Refused(Refusal::Locked)));
     let letter = mailbox.letter().await;
     assert!(letter.contains("To: alice@example.com"), "told at the address before: {letter}");
     let change = UserChange { email: Some(None), ..UserChange::default() };
-    let refused = bench.services.users.set("alice", change, "boss", bench.now()).await.unwrap();
+    let refused = bench.services.users.set("alice", change, &Actor::CommandLine, bench.now()).await.unwrap();
     assert!(refused.is_err(), "codes by mail need an address");
     assert!(matches!(browser.password(&bench, "alice", PASSWORD).await, Step::Code { .. }), "not spared");
 }
@@ -207,7 +207,7 @@ async fn moved_to_mail_nobody_enrols_an_app_any_more() {
     bob.enrol(&bench, "bob", true).await;
     mailbox.letter().await;
     let change = UserChange { method: Some(Method::Mail), ..UserChange::default() };
-    bench.services.users.set("bob", change, "boss", bench.now()).await.unwrap().unwrap();
+    bench.services.users.set("bob", change, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     assert!(mailbox.letter().await.contains("To: bob@example.com"), "a factor was taken away");
     assert!(matches!(bob.password(&bench, "bob", PASSWORD).await, Step::Code { .. }));
     let code = mailbox.code().await;
@@ -215,7 +215,7 @@ async fn moved_to_mail_nobody_enrols_an_app_any_more() {
     mailbox.letter().await;
     // And back: the next login enrols, with a new key.
     let change = UserChange { method: Some(Method::Totp), ..UserChange::default() };
-    bench.services.users.set("bob", change, "boss", bench.now()).await.unwrap().unwrap();
+    bench.services.users.set("bob", change, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     assert!(matches!(bob.password(&bench, "bob", PASSWORD).await, Step::Enrol { .. }));
 }
 

@@ -193,7 +193,7 @@ async fn of_fifty_posts_of_one_recovery_code_one_signs_in() {
         let steps = futures_util::future::join_all(posts).await;
         let winners = steps.iter().filter(|step| matches!(step.as_ref().unwrap(), Step::SignedIn { .. })).count();
         assert_eq!(winners, 1, "round {round}");
-        bench.services.users.unlock("alice", "test", bench.now()).await.unwrap().unwrap();
+        bench.services.users.unlock("alice", &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     }
 }
 
@@ -265,8 +265,8 @@ async fn a_reset_switching_off_and_another_method_void_the_codes() {
         let view = users.show(login, bench.now()).await.unwrap().unwrap();
         assert_eq!(view.user.second_factor.recovery.unwrap().left(), 10);
         let view = match change {
-            None => users.reset_second_factor(login, "boss", bench.now()).await,
-            Some(change) => users.set(login, change, "boss", bench.now()).await,
+            None => users.reset_second_factor(login, &Actor::CommandLine, bench.now()).await,
+            Some(change) => users.set(login, change, &Actor::CommandLine, bench.now()).await,
         };
         let user = view.unwrap().unwrap().user;
         assert!(user.second_factor.recovery.is_none() && user.second_factor.totp.is_none(), "{login}");
