@@ -9,7 +9,7 @@ use unic_langid::LanguageIdentifier;
 use crate::config::Language;
 
 /// The texts of one language, file by file; both languages have the same files and the same keys.
-const fn sources(language: Language) -> [&'static str; 5] {
+const fn sources(language: Language) -> [&'static str; 6] {
     match language {
         Language::Ja => [
             include_str!("../assets/locales/ja/common.ftl"),
@@ -17,6 +17,7 @@ const fn sources(language: Language) -> [&'static str; 5] {
             include_str!("../assets/locales/ja/second-factor.ftl"),
             include_str!("../assets/locales/ja/answers.ftl"),
             include_str!("../assets/locales/ja/mail.ftl"),
+            include_str!("../assets/locales/ja/account.ftl"),
         ],
         Language::En => [
             include_str!("../assets/locales/en/common.ftl"),
@@ -24,6 +25,7 @@ const fn sources(language: Language) -> [&'static str; 5] {
             include_str!("../assets/locales/en/second-factor.ftl"),
             include_str!("../assets/locales/en/answers.ftl"),
             include_str!("../assets/locales/en/mail.ftl"),
+            include_str!("../assets/locales/en/account.ftl"),
         ],
     }
 }

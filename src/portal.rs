@@ -11,8 +11,10 @@
 //! | [`view`] [`headers`] [`assets`] [`qr`] | how an answer is made |
 //! | [`answers`] [`negotiate`] | what the gateway says through the portal: challenge, denial, failure |
 //! | [`api`] [`problem`] | logging in for programmes; refusals that they understand |
+//! | [`person`] [`nav`] [`account`] | who may open a page of their own; the bar above it; one's own settings |
 //! | [`login`] [`second_factor`] [`recovery`] [`enrol`] [`recovery_codes`] [`welcome`] [`logout`] [`landing`] | the pages |
 
+mod account;
 mod answers;
 mod api;
 mod assets;
@@ -28,7 +30,9 @@ mod landing;
 mod login;
 mod logout;
 mod message;
+mod nav;
 mod negotiate;
+mod person;
 mod problem;
 mod qr;
 mod recovery;
@@ -86,6 +90,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/api/second-factor", post(api::second_factor)),
         ("/api/logout", post(api::logout)),
         ("/api/session", get(api::session)),
+        ("/account", get(account::overview::show)),
         ("/static/{file}", get(assets::serve)),
     ]
 }

@@ -1,6 +1,7 @@
 //! Use cases: load, take a pure step of `authn` or `authz`, commit, then the effects. What a page or a command may ask
 //! for is a method here; how it looks belongs to `portal` and `cli`.
 
+pub mod actor;
 mod background;
 mod context;
 pub mod cookies;

@@ -29,7 +29,10 @@ pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Reque
     match ask {
         Ask::Challenge(_) if !visit.may_sign_in => refuse(exchange, audience, Kind::PlainHttp),
         Ask::Challenge(challenge) => match audience {
-            Audience::Navigation => lead_to_page(services, exchange, challenge).await,
+            Audience::Navigation => {
+                let back = exchange.visit.target.path_and_query().to_owned();
+                lead_to_page(services, exchange, challenge, &back).await
+            }
             Audience::Html => small_page(exchange, challenge),
             Audience::Programme => Problem::new(StatusCode::UNAUTHORIZED, code(challenge)).answer(exchange),
         },
@@ -69,8 +72,9 @@ const fn code(challenge: Challenge) -> &'static str {
     }
 }
 
-async fn lead_to_page(services: &Services, mut exchange: Exchange, challenge: Challenge) -> Response {
-    let destination = return_to::destination(&exchange.visit, Some(exchange.visit.target.path_and_query()));
+/// Leads a window to the page of what is due, and then to `back`.
+pub async fn lead_to_page(services: &Services, mut exchange: Exchange, challenge: Challenge, back: &str) -> Response {
+    let destination = return_to::destination(&exchange.visit, Some(back));
     let return_to = destination.return_to.clone();
     match challenge {
         Challenge::Login => exchange.redirect_to_login(&return_to, None),

@@ -35,11 +35,17 @@ pub enum Form<'a> {
     Logout {
         session: &'a Token,
     },
+    /// One of a page of one's own or of administration, by its name.
+    Own {
+        form: &'static str,
+        session: &'a Token,
+    },
 }
 
 impl Form<'_> {
     const fn name(&self) -> &'static [u8] {
         match self {
+            Self::Own { form, .. } => form.as_bytes(),
             Self::Login => b"login",
             Self::SecondFactor { .. } => b"second-factor",
             Self::Enrol { .. } => b"enrol",
@@ -53,7 +59,7 @@ impl Form<'_> {
         match self {
             Self::Login => None,
             Self::SecondFactor { flow } | Self::Enrol { flow } | Self::RecoveryCodes { flow } => Some(flow),
-            Self::Logout { session } | Self::EnrolAgain { session } => Some(session),
+            Self::Logout { session } | Self::EnrolAgain { session } | Self::Own { session, .. } => Some(session),
         }
     }
 }
@@ -78,7 +84,9 @@ fn with_parts<T>(browser: &Token, form: Form<'_>, then: impl FnOnce(&[&[u8]]) ->
     let browser = browser.digest();
     let acts_on = form.acts_on().map(Token::digest);
     let acts_on: &[u8] = acts_on.as_ref().map_or(&[], |digest| digest.as_bytes());
-    then(&[form.name(), browser.as_bytes(), acts_on])
+    // Names of a person's own forms are a space apart from those of the login's.
+    let own: &[u8] = if matches!(form, Form::Own { .. }) { b"own" } else { b"" };
+    then(&[own, form.name(), browser.as_bytes(), acts_on])
 }
 
 /// Whether a request may come from a page of this very origin. A client that says nothing about itself (no browser of
@@ -144,6 +152,7 @@ mod tests {
             Form::RecoveryCodes { flow: &flow },
             Form::EnrolAgain { session: &session },
             Form::Logout { session: &session },
+            Form::Own { form: "second-factor", session: &flow },
             Form::SecondFactor { flow: &session },
         ] {
             assert!(!is_valid(&keys, Some(&browser), form, &good), "{form:?}");

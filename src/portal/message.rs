@@ -21,6 +21,7 @@ pub enum Kind {
     TooLarge,
     WrongType,
     ForeignForm,
+    FormExpired,
     PlainHttp,
     DeniedRoute,
     DeniedAccount,
@@ -44,6 +45,7 @@ impl Kind {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ForeignForm
+            | Self::FormExpired
             | Self::PlainHttp
             | Self::DeniedRoute
             | Self::DeniedAccount
@@ -65,9 +67,12 @@ impl Kind {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
             Self::WrongType => "unsupported_media_type",
-            Self::ForeignForm | Self::DeniedRoute | Self::DeniedAccount | Self::DeniedNetwork | Self::DeniedOrigin => {
-                "forbidden"
-            }
+            Self::ForeignForm
+            | Self::FormExpired
+            | Self::DeniedRoute
+            | Self::DeniedAccount
+            | Self::DeniedNetwork
+            | Self::DeniedOrigin => "forbidden",
             Self::PlainHttp => "https_required",
             Self::Busy | Self::Unavailable => "unavailable",
             Self::Internal => "internal",
@@ -82,13 +87,14 @@ impl Kind {
     }
 
     #[cfg(test)]
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::TooLarge,
         Self::WrongType,
         Self::ForeignForm,
+        Self::FormExpired,
         Self::PlainHttp,
         Self::DeniedRoute,
         Self::DeniedAccount,

@@ -89,7 +89,7 @@ pub fn render<P: Page>(language: Language, site: &Site, page: &P) -> Result<Stri
     })
 }
 
-const TEMPLATES: [(&str, &str); 14] = [
+const TEMPLATES: &[(&str, &str)] = &[
     ("layout.html", include_str!("../../assets/templates/layout.html")),
     ("alert.html", include_str!("../../assets/templates/alert.html")),
     ("code_field.html", include_str!("../../assets/templates/code_field.html")),
@@ -104,6 +104,8 @@ const TEMPLATES: [(&str, &str); 14] = [
     ("landing.html", include_str!("../../assets/templates/landing.html")),
     ("message.html", include_str!("../../assets/templates/message.html")),
     ("login_needed.html", include_str!("../../assets/templates/login_needed.html")),
+    ("shell.html", include_str!("../../assets/templates/shell.html")),
+    ("account/overview.html", include_str!("../../assets/templates/account/overview.html")),
 ];
 
 static JA: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Language::Ja));

@@ -6,6 +6,7 @@ use data_encoding::BASE32_NOPAD;
 use http::StatusCode;
 
 use super::{Answer, BROWSER, Browser, assert_protected, request};
+use crate::authn::user::Role;
 use crate::authz::{Challenge, Policy, RouteTable, SecondFactorDemand};
 use crate::service::cookies::CookieKind;
 use crate::service::testing::{Bench, PASSWORD};
@@ -48,8 +49,13 @@ pub async fn give_password(browser: &mut Browser, password: &str) -> Answer {
 
 /// A person who has signed in for the first time, and their app.
 pub async fn enrolled(bench: Bench) -> (Browser, App) {
+    enrolled_as(bench, Role::User).await
+}
+
+/// The same with a role.
+pub async fn enrolled_as(bench: Bench, role: Role) -> (Browser, App) {
     let mut browser = Browser::with(bench);
-    browser.bench.add("alice").await;
+    browser.bench.add_as("alice", role).await;
     assert_eq!(give_password(&mut browser, PASSWORD).await.location(), "/.sekisho/enrol");
     let page = browser.get("/.sekisho/enrol").await;
     let app = App::read(&page);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::view::{Samples, Site, render};
 use super::super::{
-    answers, assets, enrol, landing, login, logout, message, recovery, recovery_codes, second_factor, welcome,
+    account, answers, assets, enrol, landing, login, logout, message, recovery, recovery_codes, second_factor, welcome,
 };
 use crate::config::Language;
 use crate::i18n;
@@ -24,7 +24,7 @@ fn write_to_look_at(language: Language, file: &str, html: &str) {
 fn try_all<P: Samples>(language: Language) {
     let site = Site::sample(language);
     for (name, page) in P::samples() {
-        let file = format!("{}-{name}", P::TEMPLATE.trim_end_matches(".html"));
+        let file = format!("{}-{name}", P::TEMPLATE.trim_end_matches(".html").replace('/', "-"));
         let html = render(language, &site, &page).unwrap_or_else(|error| panic!("{file} in {language:?}: {error:?}"));
         well_formed(&file, &html);
         write_to_look_at(language, &file, &html);
@@ -46,6 +46,7 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         try_all::<landing::LandingPage>(language);
         try_all::<message::Message>(language);
         try_all::<answers::LoginNeeded>(language);
+        try_all::<account::overview::AccountPage>(language);
         crate::service::testing::every_mail(language);
         let used: BTreeSet<String> = i18n::used::take().into_iter().map(|(_, key)| key).collect();
         assert_eq!(used, i18n::tests::keys(language), "texts that nothing uses in {language:?}");

@@ -1,48 +1,70 @@
-//! Every page and method × everybody who may come: nobody, somebody signed in, a login at each of its stages. A page
-//! without a row fails.
+//! Every page and method × everybody who may come: nobody, a login at each of its stages, somebody signed in in each role. A
+//! page without a row fails.
 
 use std::collections::BTreeSet;
 
-use super::journeys::{App, another, enrolled, give_password};
+use super::journeys::{App, another, enrolled, enrolled_as, give_password};
 use super::{Answer, BROWSER, Browser, assert_protected, request};
+use crate::authn::user::Role;
 use crate::service::cookies::CookieKind;
 use crate::service::testing::{Bench, PASSWORD};
 use crate::service::visit::Ask;
 
-/// Method and path; then what nobody gets, somebody signed in, a login that waits for a code, one that waits for an
-/// enrolment, and one that shows recovery codes. `→` is a redirect, to a path below the portal's unless two slashes
-/// follow. Posts come without a token.
-const ROWS: &[(&str, &str, [&str; 5])] = &[
-    ("GET", "/", ["→/login", "200", "→/login", "→/login", "→/login"]),
-    ("GET", "/login", ["200", "200", "200", "200", "200"]),
-    ("POST", "/login", ["403", "403", "403", "403", "403"]),
-    ("GET", "/second-factor", ["→/login", "→//", "200", "→/enrol", "→/enrol/recovery-codes"]),
-    ("POST", "/second-factor", ["401", "401", "403", "→/enrol", "→/enrol/recovery-codes"]),
-    ("POST", "/second-factor/resend", ["401", "401", "→/second-factor", "→/enrol", "→/enrol/recovery-codes"]),
-    ("GET", "/second-factor/recovery", ["→/login", "→//", "200", "→/enrol", "→/enrol/recovery-codes"]),
-    ("POST", "/second-factor/recovery", ["401", "401", "403", "→/enrol", "→/enrol/recovery-codes"]),
-    ("GET", "/enrol", ["→/login", "→//", "→/second-factor", "200", "→/enrol/recovery-codes"]),
-    ("POST", "/enrol", ["401", "401", "→/second-factor", "403", "→/enrol/recovery-codes"]),
-    ("POST", "/enrol/cancel", ["→/login", "→//", "→/second-factor", "403", "→/enrol/recovery-codes"]),
-    ("GET", "/enrol/recovery-codes", ["→/login", "→//", "→/second-factor", "→/enrol", "200"]),
-    ("POST", "/enrol/recovery-codes", ["→/login", "→//", "→/second-factor", "→/enrol", "403"]),
-    ("GET", "/enrol/recovery-codes.txt", ["→/login", "→//", "→/second-factor", "→/enrol", "200"]),
-    ("POST", "/enrol/again", ["→/login", "→//", "→/login", "→/login", "→/login"]),
-    ("GET", "/welcome", ["→/login", "→//", "→/login", "→/login", "→/login"]),
-    ("GET", "/logout", ["→/login", "200", "→/login", "→/login", "→/login"]),
-    ("POST", "/logout", ["→/login", "403", "→/login", "→/login", "→/login"]),
+/// Method and path; then what everybody gets, in the order of [`everybody`]. `→` is a redirect, to a path below the portal's
+/// unless two slashes follow. Posts come without a token.
+const ROWS: &[(&str, &str, [&str; 8])] = &[
+    ("GET", "/", everybody_alike("→/login", "200", "→/login", "→/login", "→/login")),
+    ("GET", "/login", everybody_alike("200", "200", "200", "200", "200")),
+    ("POST", "/login", everybody_alike("403", "403", "403", "403", "403")),
+    ("GET", "/second-factor", everybody_alike("→/login", "→//", "200", "→/enrol", "→/enrol/recovery-codes")),
+    ("POST", "/second-factor", everybody_alike("401", "401", "403", "→/enrol", "→/enrol/recovery-codes")),
+    (
+        "POST",
+        "/second-factor/resend",
+        everybody_alike("401", "401", "→/second-factor", "→/enrol", "→/enrol/recovery-codes"),
+    ),
+    ("GET", "/second-factor/recovery", everybody_alike("→/login", "→//", "200", "→/enrol", "→/enrol/recovery-codes")),
+    ("POST", "/second-factor/recovery", everybody_alike("401", "401", "403", "→/enrol", "→/enrol/recovery-codes")),
+    ("GET", "/enrol", everybody_alike("→/login", "→//", "→/second-factor", "200", "→/enrol/recovery-codes")),
+    ("POST", "/enrol", everybody_alike("401", "401", "→/second-factor", "403", "→/enrol/recovery-codes")),
+    ("POST", "/enrol/cancel", everybody_alike("→/login", "→//", "→/second-factor", "403", "→/enrol/recovery-codes")),
+    ("GET", "/enrol/recovery-codes", everybody_alike("→/login", "→//", "→/second-factor", "→/enrol", "200")),
+    ("POST", "/enrol/recovery-codes", everybody_alike("→/login", "→//", "→/second-factor", "→/enrol", "403")),
+    ("GET", "/enrol/recovery-codes.txt", everybody_alike("→/login", "→//", "→/second-factor", "→/enrol", "200")),
+    ("POST", "/enrol/again", everybody_alike("→/login", "→//", "→/login", "→/login", "→/login")),
+    ("GET", "/welcome", everybody_alike("→/login", "→//", "→/login", "→/login", "→/login")),
+    ("GET", "/logout", everybody_alike("→/login", "200", "→/login", "→/login", "→/login")),
+    ("POST", "/logout", everybody_alike("→/login", "403", "→/login", "→/login", "→/login")),
     // A form is nothing for the API; what it does with JSON is told in `api`.
-    ("POST", "/api/login", ["415", "415", "415", "415", "415"]),
-    ("POST", "/api/second-factor", ["415", "415", "415", "415", "415"]),
-    ("POST", "/api/logout", ["415", "415", "415", "415", "415"]),
-    ("GET", "/api/session", ["401", "200", "401", "401", "401"]),
-    ("GET", "/static/{file}", ["404", "404", "404", "404", "404"]),
+    ("POST", "/api/login", everybody_alike("415", "415", "415", "415", "415")),
+    ("POST", "/api/second-factor", everybody_alike("415", "415", "415", "415", "415")),
+    ("POST", "/api/logout", everybody_alike("415", "415", "415", "415", "415")),
+    ("GET", "/api/session", everybody_alike("401", "200", "401", "401", "401")),
+    ("GET", "/static/{file}", everybody_alike("404", "404", "404", "404", "404")),
+    ("GET", "/account", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
 ];
 
-/// The five who come, each with a browser of their own.
-async fn everybody() -> [Browser; 5] {
+/// A page on which roles make no difference: nobody, somebody signed in, then a login that waits for a code, one that waits
+/// for an enrolment, and one that shows recovery codes.
+const fn everybody_alike(
+    nobody: &'static str,
+    signed_in: &'static str,
+    code_due: &'static str,
+    enrolment_due: &'static str,
+    codes_shown: &'static str,
+) -> [&'static str; 8] {
+    [nobody, code_due, enrolment_due, codes_shown, signed_in, signed_in, signed_in, signed_in]
+}
+
+/// A page of one's own or of administration: nobody, a login at whatever stage, then user, viewer, manager, admin.
+const fn by_role(nobody: &'static str, first_factor: &'static str, roles: [&'static str; 4]) -> [&'static str; 8] {
+    let [user, viewer, manager, admin] = roles;
+    [nobody, first_factor, first_factor, first_factor, user, viewer, manager, admin]
+}
+
+/// The eight who come, each with a browser of their own.
+async fn everybody() -> [Browser; 8] {
     let nobody = Browser::new();
-    let (signed_in, _) = enrolled(Bench::new(|_| {})).await;
     let (browser, _) = enrolled(Bench::new(|_| {})).await;
     let mut code_due = another(browser);
     assert_eq!(give_password(&mut code_due, PASSWORD).await.location(), "/.sekisho/second-factor");
@@ -55,7 +77,11 @@ async fn everybody() -> [Browser; 5] {
     let page = codes_shown.get("/.sekisho/enrol").await;
     let form = format!("code={}&csrf={}", App::read(&page).code(&codes_shown.bench), page.csrf());
     assert_eq!(codes_shown.post("/.sekisho/enrol", &form).await.location(), "/.sekisho/enrol/recovery-codes");
-    [nobody, signed_in, code_due, enrolment_due, codes_shown]
+    let mut everybody = vec![nobody, code_due, enrolment_due, codes_shown];
+    for role in [Role::User, Role::Viewer, Role::Manager, Role::Admin] {
+        everybody.push(enrolled_as(Bench::new(|_| {}), role).await.0);
+    }
+    everybody.try_into().unwrap_or_else(|_| unreachable!("eight"))
 }
 
 #[tokio::test]

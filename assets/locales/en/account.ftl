@@ -1,0 +1,15 @@
+# One's own settings, and the bar above them
+
+nav-rooms = Sections
+nav-home = Back to the tool
+nav-account = Your account
+
+account-title = Your account
+account-profile = Profile
+account-login = Login
+account-name = Name
+account-email = Mail address
+account-no-email = None
+
+form-expired-heading = This form has expired
+form-expired-text = Nothing was changed. Open the page again, and repeat what you did.

@@ -1,0 +1,15 @@
+# 本人の設定と、その上のバー
+
+nav-rooms = メニュー
+nav-home = ツールに戻る
+nav-account = アカウント
+
+account-title = アカウント
+account-profile = プロフィール
+account-login = ログインID
+account-name = 名前
+account-email = メールアドレス
+account-no-email = 未登録
+
+form-expired-heading = フォームの有効期限が切れました
+form-expired-text = 変更は行われていません。ページを開き直して、もう一度操作してください。

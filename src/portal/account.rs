@@ -1,0 +1,3 @@
+//! `/account`: one's own settings.
+
+pub mod overview;
