@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`exchange`] | one request and what its answer will carry |
 //! | [`guard`] [`form`] [`csrf`] [`return_to`] [`cookie`] | what is believed of a request; what is set |
-//! | [`view`] [`headers`] [`assets`] [`qr`] | how an answer is made |
+//! | [`view`] [`headers`] [`assets`] [`qr`] [`moment`] | how an answer is made |
 //! | [`answers`] [`negotiate`] | what the gateway says through the portal: challenge, denial, failure |
 //! | [`api`] [`problem`] | logging in for programmes; refusals that they understand |
 //! | [`person`] [`nav`] [`account`] | who may open a page of their own; the bar above it; one's own settings |
@@ -30,6 +30,7 @@ mod landing;
 mod login;
 mod logout;
 mod message;
+mod moment;
 mod nav;
 mod negotiate;
 mod person;

@@ -94,6 +94,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("alert.html", include_str!("../../assets/templates/alert.html")),
     ("code_field.html", include_str!("../../assets/templates/code_field.html")),
     ("remember_field.html", include_str!("../../assets/templates/remember_field.html")),
+    ("moment.html", include_str!("../../assets/templates/moment.html")),
     ("login.html", include_str!("../../assets/templates/login.html")),
     ("second_factor.html", include_str!("../../assets/templates/second_factor.html")),
     ("recovery.html", include_str!("../../assets/templates/recovery.html")),

@@ -51,6 +51,24 @@ impl Actor {
         }
     }
 
+    /// Their account.
+    #[must_use]
+    pub const fn user(&self) -> Option<UserId> {
+        match self {
+            Self::CommandLine | Self::Sekisho => None,
+            Self::Person(person) => Some(person.user),
+        }
+    }
+
+    /// The session in which they act.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::CommandLine | Self::Sekisho => None,
+            Self::Person(person) => Some(person.session),
+        }
+    }
+
     /// Where they are; nowhere for what is no browser.
     #[must_use]
     pub fn client(&self) -> Origin {

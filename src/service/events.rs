@@ -1,23 +1,26 @@
 //! Audit events: made here, committed with the act, told to the log afterwards.
 
-use crate::audit::{Event, Kind, Result as Outcome};
+use crate::audit::{Event, Kind, Result as Outcome, SessionMark, printable};
 use crate::authn::session::Origin;
 use crate::clock::Timestamp;
-use crate::id::{EventId, UserId};
+use crate::id::{EventId, SessionId, UserId};
 use crate::secret::{EntropyError, random_bytes};
 use crate::store::record::Change;
 
 use super::actor::Actor;
 use super::records::event_name;
 
-/// The longest login that is kept as it was typed.
+/// The longest login that is kept as it was typed, and the longest reason.
 const TYPED: usize = 64;
+const REASON: usize = 256;
 
 /// Who did it.
 #[derive(Debug, Clone)]
 pub enum By<'a> {
-    /// The person themself, from here.
+    /// The person themself, from here. A failure is nobody's whose session is not known.
     Oneself(Origin),
+    /// The person themself, in this session.
+    InSession(Origin, SessionId),
     /// Somebody who may be another: a manager, or the command line.
     Actor(&'a Actor),
 }
@@ -29,9 +32,11 @@ pub fn success(
     login: &str,
     by: By<'_>,
 ) -> Result<Event, EntropyError> {
-    let (actor, client) = match by {
-        By::Oneself(client) => (None, client),
-        By::Actor(actor) => (Some(actor.name().to_owned()), actor.client()),
+    let login = printable(login, TYPED);
+    let (actor, actor_id, client, session) = match by {
+        By::Oneself(client) => (Some(login.clone()), user, client, None),
+        By::InSession(client, session) => (Some(login.clone()), user, client, Some(session)),
+        By::Actor(actor) => (Some(actor.name().to_owned()), actor.user(), actor.client(), actor.session()),
     };
     Ok(Event {
         id: EventId::from_bytes(random_bytes()?),
@@ -39,9 +44,12 @@ pub fn success(
         kind,
         result: Outcome::Success,
         user,
-        login: login.chars().filter(|c| !c.is_control()).take(TYPED).collect(),
+        login,
         actor,
+        actor_id,
         client,
+        session: session.map(SessionMark::of),
+        route: None,
         detail: String::new(),
     })
 }
@@ -53,12 +61,19 @@ pub fn failure(
     login: &str,
     by: By<'_>,
 ) -> Result<Event, EntropyError> {
-    Ok(Event { result: Outcome::Failure, ..success(kind, at, user, login, by)? })
+    let claimed = matches!(by, By::Oneself(_));
+    let event = Event { result: Outcome::Failure, ..success(kind, at, user, login, by)? };
+    Ok(if claimed { Event { actor: None, actor_id: None, ..event } } else { event })
 }
 
-/// With further words, which are never a secret.
+/// With a reason or further words, which are never a secret.
 pub fn detailed(event: Event, detail: impl Into<String>) -> Event {
-    Event { detail: detail.into(), ..event }
+    Event { detail: printable(&detail.into(), REASON), ..event }
+}
+
+/// About this session, or in it.
+pub fn in_session(event: Event, session: SessionId) -> Event {
+    Event { session: Some(SessionMark::of(session)), ..event }
 }
 
 /// The change, and that it happened.
@@ -72,13 +87,15 @@ pub fn with(mut change: Change, events: &[Event]) -> Change {
 /// What was committed, in the log.
 pub fn log(event: &Event) {
     tracing::info!(
-        kind = ?event.kind,
-        result = ?event.result,
+        event = event.kind.name(),
+        result = event.result.name(),
         login = event.login,
         user = event.user.map(|id| id.to_string()),
         actor = event.actor,
         address = event.client.address,
-        detail = event.detail,
+        session = event.session.as_ref().map(SessionMark::as_str),
+        route = event.route,
+        reason = event.detail,
         "audit"
     );
 }

@@ -4,12 +4,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::session::LiveSession;
+use crate::audit::printable;
 use crate::authn::session::Origin;
 use crate::authz::{Challenge, Denial, NormalTarget, RouteId};
 use crate::clock::Timestamp;
 use crate::config::{Config, Language};
 use crate::id::RequestId;
 use crate::secret::Token;
+
+/// How many characters of a browser's name for itself are kept.
+const USER_AGENT: usize = 256;
 
 /// Everything about one request that was settled before the portal saw it. Goes along as an extension of the
 /// `http::Request`; the portal reads no address, scheme, host or sekisho cookie from headers.
@@ -89,7 +93,7 @@ impl Visit {
     /// Where it came from, for sessions, devices and events.
     #[must_use]
     pub fn origin(&self, user_agent: Option<&str>) -> Origin {
-        let clean = user_agent.unwrap_or_default().chars().filter(|c| !c.is_control()).take(256).collect();
-        Origin { address: self.client.to_string(), user_agent: clean }
+        let user_agent = printable(user_agent.unwrap_or_default(), USER_AGENT);
+        Origin { address: self.client.to_string(), user_agent }
     }
 }

@@ -194,7 +194,7 @@ async fn every_change_leaves_an_event_that_says_who_did_it() {
     bench.services.users.set_disabled("alice", true, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     let events = bench.store.list::<crate::audit::Event>("", Bound::Unbounded, 10, bench.now()).await.unwrap();
     let disabled = events.iter().find(|event| event.record.detail == "disabled").unwrap();
-    assert_eq!(disabled.record.actor.as_deref(), Some("boss"));
+    assert_eq!(disabled.record.actor.as_deref(), Some("cli"));
     assert_eq!(disabled.record.login, "alice");
     assert_eq!(events.len(), 2);
     assert!(!format!("{events:?}").contains(PASSWORD));
