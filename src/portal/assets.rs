@@ -43,10 +43,14 @@ impl Asset {
     }
 }
 
+/// Everything that is served; scripts among it are `text/javascript; charset=utf-8` ([`super::view::Page::script`]).
+pub fn all() -> [&'static Asset; 2] {
+    [&STYLE, &ICON]
+}
+
 /// `GET /static/{file}`
 pub async fn serve(Path(file): Path<String>, exchange: Exchange) -> Response {
-    let known: [&Asset; 2] = [&STYLE, &ICON];
-    match known.into_iter().find(|asset| asset.name == file) {
+    match all().into_iter().find(|asset| asset.name == file) {
         Some(asset) => (
             [
                 (CONTENT_TYPE, HeaderValue::from_static(asset.content_type)),

@@ -132,13 +132,12 @@ impl Exchange {
     /// Answers with a page.
     #[must_use]
     pub fn page<P: Page>(self, status: StatusCode, page: &P) -> Response {
-        let site = self.site();
+        let script = page.script();
+        let site = self.site().loading(script, &self.visit.config.portal.path);
         match view::render(self.language, &site, page) {
             Ok(html) => {
                 let mut response = self.finish((status, axum::response::Html(html)).into_response());
-                if P::LEADS_OUT {
-                    headers::let_forms_lead_out(response.headers_mut());
-                }
+                headers::allow(response.headers_mut(), P::LEADS_OUT, script.is_some());
                 response
             }
             Err(error) => {

@@ -6,25 +6,32 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
+/// A content security policy: what all pages have in common, then what one kind of them adds.
+macro_rules! policy {
+    ($($more:literal)*) => {
+        HeaderValue::from_static(concat!(
+            "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; object-src 'none'" $(, "; ", $more)*
+        ))
+    };
+}
+
 /// What a page may load and do: style and pictures of its own, forms to its own host; nothing inline, no script, no frame.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; \
-     base-uri 'none'; object-src 'none'",
-);
+const POLICY: HeaderValue = policy!("form-action 'self'" "frame-ancestors 'none'");
 
 /// The same for a page whose form may lead into the tool. Chromium holds every redirect behind a form to `form-action`, so
 /// that a tool which leads on to another site (its own login, another host) would end in an error right behind ours. Where
 /// a tool leads is not known beforehand, and a list of everything would keep nothing out.
-const LEADING_OUT_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
-);
+const LEADING_OUT_POLICY: HeaderValue = policy!("frame-ancestors 'none'");
 
-/// The same as the first for the one page that may stand in a frame of its own host: old tools have frames, and the person in front
-/// of them must be able to find the way to the login.
-const FRAMABLE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'self'; \
-     base-uri 'none'; object-src 'none'",
-);
+/// Both again for a page with a script: a file of ours, never inline, which may ask sekisho.
+const SCRIPT_POLICY: HeaderValue =
+    policy!("form-action 'self'" "frame-ancestors 'none'" "script-src 'self'" "connect-src 'self'");
+const LEADING_OUT_SCRIPT_POLICY: HeaderValue =
+    policy!("frame-ancestors 'none'" "script-src 'self'" "connect-src 'self'");
+
+/// The same as the first for the one page that may stand in a frame of its own host: old tools have frames, and the person
+/// in front of them must be able to find the way to the login.
+const FRAMABLE_POLICY: HeaderValue = policy!("form-action 'self'" "frame-ancestors 'self'");
 
 /// Everything that an answer depends on, beside its target.
 const VARIES: HeaderValue =
@@ -52,9 +59,15 @@ pub fn protect(headers: &mut HeaderMap, secure: bool) {
     }
 }
 
-/// Lets what this answer's forms lead to lead on to wherever it likes.
-pub fn let_forms_lead_out(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_SECURITY_POLICY, LEADING_OUT_POLICY);
+/// Gives a page the policy that it needs. `leads_out`: what its forms lead to may lead on to wherever it likes.
+pub fn allow(headers: &mut HeaderMap, leads_out: bool, script: bool) {
+    let policy = match (leads_out, script) {
+        (false, false) => POLICY,
+        (true, false) => LEADING_OUT_POLICY,
+        (false, true) => SCRIPT_POLICY,
+        (true, true) => LEADING_OUT_SCRIPT_POLICY,
+    };
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
 }
 
 /// Lets this one answer stand in a frame of its own host.

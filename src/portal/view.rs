@@ -8,7 +8,8 @@ use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context, escape_formatter};
 use serde::Serialize;
 
-use super::{assets, return_to};
+use super::assets::{self, Asset};
+use super::return_to;
 use crate::config::{Language, Portal};
 use crate::i18n;
 
@@ -18,6 +19,12 @@ pub trait Page: Serialize {
     const TEMPLATE: &'static str;
     /// Whether a form on it may end at the tool, and so at wherever the tool leads.
     const LEADS_OUT: bool = false;
+
+    /// A script of ours that makes the page more comfortable; it works without. Its policy then lets it load scripts of
+    /// ours, and ask sekisho.
+    fn script(&self) -> Option<&'static Asset> {
+        None
+    }
 }
 
 /// What stands around every page.
@@ -27,6 +34,7 @@ pub struct Site {
     lang: &'static str,
     style: String,
     icon: String,
+    script: Option<String>,
     languages: Vec<LanguageLink>,
 }
 
@@ -62,8 +70,15 @@ impl Site {
             lang: i18n::tag(language),
             style: assets::STYLE.path(&portal.path),
             icon: assets::ICON.path(&portal.path),
+            script: None,
             languages,
         }
+    }
+
+    /// The same around a page with this script, for a portal at `portal`.
+    #[must_use]
+    pub fn loading(self, script: Option<&Asset>, portal: &str) -> Self {
+        Self { script: script.map(|script| script.path(portal)), ..self }
     }
 }
 
