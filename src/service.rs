@@ -12,6 +12,7 @@ mod hasher;
 pub mod login;
 mod mailer;
 mod records;
+pub mod reset;
 pub mod session;
 pub mod users;
 pub mod visit;
@@ -36,6 +37,7 @@ pub struct Services {
     pub login: Arc<login::Logins>,
     pub enrolment: Arc<enrolment::Enrolments>,
     pub users: Arc<users::Users>,
+    pub resets: Arc<reset::Resets>,
     context: Arc<Context>,
 }
 
@@ -52,6 +54,7 @@ impl Services {
             login: Arc::new(login::Logins::new(Arc::clone(&context))),
             enrolment: Arc::new(enrolment::Enrolments::new(Arc::clone(&context))),
             users: Arc::new(users::Users::new(Arc::clone(&context))),
+            resets: Arc::new(reset::Resets::new(Arc::clone(&context))),
             context,
         }
     }

@@ -107,6 +107,9 @@ fn refused(rejection: &Rejection) -> Reply {
         Rejection::WeakPassword(_) => Some("`password` in the configuration says what is asked for".into()),
         Rejection::LastAdmin(_) => Some("`sekisho user set LOGIN --role admin` makes another one".into()),
         Rejection::MailNotConfigured => Some("`config/example.yaml` shows `mail`; or use --method totp".into()),
+        Rejection::NoAddress(login) => Some(format!("`sekisho user set {login} --email ADDRESS` gives it one")),
+        Rejection::Disabled(login) => Some(format!("`sekisho user enable {login}` lets it in again")),
+        Rejection::TooManyMails(_) => None,
         Rejection::OwnerSwitchesOn => Some("leave --second-factor out, or change the setting".into()),
         Rejection::NotYet(_) => None,
     };

@@ -16,7 +16,7 @@ use super::records::{self, AdminGuard, LoginIndex};
 use super::session::Sessions;
 use crate::audit::Kind;
 use crate::authn::lockout::AccountThrottle;
-use crate::authn::password::{Personal, Policy};
+use crate::authn::password::{Personal, Policy, Weakness};
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role, SecondFactor, StoredPassword, User};
 use crate::authz::Policy as Demand;
 use crate::clock::Timestamp;
@@ -84,11 +84,17 @@ pub enum Rejection {
     #[error("the mail method needs a mail address")]
     MailWithoutAddress,
     #[error("the password is too weak: {0}")]
-    WeakPassword(String),
+    WeakPassword(Weakness),
     #[error("{0} is the last administrator who can sign in; make another one first")]
     LastAdmin(LoginName),
     #[error("codes by mail need the section `mail` in the configuration")]
     MailNotConfigured,
+    #[error("the account {0} has no mail address")]
+    NoAddress(LoginName),
+    #[error("the account {0} is disabled")]
+    Disabled(LoginName),
+    #[error("too many mails were sent to the account {0}; try again later")]
+    TooManyMails(LoginName),
     /// `second_factor.switched_on_by: owner` (F5).
     #[error("only the owner of an account switches its second factor on (second_factor.switched_on_by: owner)")]
     OwnerSwitchesOn,
@@ -294,7 +300,7 @@ impl Users {
             email: user.email.as_ref().map(Email::as_str).unwrap_or_default(),
         };
         if let Err(weakness) = policy.check(password.expose_secret(), personal) {
-            return Ok(Err(Rejection::WeakPassword(weakness.to_string())));
+            return Ok(Err(Rejection::WeakPassword(weakness)));
         }
         let hash = self.context.hasher.hash(password, context::cost(&config)).await?;
         Ok(Ok(StoredPassword { hash, changed_at: now, must_change: false }))
