@@ -23,6 +23,8 @@ macro_rules! conformance_tests {
             a_key_both_deleted_and_put_is_put,
             a_commit_without_changes_compares_all_the_same,
             a_scan_keeps_to_order_prefix_bounds_and_limit,
+            a_scan_back_is_the_scan_backwards,
+            pages_backwards_leave_nothing_out,
             a_scan_sees_a_commit_whole_or_not_at_all,
             of_many_writers_exactly_one_wins_each_round,
             commits_on_overlapping_keys_lose_nothing,
@@ -229,6 +231,64 @@ pub(crate) async fn a_scan_keeps_to_order_prefix_bounds_and_limit(engine: Arc<dy
     for (key, found) in engine.scan("", Bound::Unbounded, 100).await.unwrap() {
         assert_eq!(key.as_str().as_bytes(), found.value);
     }
+}
+
+pub(crate) async fn a_scan_back_is_the_scan_backwards(engine: Arc<dyn Engine>) {
+    let sorted = ["a", "b", "b/", "b/1", "b/10", "b/2", "b/A", "b/a", "b/é", "b/関", "b/\u{10ffff}x", "b0", "c"];
+    let mut all = change();
+    for name in sorted {
+        all = all.put(name, name);
+    }
+    all.version(&*engine).await;
+    for prefix in ["", "a", "b", "b/", "b/1", "b/é", "x"] {
+        let forwards = names(&*engine, prefix, Bound::Unbounded, 100).await;
+        for limit in [0, 1, 3, 100] {
+            for before in ["", "a", "b/10", "b/関", "b/11", "zz"] {
+                let below = |name: &&String| name.as_str() < before;
+                let reversed = |wanted: &dyn Fn(&&String) -> bool| -> Vec<String> {
+                    forwards.iter().filter(wanted).rev().take(limit).cloned().collect()
+                };
+                let back = async |before| -> Vec<String> {
+                    let found = engine.scan_back(prefix, before, limit).await.unwrap();
+                    found
+                        .into_iter()
+                        .map(|(key, found)| {
+                            assert_eq!(key.as_str().as_bytes(), found.value);
+                            key.as_str().to_owned()
+                        })
+                        .collect()
+                };
+                assert_eq!(back(Bound::Unbounded).await, reversed(&|_| true));
+                assert_eq!(back(Bound::Excluded(key(before))).await, reversed(&below), "{prefix} {before}");
+                let upto = reversed(&|name| below(name) || name.as_str() == before);
+                assert_eq!(back(Bound::Included(key(before))).await, upto, "{prefix} {before}");
+            }
+        }
+    }
+}
+
+/// Enough records for many of an engine's own pages, some added and some deleted on the way.
+pub(crate) async fn pages_backwards_leave_nothing_out(engine: Arc<dyn Engine>) {
+    for chunk in 0..40 {
+        let all = (0..100).fold(change(), |all, index| all.put(&format!("n/{:05}", index * 40 + chunk), "x"));
+        all.lazy().version(&*engine).await;
+    }
+    let mut expected: Vec<String> = (0..4000).map(|index| format!("n/{index:05}")).collect();
+    let (mut seen, mut before) = (Vec::new(), Bound::Unbounded);
+    loop {
+        let page = engine.scan_back("n/", before, 37).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        // One that is yet to come goes, and one comes that is behind.
+        let gone = format!("n/{:05}", last.as_str()[2..].parse::<u32>().unwrap() / 2);
+        if gone.as_str() < last.as_str() {
+            change().delete(&gone).put(&format!("n/1{:04}", seen.len()), "new").lazy().version(&*engine).await;
+            expected.retain(|name| *name != gone);
+        }
+        before = Bound::Excluded(last.clone());
+        seen.extend(page.into_iter().map(|(key, _)| key.as_str().to_owned()));
+    }
+    seen.reverse();
+    assert_eq!(seen, expected);
 }
 
 pub(crate) async fn a_scan_sees_a_commit_whole_or_not_at_all(engine: Arc<dyn Engine>) {

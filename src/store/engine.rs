@@ -136,6 +136,14 @@ pub trait Engine: Send + Sync + 'static {
     /// Records in key order, from `from` on, under `prefix`, at most `limit`.
     async fn scan(&self, prefix: &str, from: Bound<Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError>;
 
+    /// The same backwards: from the last one under `prefix` that is not beyond `before`, at most `limit`.
+    async fn scan_back(
+        &self,
+        prefix: &str,
+        before: Bound<Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Versioned)>, StoreError>;
+
     /// All or nothing: if every compare holds, all puts and deletes happen, visible together.
     async fn commit(&self, commit: Commit) -> Result<Outcome, StoreError>;
 

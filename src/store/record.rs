@@ -52,6 +52,13 @@ pub struct Change {
     failed: Option<StoreError>,
 }
 
+/// Which way a list goes.
+#[derive(Clone, Copy)]
+enum Order {
+    Forwards,
+    Backwards,
+}
+
 impl Store {
     /// A store over this engine.
     #[must_use]
@@ -85,8 +92,33 @@ impl Store {
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<Listed<R>>, StoreError> {
+        self.walk(prefix, after, limit, now, Order::Forwards).await
+    }
+
+    /// The same backwards: from the last one before `before`.
+    ///
+    /// # Errors
+    /// As the engine's, or where a record is not understood.
+    pub async fn list_back<R: Record>(
+        &self,
+        prefix: &str,
+        before: Bound<&str>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Listed<R>>, StoreError> {
+        self.walk(prefix, before, limit, now, Order::Backwards).await
+    }
+
+    async fn walk<R: Record>(
+        &self,
+        prefix: &str,
+        from: Bound<&str>,
+        limit: usize,
+        now: Timestamp,
+        order: Order,
+    ) -> Result<Vec<Listed<R>>, StoreError> {
         let prefix = key::<R>(prefix);
-        let mut from = match after {
+        let mut from = match from {
             Bound::Included(name) => Bound::Included(key::<R>(name)),
             Bound::Excluded(name) => Bound::Excluded(key::<R>(name)),
             Bound::Unbounded => Bound::Unbounded,
@@ -95,7 +127,11 @@ impl Store {
         loop {
             // Expired records are met and passed over, so one page may not be enough.
             let wanted = limit.saturating_sub(living.len()).min(PAGE);
-            let page = if wanted == 0 { Vec::new() } else { self.engine.scan(prefix.as_str(), from, wanted).await? };
+            let page = match order {
+                _ if wanted == 0 => Vec::new(),
+                Order::Forwards => self.engine.scan(prefix.as_str(), from, wanted).await?,
+                Order::Backwards => self.engine.scan_back(prefix.as_str(), from, wanted).await?,
+            };
             let full = page.len() == wanted && wanted > 0;
             let last = page.last().map(|(key, _)| key.clone());
             for (key, found) in page {

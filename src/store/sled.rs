@@ -83,6 +83,21 @@ impl SledEngine {
         Ok(Self { shared, jobs, thread: Some(thread) })
     }
 
+    /// Reads many records on a thread that may block, while no commit is half applied.
+    async fn view<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Disk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (shared, jobs) = (Arc::clone(&self.shared), self.jobs.clone());
+        let view = move || {
+            shared.read(&jobs, |disk| {
+                let _view = shared.view.read().unwrap_or_else(PoisonError::into_inner);
+                act(disk)
+            })
+        };
+        tokio::task::spawn_blocking(view).await.map_err(|_| closed())?
+    }
+
     /// Hands the writer a job and waits for its answer.
     async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
@@ -125,15 +140,18 @@ impl Engine for SledEngine {
     }
 
     async fn scan(&self, prefix: &str, from: Bound<Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        let (jobs, prefix) = (self.jobs.clone(), prefix.to_owned());
-        let scan = move || {
-            shared.read(&jobs, |disk| {
-                let _view = shared.view.read().unwrap_or_else(PoisonError::into_inner);
-                disk.scan(&prefix, &from, limit)
-            })
-        };
-        tokio::task::spawn_blocking(scan).await.map_err(|_| closed())?
+        let prefix = prefix.to_owned();
+        self.view(move |disk| disk.scan(&prefix, &from, limit)).await
+    }
+
+    async fn scan_back(
+        &self,
+        prefix: &str,
+        before: Bound<Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        let prefix = prefix.to_owned();
+        self.view(move |disk| disk.scan_back(&prefix, &before, limit)).await
     }
 
     async fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {

@@ -126,3 +126,20 @@ async fn the_sweeper_spares_a_record_that_was_renewed_after_it_looked() {
     assert!(store.get::<Note>("renewed", NOW).await.unwrap().record.is_some());
     assert_eq!(store.get::<Note>("other", NOW).await.unwrap().seen, Expect::Absent);
 }
+
+#[tokio::test]
+async fn a_list_backwards_is_the_list_backwards_without_what_has_expired() {
+    let (store, _dir) = scratch();
+    for index in 0..600 {
+        put(&store, &format!("n/{index:03}"), &note("x", (index % 3 == 0).then_some(100))).await;
+    }
+    let forwards = store.list::<Note>("n/", Bound::Unbounded, 1000, NOW).await.unwrap();
+    let backwards = store.list_back::<Note>("n/", Bound::Unbounded, 1000, NOW).await.unwrap();
+    let names = |listed: &[Listed<Note>]| listed.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    assert_eq!(forwards.len(), 400);
+    let mut reversed = names(&backwards);
+    reversed.reverse();
+    assert_eq!(reversed, names(&forwards));
+    let page = store.list_back::<Note>("n/", Bound::Excluded("n/590"), 3, NOW).await.unwrap();
+    assert_eq!(names(&page), ["n/589", "n/587", "n/586"]);
+}

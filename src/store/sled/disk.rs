@@ -125,23 +125,56 @@ impl Disk {
                 _ => Bound::Included(prefix.as_bytes()),
             };
             let range: (Bound<&[u8]>, Bound<&[u8]>) = (start, Bound::Unbounded);
-            let mut found = Vec::new();
-            for pair in self.db()?.range::<&[u8], _>(range) {
-                if found.len() >= limit {
-                    break;
-                }
-                let (key, value) = pair.map_err(|error| explain(&self.path, error))?;
-                if !key.starts_with(prefix.as_bytes()) {
-                    break;
-                }
-                if value::is_internal(&key) {
-                    continue;
-                }
-                let key = String::from_utf8(key.to_vec()).map_err(|_| self.corrupt("a key is no text".into()))?;
-                found.push((Key::new(key), self.whole(&value)?));
-            }
-            Ok(found)
+            self.gather(prefix, self.db()?.range::<&[u8], _>(range), limit)
         })
+    }
+
+    pub(in crate::store) fn scan_back(
+        &self,
+        prefix: &str,
+        before: &Bound<Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        guarded(&self.path, || {
+            // No text has the byte 0xff (RFC 3629 §3), so this is behind everything under the prefix.
+            let behind = [prefix.as_bytes(), &[0xff]].concat();
+            let end: Bound<&[u8]> = match before {
+                Bound::Included(key) if key.as_str().as_bytes() < behind.as_slice() => {
+                    Bound::Included(key.as_str().as_bytes())
+                }
+                Bound::Excluded(key) if key.as_str().as_bytes() < behind.as_slice() => {
+                    Bound::Excluded(key.as_str().as_bytes())
+                }
+                _ => Bound::Excluded(&behind),
+            };
+            let range: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, end);
+            self.gather(prefix, self.db()?.range::<&[u8], _>(range).rev(), limit)
+        })
+    }
+
+    /// The first records of a walk, for as long as it is under the prefix.
+    fn gather(
+        &self,
+        prefix: &str,
+        walk: impl Iterator<Item = ::sled::Result<(IVec, IVec)>>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        let mut found = Vec::new();
+        for pair in walk {
+            if found.len() >= limit {
+                break;
+            }
+            let (key, value) = pair.map_err(|error| explain(&self.path, error))?;
+            if !key.starts_with(prefix.as_bytes()) {
+                break;
+            }
+            if value::is_internal(&key) {
+                continue;
+            }
+            let key = String::from_utf8(key.to_vec()).map_err(|_| self.corrupt("a key is no text".into()))?;
+            found.push((Key::new(key), self.whole(&value)?));
+        }
+        Ok(found)
     }
 
     /// Whether every compare of `commit` holds.
