@@ -6,6 +6,7 @@
 mod backend;
 pub mod check;
 mod demo;
+mod device;
 mod failure;
 mod key;
 mod output;
@@ -52,6 +53,9 @@ enum Command {
     /// Manage the accounts that may pass
     #[command(subcommand)]
     User(user::UserCommand),
+    /// See and forget the browsers that people are known on
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
     /// See and end the sessions of people who are signed in
     #[command(subcommand)]
     Session(session::SessionCommand),
@@ -96,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Check { config, format } => check(&config, format),
         Command::Demo(command) => demo::run(&command),
         Command::User(command) => user::run(command),
+        Command::Device(command) => device::run(command),
         Command::Session(command) => session::run(command),
         Command::Key(command) => key::run(&command),
         Command::Completions(command) => shell::completions(&command),

@@ -18,6 +18,7 @@ mod account;
 mod answers;
 mod api;
 mod assets;
+mod browser_name;
 mod cookie;
 mod csrf;
 mod enrol;

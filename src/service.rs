@@ -5,6 +5,7 @@ pub mod actor;
 mod background;
 mod context;
 pub mod cookies;
+pub mod devices;
 pub mod enrolment;
 pub mod error;
 mod events;
@@ -38,6 +39,7 @@ pub struct Services {
     pub enrolment: Arc<enrolment::Enrolments>,
     pub users: Arc<users::Users>,
     pub resets: Arc<reset::Resets>,
+    pub devices: Arc<devices::Devices>,
     context: Arc<Context>,
 }
 
@@ -55,6 +57,7 @@ impl Services {
             enrolment: Arc::new(enrolment::Enrolments::new(Arc::clone(&context))),
             users: Arc::new(users::Users::new(Arc::clone(&context))),
             resets: Arc::new(reset::Resets::new(Arc::clone(&context))),
+            devices: Arc::new(devices::Devices::new(Arc::clone(&context))),
             context,
         }
     }

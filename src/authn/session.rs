@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::id::{SessionId, UserId};
+use crate::id::{DeviceId, SessionId, UserId};
 
 /// A session, as it is stored under `session/SHA256`. The cookie's value is not in it: the key is its digest.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,6 +27,12 @@ pub struct Session {
     /// That second factor was a recovery code: the person may enrol a new app in this session.
     #[serde(default)]
     pub by_recovery_code: bool,
+    /// When the password was last given in it; a session of an older sekisho says nothing.
+    #[serde(default)]
+    pub password_at: Option<Timestamp>,
+    /// The browser's key for this account, where it has one: forgetting the browser ends the session too.
+    #[serde(default)]
+    pub device: Option<DeviceId>,
     /// Where and with what it began, for the person's own list.
     pub client: Origin,
 }

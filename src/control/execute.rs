@@ -1,9 +1,10 @@
 //! Carries out a command: the same function for the socket's server and for a command line that has the store to itself.
 
-use super::protocol::{AccountRow, Changes, Command, NewAccount, Reply, SecondFactorRow, SessionRow};
+use super::protocol::{AccountRow, Changes, Command, DeviceRow, NewAccount, Reply, SecondFactorRow, SessionRow};
 use crate::authn::user::Email;
 use crate::clock::Timestamp;
 use crate::service::actor::Actor;
+use crate::service::devices::{DeviceView, Forgotten};
 use crate::service::session::SessionView;
 use crate::service::users::{NewUser, Rejection, UserChange, UserView};
 use crate::service::{ServiceError, Services};
@@ -52,6 +53,22 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
         },
         Command::SessionEndAll { who } => match users.show(&who, now).await? {
             Ok(view) => Reply::Ended(services.sessions.end_all_of(view.user.id, ACTOR, now).await?),
+            Err(rejection) => refused(&rejection),
+        },
+        Command::DeviceList { who: None } => devices(&services.devices.list_all(now).await?),
+        Command::DeviceList { who: Some(who) } => match users.show(&who, now).await? {
+            Ok(view) => devices(&services.devices.list(view.user.id, now).await?),
+            Err(rejection) => refused(&rejection),
+        },
+        Command::DeviceForget { id } => match services.devices.forget(id, ACTOR, now).await? {
+            Some(forgotten) => self::forgotten(forgotten),
+            None => Reply::Refused {
+                reason: format!("there is no device {id}"),
+                hint: Some("`sekisho device list` shows the ids of those that are known".into()),
+            },
+        },
+        Command::DeviceForgetAll { who } => match users.show(&who, now).await? {
+            Ok(view) => self::forgotten(services.devices.forget_all(view.user.id, ACTOR, now).await?),
             Err(rejection) => refused(&rejection),
         },
     })
@@ -152,4 +169,23 @@ fn sessions(views: &[SessionView]) -> Reply {
         second_factor_at: session.second_factor_at.map(|at| at.to_string()),
     };
     Reply::Sessions(views.iter().map(row).collect())
+}
+
+fn devices(views: &[DeviceView]) -> Reply {
+    let row = |DeviceView { device, login }: &DeviceView| DeviceRow {
+        id: device.id.to_string(),
+        user_id: device.user.to_string(),
+        login: login.clone(),
+        address: device.client.address.clone(),
+        user_agent: device.client.user_agent.clone(),
+        first_seen: device.first_seen.to_string(),
+        last_seen: device.last_seen.to_string(),
+        second_factor_at: device.second_factor_at.to_string(),
+        remembered: device.spares,
+    };
+    Reply::Devices(views.iter().map(row).collect())
+}
+
+const fn forgotten(forgotten: Forgotten) -> Reply {
+    Reply::Forgotten { devices: forgotten.devices, sessions: forgotten.sessions }
 }

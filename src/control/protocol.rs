@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{MAX_FRAME, VERSION};
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role};
-use crate::id::SessionId;
+use crate::id::{DeviceId, SessionId};
 use crate::secret::{ExposeSecret, SecretString};
 
 /// What is asked. `who` is a login or an account's id.
@@ -26,6 +26,9 @@ pub enum Command {
     SessionList { who: Option<String> },
     SessionEnd { id: SessionId },
     SessionEndAll { who: String },
+    DeviceList { who: Option<String> },
+    DeviceForget { id: DeviceId },
+    DeviceForgetAll { who: String },
 }
 
 /// An account to be added.
@@ -90,6 +93,12 @@ pub enum Reply {
     Sessions(Vec<SessionRow>),
     /// So many sessions were ended.
     Ended(u64),
+    Devices(Vec<DeviceRow>),
+    /// So many browsers were forgotten, and so many sessions ended with them.
+    Forgotten {
+        devices: u64,
+        sessions: u64,
+    },
     /// It was not done: the caller's mistake, or the state of things. Nothing was changed.
     Refused {
         reason: String,
@@ -141,6 +150,21 @@ pub struct SessionRow {
     pub last_seen: String,
     pub expires_at: String,
     pub second_factor_at: Option<String>,
+}
+
+/// A browser that an account is known on: also the form of `--json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    pub id: String,
+    pub user_id: String,
+    pub login: String,
+    pub address: String,
+    pub user_agent: String,
+    pub first_seen: String,
+    pub last_seen: String,
+    pub second_factor_at: String,
+    /// Whether it is spared the code until the re-check interval has passed.
+    pub remembered: bool,
 }
 
 /// A request's frame.
@@ -252,6 +276,7 @@ impl Reply {
         match self {
             Self::Accounts(rows) => cut(rows).map(|(a, b)| (Self::Accounts(a), Self::Accounts(b))),
             Self::Sessions(rows) => cut(rows).map(|(a, b)| (Self::Sessions(a), Self::Sessions(b))),
+            Self::Devices(rows) => cut(rows).map(|(a, b)| (Self::Devices(a), Self::Devices(b))),
             _ => None,
         }
     }
@@ -264,6 +289,7 @@ impl Reply {
         match (self, part) {
             (Self::Accounts(rows), Self::Accounts(more)) => rows.extend(more),
             (Self::Sessions(rows), Self::Sessions(more)) => rows.extend(more),
+            (Self::Devices(rows), Self::Devices(more)) => rows.extend(more),
             _ => return Err(Malformed::NotAMessage),
         }
         Ok(())

@@ -1,19 +1,18 @@
 //! What all use cases work with: the store, the configuration in force, the hashing threads, the living sessions.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
-use std::ops::Bound;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::ServiceError;
+use super::devices;
 use super::events;
 use super::hasher::Hasher;
 use super::mailer::Mailer;
 use super::records::{self, LoginIndex};
 use super::session::Sessions;
 use crate::audit::Event;
-use crate::authn::device::Device;
 use crate::authn::lockout::Limits;
 use crate::authn::mail_code;
 use crate::authn::password::Cost;
@@ -28,9 +27,6 @@ use crate::store::record::{Change, Store};
 
 /// How often a step is judged anew because others changed what it had read.
 pub const TRIES: usize = 64;
-
-/// How many records are read at once where all have to be looked at.
-const PAGE: usize = 500;
 
 /// Locks that make steps of one account wait for each other within this process, so that they seldom meet in the store.
 const STRIPES: usize = 256;
@@ -80,26 +76,9 @@ impl Context {
         }
     }
 
-    /// A change that also takes all device keys of an account. They stand by browser, so all are looked at; a rare thing to
-    /// do.
-    pub async fn without_devices(
-        &self,
-        mut change: Change,
-        user: UserId,
-        now: Timestamp,
-    ) -> Result<Change, ServiceError> {
-        let mut after: Option<String> = None;
-        loop {
-            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let page = self.store.list::<Device>("", from, PAGE, now).await?;
-            for listed in page.iter().filter(|listed| listed.record.user == user) {
-                change = change.delete::<Device>(&listed.name);
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
-                _ => return Ok(change),
-            }
-        }
+    /// A change that also takes all device keys of an account.
+    pub async fn without_devices(&self, change: Change, user: UserId, now: Timestamp) -> Result<Change, ServiceError> {
+        Ok(devices::without(change, &devices::of_user(self, user, now).await?))
     }
 
     /// One step at a time for whatever `name` stands for, within this process. Never held twice by one step.

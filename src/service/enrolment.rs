@@ -124,6 +124,7 @@ impl Enrolments {
                 signed_in: ready.sign_in(),
                 account,
                 remember: false,
+                device: None,
                 tells_of_new_device: true,
                 return_to: &found.return_to(&visit.config)?,
                 change: found.spend(Change::new()),

@@ -65,6 +65,19 @@ impl Record for Device {
     }
 }
 
+/// `device-of/USER/SHA256`: the keys of one account, found without reading everybody's. Committed together with them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeviceIndex {
+    pub expires_at: Timestamp,
+}
+
+impl Record for DeviceIndex {
+    const KIND: &'static str = "device-of";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
 /// `flow/SHA256`
 impl Record for Flow {
     const KIND: &'static str = "flow";
@@ -113,12 +126,21 @@ pub fn login_name(login: &LoginName) -> String {
     utf8_percent_encode(login.as_str(), KEEP).to_string()
 }
 
+/// The digest that a record's name is, or ends in.
+pub fn parse_digest(name: &str) -> Option<TokenDigest> {
+    TokenDigest::try_from(name.to_owned()).ok()
+}
+
 pub fn session_index(user: UserId, digest: &TokenDigest) -> String {
     format!("{user}/{digest}")
 }
 
 pub fn device_name(digest: &TokenDigest, user: UserId) -> String {
     format!("{digest}/{user}")
+}
+
+pub fn device_index(user: UserId, digest: &TokenDigest) -> String {
+    format!("{user}/{digest}")
 }
 
 pub fn account_throttle(user: UserId) -> String {

@@ -22,7 +22,7 @@ use self::live::{AccountCell, Lifeline, Lines};
 use super::ServiceError;
 use super::actor::Actor;
 use super::events::{self, By};
-use super::records::{SessionIndex, session_index};
+use super::records::{SessionIndex, parse_digest, session_index};
 use crate::audit::{Event, Kind};
 use crate::authn::session::{Origin, Session};
 use crate::authn::user::User;
@@ -393,10 +393,6 @@ impl Sessions {
 /// A panic elsewhere does not make what these locks guard wrong: each holder leaves it whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn parse_digest(name: &str) -> Option<TokenDigest> {
-    TokenDigest::try_from(name.to_owned()).ok()
 }
 
 #[cfg(test)]

@@ -246,6 +246,8 @@ fn a_step_up_asks_for_what_is_due_in_this_session() {
         route_last_seen: Vec::new(),
         second_factor_at: at,
         by_recovery_code: false,
+        password_at: None,
+        device: None,
         client: Origin::default(),
     };
     let (enrolled, bare) = (user(true, true), user(false, true));

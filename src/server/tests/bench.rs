@@ -205,6 +205,8 @@ impl Gate {
             route_last_seen: Vec::new(),
             second_factor_at: None,
             by_recovery_code: false,
+            password_at: None,
+            device: None,
             client: Origin::default(),
         };
         let change = Change::new().put(&user.id.to_string(), &user).put(&token.digest().to_string(), &session);

@@ -71,6 +71,7 @@ impl Enrolments {
                 signed_in: ready.sign_in(),
                 account,
                 remember,
+                device: None,
                 tells_of_new_device: false,
                 return_to: &found.return_to(&visit.config)?,
                 change: found.spend(Change::new()),

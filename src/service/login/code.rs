@@ -172,6 +172,7 @@ pub async fn conclude(
                 signed_in: ready.sign_in(),
                 account,
                 remember,
+                device: None,
                 tells_of_new_device: true,
                 return_to: &flow.return_to(&browser.visit.config)?,
                 change: forget_failures(flow.spend(Change::new()), &name, throttle),

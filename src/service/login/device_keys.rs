@@ -11,9 +11,10 @@ use crate::authn::user::User;
 use crate::clock::Timestamp;
 use crate::config::RememberDevice;
 use crate::id::DeviceId;
-use crate::secret::{Token, random_bytes};
+use crate::secret::{Token, TokenDigest, random_bytes};
 use crate::service::ServiceError;
 use crate::service::context::Context;
+use crate::service::devices;
 use crate::service::records::device_name;
 use crate::store::engine::Expect;
 use crate::store::record::{Change, Listed};
@@ -24,17 +25,17 @@ const ACCOUNTS: usize = 1000;
 /// A key as it was read.
 pub struct Key {
     pub device: Device,
-    name: String,
+    digest: TokenDigest,
     seen: Expect,
 }
 
 /// The browser's valid key for this account, whether it spares the code or not.
 pub async fn find(context: &Context, browser: Browser<'_>, user: &User) -> Result<Option<Key>, ServiceError> {
     let Some(token) = &browser.visit.cookies.device else { return Ok(None) };
-    let name = device_name(&token.digest(), user.id);
-    let slot = context.store.get::<Device>(&name, browser.visit.now).await?;
+    let digest = token.digest();
+    let slot = context.store.get::<Device>(&device_name(&digest, user.id), browser.visit.now).await?;
     let valid = slot.record.filter(|device| device.is_of(user));
-    Ok(valid.map(|device| Key { device, name, seen: slot.seen }))
+    Ok(valid.map(|device| Key { device, digest, seen: slot.seen }))
 }
 
 impl Key {
@@ -51,13 +52,15 @@ impl Key {
             client: browser.visit.origin(browser.user_agent),
             ..self.device.clone()
         };
-        change.unchanged::<Device>(&self.name, self.seen).put(&self.name, &used)
+        let name = device_name(&self.digest, used.user);
+        devices::with(change.unchanged::<Device>(&name, self.seen), &self.digest, &used)
     }
 }
 
 /// The browser's new value.
 pub struct Renewed {
     pub token: Token,
+    pub id: DeviceId,
     /// The browser had no key for this account before.
     pub is_new: bool,
     pub change: Change,
@@ -76,11 +79,14 @@ pub async fn renew(
     let digest = token.digest();
     let mut known = None;
     for old in under_old_value(context, browser).await? {
-        change = change.unchanged::<Device>(&old.name, old.seen).delete::<Device>(&old.name);
+        change = change.unchanged::<Device>(&old.name, old.seen);
+        if let Some(before) = &browser.visit.cookies.device {
+            change = devices::without(change, &[(before.digest(), old.record.clone())]);
+        }
         if old.record.user == user.id {
             known = Some(old.record).filter(|device| device.is_of(user));
         } else {
-            change = change.put(&device_name(&digest, old.record.user), &old.record);
+            change = devices::with(change, &digest, &old.record);
         }
     }
     let now = browser.visit.now;
@@ -104,7 +110,7 @@ pub async fn renew(
         last_seen: now,
         client: browser.visit.origin(browser.user_agent),
     };
-    Ok(Renewed { token, is_new, change: change.put(&device_name(&digest, user.id), &device) })
+    Ok(Renewed { token, id, is_new, change: devices::with(change, &digest, &device) })
 }
 
 async fn under_old_value(context: &Context, browser: Browser<'_>) -> Result<Vec<Listed<Device>>, ServiceError> {

@@ -185,6 +185,7 @@ async fn succeed(
                 signed_in,
                 account: Found { user, seen },
                 remember: false,
+                device,
                 tells_of_new_device: true,
                 return_to: &destination.return_to,
                 change,

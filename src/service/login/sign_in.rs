@@ -5,7 +5,7 @@ use crate::audit::{Event, Kind};
 use crate::authn::login::SignedIn;
 use crate::authn::session::Session;
 use crate::authn::user::User;
-use crate::id::SessionId;
+use crate::id::{DeviceId, SessionId};
 use crate::secret::{Token, TokenDigest, random_bytes};
 use crate::service::ServiceError;
 use crate::service::context::{Context, Found};
@@ -20,6 +20,8 @@ pub struct Entry<'a> {
     /// The account as it is to be, and as it was read.
     pub account: Found,
     pub remember: bool,
+    /// The key that the browser has shown, where no new one is made.
+    pub device: Option<DeviceId>,
     /// Whether a browser without a key for the account is worth a mail. Not where the mail about a new app tells it already.
     pub tells_of_new_device: bool,
     pub return_to: &'a str,
@@ -40,17 +42,19 @@ pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>)
     let Entry { signed_in, account: Found { mut user, seen }, remember, return_to, mut change, mut events, .. } = entry;
     let now = browser.visit.now;
     let mut device = None;
+    let mut device_id = entry.device;
     let mut is_new_device = false;
     if signed_in.gave_second_factor() {
         let given_at = signed_in.second_factor_at().unwrap_or(now);
         let renewed = device_keys::renew(context, browser, &user, remember, given_at, change).await?;
-        (device, change, is_new_device) = (Some(renewed.token), renewed.change, renewed.is_new);
+        (device, device_id) = (Some(renewed.token), Some(renewed.id));
+        (change, is_new_device) = (renewed.change, renewed.is_new);
     }
     let begun = match signed_in.session() {
-        Some(id) => rotate(context, browser, &signed_in, id, change).await?,
+        Some(id) => rotate(context, browser, &signed_in, id, device_id, change).await?,
         None => {
             user.last_login = Some(now);
-            Some(begin(context, browser, &signed_in, &user, change).await?)
+            Some(begin(context, browser, &signed_in, &user, device_id, change).await?)
         }
     };
     let Some((aftermath, change)) = begun else { return Ok(None) };
@@ -84,6 +88,7 @@ async fn begin(
     browser: Browser<'_>,
     signed_in: &SignedIn,
     user: &User,
+    device: Option<DeviceId>,
     change: Change,
 ) -> Result<(Aftermath, Change), ServiceError> {
     let (visit, now) = (browser.visit, browser.visit.now);
@@ -99,6 +104,8 @@ async fn begin(
         route_last_seen: Vec::new(),
         second_factor_at: signed_in.second_factor_at(),
         by_recovery_code: signed_in.by_recovery_code(),
+        password_at: Some(now),
+        device,
         client: visit.origin(browser.user_agent),
     };
     let mut ended = Vec::new();
@@ -122,6 +129,7 @@ async fn rotate(
     browser: Browser<'_>,
     signed_in: &SignedIn,
     id: SessionId,
+    device: Option<DeviceId>,
     change: Change,
 ) -> Result<Option<(Aftermath, Change)>, ServiceError> {
     let now = browser.visit.now;
@@ -134,6 +142,7 @@ async fn rotate(
         second_factor_at: signed_in.second_factor_at(),
         by_recovery_code: signed_in.by_recovery_code(),
         last_seen: session.last_seen.max(now),
+        device: device.or(session.device),
         ..session.clone()
     };
     let token = Token::generate()?;

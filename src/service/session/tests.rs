@@ -19,6 +19,8 @@ async fn begin(bench: &Bench, user: &User) -> (Token, Session) {
         route_last_seen: Vec::new(),
         second_factor_at: None,
         by_recovery_code: false,
+        password_at: None,
+        device: None,
         client: Origin::default(),
     };
     put(bench, &token, &session).await;

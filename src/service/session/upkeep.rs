@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::live::Lifeline;
-use super::{ServiceError, Sessions, lock, parse_digest};
+use super::{ServiceError, Sessions, lock};
 use crate::audit::Kind;
 use crate::authn::session::Session;
 use crate::clock::Timestamp;
 use crate::secret::TokenDigest;
 use crate::service::actor::Actor;
 use crate::service::events::{self, By};
+use crate::service::records::parse_digest;
 use crate::store::engine::{Change as Seen, Outcome};
 use crate::store::record::Change;
 

@@ -18,6 +18,8 @@ async fn begin_session(bench: &Bench, user: &User) -> Token {
         route_last_seen: Vec::new(),
         second_factor_at: None,
         by_recovery_code: false,
+        password_at: None,
+        device: None,
         client: Origin::default(),
     };
     bench.store.commit(Sessions::with(Change::new(), &token.digest(), &session)).await.unwrap();

@@ -1,0 +1,238 @@
+//! The browsers that an account is known on (F11, F29): seeing them, and forgetting them.
+//!
+//! A key stands under its browser's value, where the login looks for it, and in an index by account, where this looks. Both are
+//! written by [`with`] and taken away by [`without`], and by nobody else.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::ServiceError;
+use super::actor::Actor;
+use super::context::{Context, Found, TRIES};
+use super::events::{self, By};
+use super::records::{self, DeviceIndex, device_index, device_name};
+use super::session::Sessions;
+use crate::audit::Kind;
+use crate::authn::device::Device;
+use crate::authn::session::Session;
+use crate::authn::user::User;
+use crate::clock::Timestamp;
+use crate::id::{DeviceId, SessionId, UserId};
+use crate::secret::TokenDigest;
+use crate::store::record::{Change, Record};
+
+/// How many records are read at once where all have to be looked at.
+const PAGE: usize = 500;
+
+/// All device keys.
+pub struct Devices {
+    context: Arc<Context>,
+}
+
+/// A browser as its owner or a manager sees it.
+#[derive(Debug, Clone)]
+pub struct DeviceView {
+    pub device: Device,
+    pub login: String,
+}
+
+/// What was forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    pub devices: u64,
+    /// The sessions that these browsers had begun. That of whoever asked stays.
+    pub sessions: u64,
+}
+
+impl Devices {
+    pub(super) const fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// The browsers that this account is known on, last seen first. A key that is worth nothing any more is none.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn list(&self, user: UserId, now: Timestamp) -> Result<Vec<DeviceView>, ServiceError> {
+        let Some(Found { user, .. }) = self.context.user(user, now).await? else { return Ok(Vec::new()) };
+        let mut views: Vec<_> = of_user(&self.context, user.id, now)
+            .await?
+            .into_iter()
+            .filter(|(_, device)| device.is_of(&user))
+            .map(|(_, device)| DeviceView { device, login: user.login.to_string() })
+            .collect();
+        views.sort_by_key(|view| std::cmp::Reverse(view.device.last_seen));
+        Ok(views)
+    }
+
+    /// The browsers of all accounts.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn list_all(&self, now: Timestamp) -> Result<Vec<DeviceView>, ServiceError> {
+        let mut views = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let page = self.context.store.list::<User>("", from, PAGE, now).await?;
+            for listed in &page {
+                views.extend(self.list(listed.record.id, now).await?);
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
+                _ => return Ok(views),
+            }
+        }
+    }
+
+    /// Forgets one browser of this account, with the sessions that it has begun; `None`: the account has no such browser.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn forget_of(
+        &self,
+        user: UserId,
+        id: DeviceId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Option<Forgotten>, ServiceError> {
+        let forgotten = self.take(user, |device| device.id == id, actor, now).await?;
+        Ok(Some(forgotten).filter(|forgotten| forgotten.devices > 0))
+    }
+
+    /// Forgets one browser, whosever it is: for whoever may do so to everybody. `None`: there is no such browser.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn forget(&self, id: DeviceId, actor: &Actor, now: Timestamp) -> Result<Option<Forgotten>, ServiceError> {
+        let mut after: Option<String> = None;
+        loop {
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let page = self.context.store.list::<Device>("", from, PAGE, now).await?;
+            if let Some(found) = page.iter().find(|listed| listed.record.id == id) {
+                return self.forget_of(found.record.user, id, actor, now).await;
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// Forgets all browsers of an account, with the sessions that they have begun.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn forget_all(&self, user: UserId, actor: &Actor, now: Timestamp) -> Result<Forgotten, ServiceError> {
+        self.take(user, |_| true, actor, now).await
+    }
+
+    async fn take(
+        &self,
+        user: UserId,
+        wanted: impl Fn(&Device) -> bool,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Forgotten, ServiceError> {
+        let context = &self.context;
+        for _ in 0..TRIES {
+            let mut devices = of_user(context, user, now).await?;
+            devices.retain(|(_, device)| wanted(device));
+            if devices.is_empty() {
+                return Ok(Forgotten::default());
+            }
+            let sessions = self.begun_by(&devices, user, own_session(actor), now).await?;
+            let login = context.user(user, now).await?.map(|found| found.user.login.to_string()).unwrap_or_default();
+            let by = match actor {
+                Actor::Person(person) if person.user == user => By::Oneself(person.client.clone()),
+                _ => By::Actor(actor),
+            };
+            let mut change = Sessions::without(without(Change::new(), &devices), &sessions);
+            let mut kept = Vec::with_capacity(devices.len());
+            for (digest, device) in &devices {
+                // A key that takes a new value in this very moment must not be left over under it.
+                let name = device_name(digest, user);
+                let slot = context.store.get::<Device>(&name, now).await?;
+                change = change.unchanged::<Device>(&name, slot.seen);
+                let event = events::success(Kind::DeviceForgotten, now, Some(user), &login, by.clone())?;
+                kept.push(events::detailed(event, device.id.to_string()));
+            }
+            if context.commit(change, &kept).await?.is_some() {
+                sessions.iter().for_each(|(digest, session)| context.sessions.forget(digest, Some(session.id)));
+                return Ok(Forgotten { devices: devices.len() as u64, sessions: sessions.len() as u64 });
+            }
+        }
+        Err(ServiceError::Contended)
+    }
+
+    /// The sessions that were begun by these browsers, but for `own`.
+    async fn begun_by(
+        &self,
+        devices: &[(TokenDigest, Device)],
+        user: UserId,
+        own: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Vec<(TokenDigest, Session)>, ServiceError> {
+        let mut sessions = self.context.sessions.of_user(user, now).await?;
+        sessions.retain(|(_, session)| {
+            let begun = session.device.is_some_and(|id| devices.iter().any(|(_, device)| device.id == id));
+            begun && Some(session.id) != own
+        });
+        Ok(sessions)
+    }
+}
+
+const fn own_session(actor: &Actor) -> Option<SessionId> {
+    match actor {
+        Actor::Person(person) => Some(person.session),
+        Actor::CommandLine | Actor::Sekisho => None,
+    }
+}
+
+/// The records of an account's keys, with their browsers' digests.
+pub(super) async fn of_user(
+    context: &Context,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<(TokenDigest, Device)>, ServiceError> {
+    let prefix = format!("{user}/");
+    let mut found = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let page = context.store.list::<DeviceIndex>(&prefix, from, PAGE, now).await?;
+        for entry in &page {
+            let Some(digest) = entry.name.strip_prefix(&prefix).and_then(records::parse_digest) else { continue };
+            if let Some(device) = context.store.get::<Device>(&device_name(&digest, user), now).await?.record {
+                found.push((digest, device));
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// A change that also writes this key.
+pub(super) fn with(change: Change, digest: &TokenDigest, device: &Device) -> Change {
+    let index = device.expires_at().map(|expires_at| DeviceIndex { expires_at });
+    let change = change.put(&device_name(digest, device.user), device);
+    match index {
+        Some(index) => change.put(&device_index(device.user, digest), &index),
+        None => change,
+    }
+}
+
+/// A change that also takes these keys away.
+pub(super) fn without(mut change: Change, devices: &[(TokenDigest, Device)]) -> Change {
+    for (digest, device) in devices {
+        change = change
+            .delete::<Device>(&device_name(digest, device.user))
+            .delete::<DeviceIndex>(&device_index(device.user, digest));
+    }
+    change
+}
+
+#[cfg(test)]
+mod tests;

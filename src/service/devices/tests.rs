@@ -1,0 +1,122 @@
+use std::ops::Bound;
+use std::time::Duration;
+
+use super::*;
+use crate::audit::Event;
+use crate::service::login::Step;
+use crate::service::testing::{Bench, Browser, PASSWORD};
+use crate::service::visit::SekishoCookies;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn indexed(bench: &Bench) -> Vec<String> {
+    let listed = bench.store.list::<DeviceIndex>("", Bound::Unbounded, 100, bench.now()).await.unwrap();
+    listed.into_iter().map(|listed| listed.name).collect()
+}
+
+async fn keys(bench: &Bench) -> Vec<String> {
+    let listed = bench.store.list::<Device>("", Bound::Unbounded, 100, bench.now()).await.unwrap();
+    let name = |listed: crate::store::record::Listed<Device>| {
+        let (digest, user) = listed.name.split_once('/').unwrap();
+        format!("{user}/{digest}")
+    };
+    let mut names: Vec<_> = listed.into_iter().map(name).collect();
+    names.sort();
+    names
+}
+
+/// Alice on two browsers, and the sessions that she has there.
+async fn alice_on_two(bench: &Bench) -> (UserId, Browser, Browser) {
+    let alice = bench.add("alice").await.user;
+    let mut first = Browser::default();
+    let app = first.enrol(bench, "alice", true).await;
+    bench.advance(MINUTE);
+    let mut second = Browser::default();
+    assert!(matches!(second.password(bench, "alice", PASSWORD).await, Step::Code { .. }));
+    assert!(matches!(second.code(bench, &app.code(bench.now()), true).await, Step::SignedIn { .. }));
+    (alice.id, first, second)
+}
+
+async fn actor(bench: &Bench, browser: &Browser) -> Actor {
+    Actor::of(&browser.visit(bench).await, Some("test")).unwrap()
+}
+
+#[tokio::test]
+async fn every_key_stands_in_the_index_of_its_account_and_nothing_else_does() {
+    let bench = Bench::new(|_| {});
+    let (alice, mut shared, _) = alice_on_two(&bench).await;
+    let bob = bench.add("bob").await.user;
+    // The browser gets a new value, and alice's key there moves along.
+    shared.enrol(&bench, "bob", true).await;
+    assert_eq!(keys(&bench).await.len(), 3);
+    assert_eq!(indexed(&bench).await, keys(&bench).await);
+    let devices = &bench.services.devices;
+    assert_eq!(devices.list(alice, bench.now()).await.unwrap().len(), 2);
+    assert_eq!(devices.list(bob.id, bench.now()).await.unwrap().len(), 1);
+    assert_eq!(devices.list_all(bench.now()).await.unwrap().len(), 3);
+    bench.services.users.delete("alice", &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
+    assert_eq!(keys(&bench).await.len(), 1);
+    assert_eq!(indexed(&bench).await, keys(&bench).await);
+}
+
+#[tokio::test]
+async fn a_forgotten_browser_is_asked_for_the_code_and_its_sessions_are_over() {
+    let bench = Bench::new(|_| {});
+    let (alice, first, second) = alice_on_two(&bench).await;
+    let devices = &bench.services.devices;
+    let listed = devices.list(alice, bench.now()).await.unwrap();
+    let lost = listed.iter().find(|view| view.device.first_seen < bench.now()).unwrap().device.id;
+    let by = actor(&bench, &second).await;
+    let forgotten = devices.forget_of(alice, lost, &by, bench.now()).await.unwrap();
+    assert_eq!(forgotten, Some(Forgotten { devices: 1, sessions: 1 }));
+    assert!(!bench.passes(&first.session()).await);
+    assert!(bench.passes(&second.session()).await);
+    let mut first = Browser { cookies: SekishoCookies { session: None, ..first.cookies }, ..first };
+    assert!(matches!(first.password(&bench, "alice", PASSWORD).await, Step::Code { .. }));
+    let events = bench.store.list::<Event>("", Bound::Unbounded, 100, bench.now()).await.unwrap();
+    let event = &events.iter().find(|event| event.record.kind == Kind::DeviceForgotten).unwrap().record;
+    assert_eq!((event.user, event.detail.as_str()), (Some(alice), lost.to_string().as_str()));
+    assert_eq!(devices.forget_of(alice, lost, &by, bench.now()).await.unwrap(), None, "once is enough");
+}
+
+#[tokio::test]
+async fn forgetting_all_browsers_keeps_the_session_of_whoever_asks() {
+    let bench = Bench::new(|_| {});
+    let (alice, first, second) = alice_on_two(&bench).await;
+    let by = actor(&bench, &second).await;
+    let devices = &bench.services.devices;
+    let forgotten = devices.forget_all(alice, &by, bench.now()).await.unwrap();
+    assert_eq!(forgotten, Forgotten { devices: 2, sessions: 1 });
+    assert!(!bench.passes(&first.session()).await);
+    assert!(bench.passes(&second.session()).await);
+    assert_eq!(devices.forget_all(alice, &by, bench.now()).await.unwrap(), Forgotten::default());
+    assert_eq!(keys(&bench).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nobody_forgets_a_browser_of_somebody_else() {
+    let bench = Bench::new(|_| {});
+    let (alice, first, _) = alice_on_two(&bench).await;
+    let bob = bench.add("bob").await.user;
+    let mut bobs = Browser::default();
+    bobs.enrol(&bench, "bob", true).await;
+    let by = actor(&bench, &bobs).await;
+    let devices = &bench.services.devices;
+    for view in devices.list(alice, bench.now()).await.unwrap() {
+        assert_eq!(devices.forget_of(bob.id, view.device.id, &by, bench.now()).await.unwrap(), None);
+    }
+    assert_eq!(devices.list(alice, bench.now()).await.unwrap().len(), 2);
+    assert!(bench.passes(&first.session()).await);
+}
+
+#[tokio::test]
+async fn the_command_line_forgets_a_browser_by_its_id_alone() {
+    let bench = Bench::new(|_| {});
+    let (alice, _, second) = alice_on_two(&bench).await;
+    let devices = &bench.services.devices;
+    let newest = devices.list(alice, bench.now()).await.unwrap().remove(0).device;
+    let forgotten = devices.forget(newest.id, &Actor::CommandLine, bench.now()).await.unwrap();
+    assert_eq!(forgotten, Some(Forgotten { devices: 1, sessions: 1 }));
+    assert!(!bench.passes(&second.session()).await);
+    assert_eq!(devices.forget(newest.id, &Actor::CommandLine, bench.now()).await.unwrap(), None);
+}
