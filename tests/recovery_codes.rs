@@ -93,7 +93,15 @@ fn f07_unsaved_codes_are_forgotten_after_ten_minutes() {
     let mut again = Client::new(&gate);
     let page = again.give_password("alice", PASSWORD);
     assert_eq!(asked_for(&page), "code", "the app was enrolled all the same");
-    assert_eq!(again.give_code(&page, &gate.fresh_code(&key), false).text(), "ok");
+    let welcome = again.give_code(&page, &gate.fresh_code(&key), false);
+    assert!(again.path.contains("/welcome") && text(&welcome.text()).contains("recovery codes are saved"));
+    assert!(welcome.text().contains("href=\"/.sekisho/account/recovery-codes\""), "new ones can be made");
+    assert_eq!(again.get("/").text(), "ok");
+    let shown = String::from_utf8(gate.cli(&["user", "show", "alice"]).stdout).unwrap();
+    assert!(shown.contains("10 left"), "{shown}");
+    let output = gate.cli(&["user", "show", "alice", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["second_factor"]["recovery_codes_left"], 10, "{shown}");
 }
 
 #[test]

@@ -396,12 +396,18 @@ impl EnrolmentDue {
 }
 
 impl RecoveryCodesShown {
-    /// The person has saved the codes.
+    /// The person has saved the codes, which is noted in `user`; the caller commits it.
     ///
     /// # Errors
     /// [`Stale`].
-    pub fn saved(self, user: &User) -> Result<Ready, Stale> {
+    pub fn saved(self, user: &mut User) -> Result<Ready, Stale> {
         self.attempt.check(user)?;
+        // Another set may have taken the place of the one that was shown.
+        let shown = |set: &RecoverySet| set.made_at == self.proved_at;
+        user.second_factor.recovery = match user.second_factor.recovery.take() {
+            Some(set) if shown(&set) => Some(set.saved()),
+            other => other,
+        };
         Ok(Ready { attempt: self.attempt, second_factor_at: Some(self.proved_at), given: Some(Given::Method) })
     }
 

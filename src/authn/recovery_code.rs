@@ -25,6 +25,13 @@ pub struct RecoverySet {
     /// Which ones are spent, in the order of the hashes.
     spent: Vec<bool>,
     pub made_at: Timestamp,
+    /// Whether the owner has said that the codes are saved. Sets from before this was noted count as saved.
+    #[serde(default = "saved")]
+    saved: bool,
+}
+
+const fn saved() -> bool {
+    true
 }
 
 /// Which code of a set was given: only [`RecoverySet::find`] makes one.
@@ -32,10 +39,22 @@ pub struct RecoverySet {
 pub struct Unspent(usize);
 
 impl RecoverySet {
-    /// A fresh set.
+    /// A fresh set, which nobody has saved yet.
     #[must_use]
     pub fn new(salt: [u8; 16], cost: (u32, u32, u32), hashes: Sealed, count: usize, made_at: Timestamp) -> Self {
-        Self { salt, cost, hashes, spent: vec![false; count], made_at }
+        Self { salt, cost, hashes, spent: vec![false; count], made_at, saved: false }
+    }
+
+    /// The owner has saved the codes.
+    #[must_use]
+    pub fn saved(self) -> Self {
+        Self { saved: true, ..self }
+    }
+
+    /// Whether the owner has said so.
+    #[must_use]
+    pub const fn is_saved(&self) -> bool {
+        self.saved
     }
 
     /// How many are left.
@@ -107,6 +126,17 @@ mod tests {
         assert_eq!(set.left(), 9);
         assert_eq!(set.find(&hashes, &[7; HASH_BYTES]), None);
         assert!(set.find(&hashes, &[8; HASH_BYTES]).is_some());
+    }
+
+    #[test]
+    fn a_set_is_saved_once_its_owner_says_so_and_an_old_record_counts_as_saved() {
+        let (set, hashes) = set(10);
+        assert!(!set.is_saved());
+        let code = set.find(&hashes, &[7; HASH_BYTES]).unwrap();
+        let mut record = serde_json::to_value(&set).unwrap();
+        assert!(set.saved().spend(code).is_saved());
+        record.as_object_mut().unwrap().remove("saved");
+        assert!(serde_json::from_value::<RecoverySet>(record).unwrap().is_saved());
     }
 
     #[test]

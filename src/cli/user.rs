@@ -273,6 +273,7 @@ fn show(row: &AccountRow) -> Result<(), Failure> {
         ("role", row.role.to_string()),
         ("groups", if row.groups.is_empty() { "-".into() } else { row.groups.join(", ") }),
         ("second factor", second_factor(row)),
+        ("recovery codes", recovery_codes(row)),
         ("password", password.into()),
         ("state", state(row)),
         ("last login (UTC)", moment_or_dash(row.last_login.as_deref())),
@@ -289,6 +290,10 @@ fn second_factor(row: &AccountRow) -> String {
         Method::Mail => "",
     };
     format!("{switch}, {}{enrolled}", factor.method)
+}
+
+fn recovery_codes(row: &AccountRow) -> String {
+    row.second_factor.recovery_codes_left.map_or_else(|| "-".into(), |left| format!("{left} left"))
 }
 
 fn state(row: &AccountRow) -> String {

@@ -1,6 +1,7 @@
 //! Carries out a command: the same function for the socket's server and for a command line that has the store to itself.
 
 use super::protocol::{AccountRow, Changes, Command, DeviceRow, NewAccount, Reply, SecondFactorRow, SessionRow};
+use crate::authn::recovery_code::RecoverySet;
 use crate::authn::user::Email;
 use crate::clock::Timestamp;
 use crate::service::actor::Actor;
@@ -146,6 +147,7 @@ fn account_row(view: &UserView) -> AccountRow {
             switched_on: user.second_factor.switched_on,
             method: user.second_factor.method,
             enrolled: user.second_factor.totp.is_some(),
+            recovery_codes_left: user.second_factor.recovery.as_ref().map(RecoverySet::left),
         },
         last_login: user.last_login.map(|at| at.to_string()),
         registered_at: user.registered_at.to_string(),

@@ -136,6 +136,9 @@ pub struct SecondFactorRow {
     pub switched_on: bool,
     pub method: Method,
     pub enrolled: bool,
+    /// How many recovery codes are left; absent where none were ever made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_codes_left: Option<usize>,
 }
 
 /// A living session as a list shows it: also the form of `--json`.

@@ -22,7 +22,11 @@ pub struct WelcomePage {
     alert: Option<Alert>,
     /// How many recovery codes are left, where they are few.
     recovery_left: Option<usize>,
+    /// Nobody has said that they are saved.
+    recovery_unsaved: bool,
     by_recovery_code: bool,
+    /// The page that makes new ones.
+    recovery_codes: String,
     /// The form that sets the app up anew, where that is possible.
     again: Option<Again>,
     return_to: String,
@@ -54,21 +58,24 @@ pub async fn again(State(services): State<Services>, exchange: Exchange, body: B
         Ok(posted) => posted,
         Err(answer) => return Ok(*answer),
     };
+    let return_to = return_to::path(&exchange.visit, fields.get("return_to"));
     let session = exchange.session().and(exchange.visit.cookies.session.clone());
-    let Some(session) = session else { return Ok(exchange.redirect_to_login("/", None)) };
+    let Some(session) = session else { return Ok(exchange.redirect_to_login(&return_to, None)) };
     if !exchange.token_is_valid(Form::EnrolAgain { session: &session }, &fields) {
-        return page(&services, exchange, StatusCode::FORBIDDEN, None, Some(Alert::form_expired())).await;
+        let alert = Alert::form_expired();
+        return page(&services, exchange, StatusCode::FORBIDDEN, Some(&return_to), Some(alert)).await;
     }
-    let step = services.enrolment.again(&exchange.visit, exchange.user_agent()).await?;
+    let step = services.enrolment.again(&exchange.visit, &return_to).await?;
     match step::taken(step) {
         Ok(advance) => Ok(step::lead_on(exchange, advance)),
         // Not this session, or not any more: the password again, as for anybody.
-        Err(Refusal::RestartLogin) => Ok(exchange.redirect_to_login("/", Some("restart"))),
+        Err(Refusal::RestartLogin) => Ok(exchange.redirect_to_login(&return_to, Some("restart"))),
         Err(refused) => {
             if let Some(wait) = refusal::retry_after(refused) {
                 exchange.retry_after(wait);
             }
-            page(&services, exchange, refusal::status(refused), None, Some(Alert::of(refused))).await
+            let alert = Alert::of(refused);
+            page(&services, exchange, refusal::status(refused), Some(&return_to), Some(alert)).await
         }
     }
 }
@@ -96,6 +103,8 @@ async fn page(
     let page = WelcomePage {
         alert,
         recovery_left: welcome.recovery_left,
+        recovery_unsaved: welcome.recovery_unsaved,
+        recovery_codes: exchange.page_path("/account/recovery-codes"),
         by_recovery_code: welcome.by_recovery_code,
         again,
         return_to,
@@ -108,8 +117,16 @@ impl super::view::Samples for WelcomePage {
     fn samples() -> Vec<(String, Self)> {
         let sample = |name: &str, recovery_left: Option<usize>, by_recovery_code: bool, again: bool| {
             let again = again.then(|| Again { action: "/.sekisho/enrol/again".to_owned(), csrf: "x".repeat(43) });
-            let return_to = "/orders".to_owned();
-            (name.to_owned(), Self { alert: None, recovery_left, by_recovery_code, again, return_to })
+            let page = Self {
+                alert: None,
+                recovery_left,
+                recovery_unsaved: name.starts_with("unsaved"),
+                by_recovery_code,
+                recovery_codes: "/.sekisho/account/recovery-codes".to_owned(),
+                again,
+                return_to: "/orders".to_owned(),
+            };
+            (name.to_owned(), page)
         };
         vec![
             sample("low", Some(3), false, false),
@@ -117,6 +134,8 @@ impl super::view::Samples for WelcomePage {
             sample("recovery-one", Some(1), true, true),
             sample("recovery-none", Some(0), true, true),
             sample("recovery-mail", None, true, false),
+            sample("unsaved", None, false, false),
+            sample("unsaved-recovery", Some(2), true, true),
         ]
     }
 }

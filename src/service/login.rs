@@ -136,6 +136,8 @@ pub struct MailView {
 pub struct Welcome {
     /// How many recovery codes are left, where that is at or below `low_water`.
     pub recovery_left: Option<usize>,
+    /// The codes were shown, but their owner never said that they are saved.
+    pub recovery_unsaved: bool,
     pub by_recovery_code: bool,
     /// [`super::enrolment::Enrolments::again`] is open to this session.
     pub new_app_possible: bool,

@@ -67,6 +67,8 @@ welcome-codes-left = { $count ->
    *[other] You have only { $count } recovery codes left.
 }
 welcome-codes-ask = To get new ones, ask your administrator to reset your two-step login; new codes come with the new setup.
+welcome-codes-unsaved = You have not confirmed that your recovery codes are saved. If you do not have them, make new ones; those from before then stop working.
+welcome-codes-new = Make new recovery codes
 welcome-by-recovery-code = You logged in with a recovery code. That code cannot be used again.
 welcome-again-text = If you have lost your app or changed your phone, set the app up anew now. You get new recovery codes with it, and the old app and codes stop working.
 welcome-again = Set the app up anew

@@ -216,7 +216,10 @@ fn the_first_enrolment_wins() {
         other => panic!("{other:?}"),
     };
     let (one, two) = (begin(&alice), begin(&alice));
-    let signed_in = one.proved(&mut alice, new_factor(), &accepted(), NOW).unwrap().saved(&alice).unwrap().sign_in();
+    let shown = one.proved(&mut alice, new_factor(), &accepted(), NOW).unwrap();
+    assert!(!alice.second_factor.recovery.as_ref().unwrap().is_saved());
+    let signed_in = shown.saved(&mut alice).unwrap().sign_in();
+    assert!(alice.second_factor.recovery.as_ref().unwrap().is_saved());
     assert!(signed_in.gave_second_factor());
     assert_eq!(alice.second_factor.totp.as_ref().unwrap().last_step, accepted().step(), "the first code is spent");
     assert!(two.proved(&mut alice, new_factor(), &accepted(), NOW).is_err());

@@ -10,7 +10,12 @@ fn row(login: &str) -> AccountRow {
         email: None,
         role: Role::Admin,
         groups: vec!["ops".into()],
-        second_factor: SecondFactorRow { switched_on: true, method: Method::Totp, enrolled: false },
+        second_factor: SecondFactorRow {
+            switched_on: true,
+            method: Method::Totp,
+            enrolled: false,
+            recovery_codes_left: None,
+        },
         last_login: None,
         registered_at: "2026-11-21T08:15:00Z".into(),
         disabled: false,

@@ -149,8 +149,18 @@ async fn f8_another_way_leads_to_a_recovery_code_and_the_app_is_set_up_anew() {
         assert!(bad.body.contains("href=\"/\"") && !bad.body.contains("evil.test"), "{}", bad.body);
         let forged = browser.post("/.sekisho/enrol/again", "csrf=x").await;
         assert_eq!(forged.status, StatusCode::FORBIDDEN);
-        let again = browser.post("/.sekisho/enrol/again", &format!("csrf={}", welcome.csrf())).await;
-        assert_eq!(again.location(), "/.sekisho/enrol");
+        assert!(welcome.body.contains("name=\"return_to\" value=\"/orders\""), "{}", welcome.body);
+        // Only ever to a path of this host.
+        for (wish, back) in [("https://evil.test/", "/"), ("/orders", "/orders")] {
+            let form = format!("csrf={}&return_to={wish}", welcome.csrf());
+            let again = browser.post("/.sekisho/enrol/again", &form).await;
+            assert_eq!(again.location(), "/.sekisho/enrol");
+            let page = browser.get("/.sekisho/enrol").await;
+            let left = browser.post("/.sekisho/enrol/cancel", &format!("csrf={}", page.csrf())).await;
+            assert_eq!(left.location(), back);
+        }
+        let form = format!("csrf={}&return_to=/orders", welcome.csrf());
+        assert_eq!(browser.post("/.sekisho/enrol/again", &form).await.location(), "/.sekisho/enrol");
         let (app, new) = enrol(&mut browser).await;
         assert!(new.iter().all(|code| !codes.contains(code)), "new ones");
         assert_eq!(browser.get("/.sekisho/welcome?return_to=%2Forders").await.location(), "/orders", "nothing to tell");

@@ -61,9 +61,9 @@ impl Enrolments {
                 State::CodeDue(_) => return Ok(Step::Code { flow: flow.clone() }),
                 State::EnrolmentDue(_) => return Ok(Step::Enrol { flow: flow.clone() }),
             };
-            let Some(account) = self.context.user(found.flow.state.user(), visit.now).await? else { break };
+            let Some(mut account) = self.context.user(found.flow.state.user(), visit.now).await? else { break };
             let remember = shown.remember();
-            let Ok(ready) = shown.saved(&account.user) else {
+            let Ok(ready) = shown.saved(&mut account.user) else {
                 found.drop(&self.context).await?;
                 return Ok(Step::Refused(Refusal::Locked));
             };
@@ -85,10 +85,11 @@ impl Enrolments {
     }
 
     /// A session that was begun by a recovery code enrols a new app: the code counts as the second factor for it.
+    /// `return_to`: a checked path on the same host, where the way goes on afterwards.
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn again(&self, visit: &Visit, _user_agent: Option<&str>) -> Result<Step, ServiceError> {
+    pub async fn again(&self, visit: &Visit, return_to: &str) -> Result<Step, ServiceError> {
         let restart = Ok(Step::Refused(Refusal::RestartLogin));
         let (Some(live), Some(token)) = (&visit.session, &visit.cookies.session) else { return restart };
         if !visit.may_sign_in || !live.is_alive(visit.now) {
@@ -99,7 +100,7 @@ impl Enrolments {
         let Some(account) = self.context.user(session.user, visit.now).await? else { return restart };
         let Ok(due) = again(&session, &account.user, visit.config.portal_demand(), visit.now) else { return restart };
         let flow = Token::generate()?;
-        let change = flows::begin(Change::new(), visit, &flow, State::EnrolmentDue(due), "/")?;
+        let change = flows::begin(Change::new(), visit, &flow, State::EnrolmentDue(due), return_to)?;
         match self.context.commit(change, &[]).await? {
             Some(_) => Ok(Step::Enrol { flow }),
             None => Err(ServiceError::Contended),

@@ -77,8 +77,7 @@ pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>)
         context.mailer.notice(&browser.visit.config, browser.visit.language, &user, notice, now);
     }
     let begins = signed_in.session().is_none();
-    let welcome =
-        signed_in.by_recovery_code() || (begins && welcome::low_water(&browser.visit.config, &user).is_some());
+    let welcome = signed_in.by_recovery_code() || (begins && welcome::is_due(&browser.visit.config, &user));
     Ok(Some(Step::SignedIn { session: aftermath.token, device, return_to: return_to.to_owned(), welcome }))
 }
 

@@ -83,6 +83,38 @@ async fn codes_can_be_read_for_ten_minutes_and_are_nowhere_in_the_store() {
 }
 
 #[tokio::test]
+async fn whoever_never_said_that_the_codes_are_saved_is_told_at_every_login() {
+    let bench = Bench::new(|_| {});
+    bench.add("alice").await;
+    let mut browser = Browser::default();
+    browser.password(&bench, "alice", PASSWORD).await;
+    let app = browser.offered(&bench).await;
+    browser.confirm(&bench, &app.code(bench.now()), false).await;
+    let codes = browser.recovery_codes(&bench).await;
+    for _ in 0..2 {
+        bench.advance(Duration::from_secs(11 * 60));
+        let mut browser = before_the_code(&bench).await;
+        let step = browser.code(&bench, &app.code(bench.now()), false).await;
+        assert!(matches!(step, Step::SignedIn { welcome: true, .. }), "{step:?}");
+        let told = welcome(&bench, &browser).await.unwrap();
+        assert!(told.recovery_unsaved && !told.by_recovery_code && told.recovery_left.is_none());
+    }
+    // A recovery code leads to a new app, whose codes are saved.
+    let mut browser = before_the_code(&bench).await;
+    assert!(matches!(browser.recovery(&bench, &codes[0], false).await, Step::SignedIn { .. }));
+    assert!(welcome(&bench, &browser).await.unwrap().recovery_unsaved);
+    let visit = browser.visit(&bench).await;
+    let Step::Enrol { flow } = bench.services.enrolment.again(&visit, "/").await.unwrap() else {
+        panic!("no enrolment")
+    };
+    browser.cookies.flow = Some(flow);
+    let app = browser.offered(&bench).await;
+    browser.confirm(&bench, &app.code(bench.now()), false).await;
+    assert!(matches!(browser.saved(&bench).await, Step::SignedIn { welcome: false, .. }));
+    assert_eq!(welcome(&bench, &browser).await, None);
+}
+
+#[tokio::test]
 async fn a_used_recovery_code_is_refused_and_the_login_is_marked() {
     let bench = Bench::new(|_| {});
     bench.add("alice").await;
@@ -96,7 +128,9 @@ async fn a_used_recovery_code_is_refused_and_the_login_is_marked() {
     let step = browser.recovery(&bench, &typed, true).await;
     assert!(matches!(step, Step::SignedIn { welcome: true, device: Some(_), .. }), "{step:?}");
     let told = welcome(&bench, &browser).await.unwrap();
-    assert_eq!(told, Welcome { recovery_left: None, by_recovery_code: true, new_app_possible: true });
+    let nothing =
+        Welcome { recovery_left: None, recovery_unsaved: false, by_recovery_code: false, new_app_possible: false };
+    assert_eq!(told, Welcome { by_recovery_code: true, new_app_possible: true, ..nothing });
     assert_eq!(bench.live(&browser.session()).await.unwrap().second_factor_at(), Some(bench.now()));
     let mut again = before_the_code(&bench).await;
     assert!(is_wrong(&again.recovery(&bench, &codes[3], false).await));
@@ -131,7 +165,8 @@ async fn few_codes_are_warned_of_from_the_low_water_mark_on() {
     let step = browser.code(&bench, &app.code(bench.now()), false).await;
     assert!(matches!(step, Step::SignedIn { welcome: true, .. }), "the warning comes at an ordinary login too");
     let told = welcome(&bench, &browser).await.unwrap();
-    assert_eq!(told, Welcome { recovery_left: Some(0), by_recovery_code: false, new_app_possible: false });
+    assert_eq!(told.recovery_left, Some(0));
+    assert!(!told.recovery_unsaved && !told.by_recovery_code && !told.new_app_possible);
 }
 
 #[tokio::test]
@@ -211,7 +246,7 @@ async fn a_lost_app_is_replaced_on_the_strength_of_a_recovery_code() {
         let bench = &bench;
         async move {
             let visit = browser.visit(bench).await;
-            bench.services.enrolment.again(&visit, None).await.unwrap()
+            bench.services.enrolment.again(&visit, "/orders?id=7").await.unwrap()
         }
     };
     assert!(matches!(again(elsewhere.clone()).await, Step::Refused(Refusal::RestartLogin)), "an ordinary session");
@@ -228,7 +263,8 @@ async fn a_lost_app_is_replaced_on_the_strength_of_a_recovery_code() {
     let offer = bench.services.enrolment.offer(&visit, visit.cookies.flow.as_ref().unwrap()).await.unwrap().unwrap();
     assert!(offer.optional);
     let step = bench.services.enrolment.cancel(&visit, None, visit.cookies.flow.as_ref().unwrap()).await.unwrap();
-    assert!(matches!(step, Step::SignedIn { session, .. } if session.digest() == before.digest()));
+    assert!(matches!(step, Step::SignedIn { session, return_to, .. }
+        if session.digest() == before.digest() && return_to == "/orders?id=7"));
     assert!(bench.passes(&before).await);
 
     let Step::Enrol { flow } = again(browser.clone()).await else { panic!("no enrolment") };
@@ -238,7 +274,11 @@ async fn a_lost_app_is_replaced_on_the_strength_of_a_recovery_code() {
     assert!(mailbox.letter().await.contains("An authenticator app was set up"));
     assert!(bench.live(&elsewhere.session()).await.is_none(), "other sessions end");
     let new_codes = browser.recovery_codes(&bench).await;
-    assert!(matches!(browser.saved(&bench).await, Step::SignedIn { welcome: false, .. }));
+    let step = browser.saved(&bench).await;
+    assert!(
+        matches!(&step, Step::SignedIn { welcome: false, return_to, .. } if return_to == "/orders?id=7"),
+        "back to where the person wanted to go: {step:?}"
+    );
     assert!(!bench.passes(&before).await, "the session has a new value");
     assert!(matches!(again(browser.clone()).await, Step::Refused(_)), "once is enough");
     bench.advance(STEP);
