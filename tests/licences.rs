@@ -27,6 +27,21 @@ fn every_dependency_has_an_allowed_licence_and_source() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What is not ours and no crate stands with its origin and its licence.
+#[test]
+fn the_list_of_leaked_passwords_says_where_it_is_from_and_under_which_licence() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/passwords");
+    let read =
+        |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let note = read("README.md");
+    for part in ["leaked.txt", "common-passwords.txt.gz", "Django", "LICENSE.django", "BSD"] {
+        assert!(note.contains(part), "{part}");
+    }
+    let licence = read("LICENSE.django");
+    assert!(licence.contains("Django Software Foundation") && licence.contains("Redistributions in binary form"));
+    assert_eq!(read("leaked.txt").lines().count(), 10_000);
+}
+
 /// The reader of expressions is tested, as one that allows everything would pass unnoticed.
 #[test]
 fn licence_expressions_are_read_by_their_operators() {

@@ -3,6 +3,8 @@
 //! A password counts as it was typed: nothing is trimmed, cut off or normalised. [`hash`] and [`verify`] take a while and a
 //! lot of memory; `service::hasher` runs them on threads of their own.
 
+mod leaked;
+
 use super::recovery_code::HASH_BYTES;
 use argon2::password_hash::phc::{Output, ParamsString, Salt};
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
@@ -40,6 +42,10 @@ pub enum Weakness {
     TooFewClasses(u8),
     #[error("it must not contain the login, the name or the mail address")]
     Personal,
+    #[error("it is one of the passwords that leaked most often, or one of them with a few digits or marks behind")]
+    Leaked,
+    #[error("it is the one that it takes the place of")]
+    Unchanged,
 }
 
 impl Policy {
@@ -59,6 +65,9 @@ impl Policy {
         }
         if personal.is_in(password) {
             return Err(Weakness::Personal);
+        }
+        if leaked::holds(password) {
+            return Err(Weakness::Leaked);
         }
         Ok(())
     }
@@ -220,7 +229,7 @@ mod tests {
         let check = |password: &str| POLICY.check(password, Personal::default());
         assert_eq!(check("Abcdefg12"), Err(Weakness::TooShort(10)));
         assert_eq!(check("abcdefgh12"), Err(Weakness::TooFewClasses(3)));
-        assert_eq!(check("Abcdefgh12"), Ok(()));
+        assert_eq!(check("Abcde-fgh12"), Ok(()));
         // Length is counted in characters, and other scripts are a class of their own.
         assert_eq!(check("ひらがなカタカナAb"), Ok(()));
         assert_eq!(check(&"aB3".repeat(86)), Err(Weakness::TooLong));
@@ -233,9 +242,17 @@ mod tests {
         for password in ["xxALICExx123!", "12Liddell!!ab", "Al.Lid@example.com", "my-al.lid-Pw1"] {
             assert_eq!(POLICY.check(password, alice), Err(Weakness::Personal), "{password}");
         }
-        assert_eq!(POLICY.check("Wonderland-123", alice), Ok(()));
+        assert_eq!(POLICY.check("Rabbit-hole-123", alice), Ok(()));
         // Two letters prove nothing.
-        assert_eq!(POLICY.check("Wonderland-123", Personal { login: "an", ..alice }), Ok(()));
+        assert_eq!(POLICY.check("Rabbit-hole-123", Personal { login: "an", ..alice }), Ok(()));
+    }
+
+    #[test]
+    fn a_new_password_must_not_be_a_leaked_one() {
+        let check = |password: &str| POLICY.check(password, Personal::default());
+        assert_eq!(check("Password123!"), Err(Weakness::Leaked));
+        assert_eq!(check("1Q2w3e4r5t"), Err(Weakness::Leaked));
+        assert_eq!(check("Correct-horse-7"), Ok(()));
     }
 
     #[test]
