@@ -6,6 +6,7 @@ mod background;
 mod context;
 pub mod cookies;
 pub mod devices;
+pub mod directory;
 pub mod enrolment;
 pub mod error;
 mod events;
@@ -40,6 +41,7 @@ pub struct Services {
     pub users: Arc<users::Users>,
     pub resets: Arc<reset::Resets>,
     pub devices: Arc<devices::Devices>,
+    pub directory: Arc<directory::Directory>,
     context: Arc<Context>,
 }
 
@@ -58,6 +60,7 @@ impl Services {
             users: Arc::new(users::Users::new(Arc::clone(&context))),
             resets: Arc::new(reset::Resets::new(Arc::clone(&context))),
             devices: Arc::new(devices::Devices::new(Arc::clone(&context))),
+            directory: Arc::clone(&context.directory),
             context,
         }
     }

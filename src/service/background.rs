@@ -29,6 +29,7 @@ pub async fn run(context: &Context, clock: &dyn Clock, stop: &CancellationToken)
         () = upkeep(context, clock) => {}
         () = follow_users(context, clock) => {}
         () = follow_sessions(context, clock) => {}
+        () = follow_directory(context, clock) => {}
     }
     context.sessions.write_behind(clock.now(), true).await;
 }
@@ -89,5 +90,17 @@ async fn follow_sessions(context: &Context, clock: &dyn Clock) {
     context.sessions.session_changed(Seen::Lagged, clock.now()).await;
     while let Some(seen) = changes.next().await {
         context.sessions.session_changed(seen, clock.now()).await;
+    }
+}
+
+/// The index of accounts is whole before anybody asks for it, and never so far behind that it has to be read anew.
+async fn follow_directory(context: &Context, clock: &dyn Clock) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = context.directory.catch_up(clock.now()).await {
+            tracing::warn!(%error, "the index of accounts could not follow a change; it is tried again");
+        }
     }
 }

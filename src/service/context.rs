@@ -7,6 +7,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::ServiceError;
 use super::devices;
+use super::directory::Directory;
 use super::events;
 use super::hasher::Hasher;
 use super::mailer::Mailer;
@@ -36,6 +37,7 @@ pub struct Context {
     pub config: Current,
     pub hasher: Hasher,
     pub sessions: Arc<Sessions>,
+    pub directory: Arc<Directory>,
     pub mailer: Mailer,
     stripes: Vec<Mutex<()>>,
 }
@@ -49,8 +51,9 @@ pub struct Found {
 impl Context {
     pub fn new(config: Current, store: Store, outbox: Option<Outbox>) -> Self {
         let sessions = Arc::new(Sessions::new(store.clone(), Arc::clone(&config)));
+        let directory = Arc::new(Directory::new(store.clone(), Arc::clone(&config)));
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Self { store, config, hasher: Hasher::start(), sessions, mailer: Mailer::new(outbox), stripes }
+        Self { store, config, hasher: Hasher::start(), sessions, directory, mailer: Mailer::new(outbox), stripes }
     }
 
     pub async fn user(&self, id: UserId, now: Timestamp) -> Result<Option<Found>, ServiceError> {

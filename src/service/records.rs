@@ -147,6 +147,11 @@ pub fn account_throttle(user: UserId) -> String {
     format!("user-{user}")
 }
 
+/// Whose counter stands under this name; `None`: a slot's.
+pub fn account_throttle_owner(name: &str) -> Option<UserId> {
+    name.strip_prefix("user-").and_then(|id| id.parse().ok())
+}
+
 pub fn unknown_throttle(slot: u16) -> String {
     format!("slot-{slot:04x}")
 }

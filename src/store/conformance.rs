@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
 use super::engine::{Change, Commit, Durability, Engine, Expect, Key, Outcome, Version, Watch};
@@ -30,6 +31,7 @@ macro_rules! conformance_tests {
             commits_on_overlapping_keys_lose_nothing,
             a_watcher_is_told_what_is_under_its_prefix_in_order,
             what_a_watcher_is_told_is_visible_already,
+            what_was_committed_here_is_told_before_the_commit_returns,
             a_watcher_that_falls_behind_learns_it,
             a_watcher_learns_that_the_engine_is_closed,
             lazy_commits_are_visible_at_once_and_durable_when_asked,
@@ -415,6 +417,18 @@ pub(crate) async fn what_a_watcher_is_told_is_visible_already(engine: Arc<dyn En
         assert!(present >= told, "told of {told} while {present} was visible");
     }
     writer.await.unwrap();
+}
+
+pub(crate) async fn what_was_committed_here_is_told_before_the_commit_returns(engine: Arc<dyn Engine>) {
+    let mut watch = engine.watch("user/");
+    for round in 0..200 {
+        assert_eq!(tokio::task::unconstrained(watch.next()).now_or_never(), None, "a change that nobody made");
+        change().put("session/other", "").lazy().version(&*engine).await;
+        let name = format!("user/{round}");
+        change().put(&name, "").version(&*engine).await;
+        let told = tokio::task::unconstrained(watch.next()).now_or_never();
+        assert_eq!(told, Some(Some(Change::Put(key(&name)))), "not there at once");
+    }
 }
 
 pub(crate) async fn a_watcher_that_falls_behind_learns_it(engine: Arc<dyn Engine>) {

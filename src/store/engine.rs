@@ -22,12 +22,6 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// What stands after the kind, the first segment: the name under which a [`super::record::Store`] knows the record.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.0.split_once('/').map_or("", |(_, name)| name)
-    }
 }
 
 /// Keys of sessions hold digests, which are no secrets, but long: the kind and the first characters are enough in a log.
@@ -120,10 +114,11 @@ pub enum Change {
     Lagged,
 }
 
-/// A receiver of changes under one prefix.
+/// A receiver of changes under one prefix. What was committed through the same engine is there to be received before its
+/// commit returns.
 #[async_trait]
 pub trait Watch: Send {
-    /// The next change; `None` when the engine is closed.
+    /// The next change; `None` when the engine is closed. Nothing is lost where it is given up while it waits.
     async fn next(&mut self) -> Option<Change>;
 }
 

@@ -136,7 +136,8 @@ impl Store {
             let last = page.last().map(|(key, _)| key.clone());
             for (key, found) in page {
                 if let Some(record) = decode_living(&key, &found.value, now)? {
-                    living.push(Listed { name: key.name().to_owned(), record, seen: Expect::At(found.version) });
+                    let name = name::<R>(&key).to_owned();
+                    living.push(Listed { name, record, seen: Expect::At(found.version) });
                 }
             }
             match last {
@@ -255,6 +256,12 @@ impl Change {
         self.commit.durability = Durability::Lazy;
         self
     }
+}
+
+/// The name of a record of kind `R`; empty where the key is of another kind.
+#[must_use]
+pub fn name<R: Record>(key: &Key) -> &str {
+    key.as_str().strip_prefix(R::KIND).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default()
 }
 
 fn key<R: Record>(name: &str) -> Key {

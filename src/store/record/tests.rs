@@ -78,6 +78,27 @@ async fn a_list_passes_over_the_expired_and_still_fills_its_limit() {
     assert!(names(store.list("n", Bound::Unbounded, 0, NOW).await.unwrap()).is_empty());
 }
 
+/// A kind of two segments, as the counters of failures have.
+#[derive(Debug, Serialize, serde::Deserialize)]
+struct Inner(u8);
+
+impl Record for Inner {
+    const KIND: &'static str = "outer/inner";
+}
+
+#[tokio::test]
+async fn a_list_of_a_kind_with_two_segments_gives_names_that_can_be_used_again() {
+    let (store, _dir) = scratch();
+    for index in 0..5 {
+        store.commit(Change::new().put(&format!("a/{index}"), &Inner(index))).await.unwrap();
+    }
+    let page = store.list::<Inner>("a/", Bound::Excluded("a/1"), 2, NOW).await.unwrap();
+    assert_eq!(page.iter().map(|listed| listed.name.as_str()).collect::<Vec<_>>(), ["a/2", "a/3"]);
+    assert_eq!(store.get::<Inner>(&page[0].name, NOW).await.unwrap().record.map(|inner| inner.0), Some(2));
+    assert_eq!(name::<Inner>(&key::<Inner>("x/y")), "x/y");
+    assert_eq!(name::<Inner>(&key::<Note>("x/y")), "");
+}
+
 #[tokio::test]
 async fn a_record_of_a_newer_format_is_refused_and_an_older_one_is_read() {
     let (store, _dir) = scratch();
