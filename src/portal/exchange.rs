@@ -2,6 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
+use data_encoding::BASE64URL_NOPAD;
 use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -15,7 +16,7 @@ use super::view::{self, Page, Site};
 use super::{cookie, headers, return_to};
 use crate::config::Language;
 use crate::i18n;
-use crate::secret::Token;
+use crate::secret::{Token, random_bytes};
 use crate::service::cookies::CookieKind;
 use crate::service::session::LiveSession;
 use crate::service::visit::{Ask, Visit};
@@ -132,12 +133,14 @@ impl Exchange {
     /// Answers with a page.
     #[must_use]
     pub fn page<P: Page>(self, status: StatusCode, page: &P) -> Response {
-        let script = page.script();
+        // Without randomness the page goes without its script.
+        let nonce = page.script().and_then(|_| random_bytes::<16>().ok()).map(|nonce| BASE64URL_NOPAD.encode(&nonce));
+        let script = page.script().zip(nonce.clone());
         let site = self.site().loading(script, &self.visit.config.portal.path);
         match view::render(self.language, &site, page) {
             Ok(html) => {
                 let mut response = self.finish((status, axum::response::Html(html)).into_response());
-                headers::allow(response.headers_mut(), P::LEADS_OUT, script.is_some());
+                headers::allow(response.headers_mut(), P::LEADS_OUT, nonce.as_deref());
                 response
             }
             Err(error) => {

@@ -9,29 +9,21 @@ use http::{HeaderMap, HeaderValue};
 /// A content security policy: what all pages have in common, then what one kind of them adds.
 macro_rules! policy {
     ($($more:literal)*) => {
-        HeaderValue::from_static(concat!(
-            "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; object-src 'none'" $(, "; ", $more)*
-        ))
+        concat!("default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; object-src 'none'" $(, "; ", $more)*)
     };
 }
 
 /// What a page may load and do: style and pictures of its own, forms to its own host; nothing inline, no script, no frame.
-const POLICY: HeaderValue = policy!("form-action 'self'" "frame-ancestors 'none'");
+const POLICY: &str = policy!("form-action 'self'" "frame-ancestors 'none'");
 
 /// The same for a page whose form may lead into the tool. Chromium holds every redirect behind a form to `form-action`, so
 /// that a tool which leads on to another site (its own login, another host) would end in an error right behind ours. Where
 /// a tool leads is not known beforehand, and a list of everything would keep nothing out.
-const LEADING_OUT_POLICY: HeaderValue = policy!("frame-ancestors 'none'");
-
-/// Both again for a page with a script: a file of ours, never inline, which may ask sekisho.
-const SCRIPT_POLICY: HeaderValue =
-    policy!("form-action 'self'" "frame-ancestors 'none'" "script-src 'self'" "connect-src 'self'");
-const LEADING_OUT_SCRIPT_POLICY: HeaderValue =
-    policy!("frame-ancestors 'none'" "script-src 'self'" "connect-src 'self'");
+const LEADING_OUT_POLICY: &str = policy!("frame-ancestors 'none'");
 
 /// The same as the first for the one page that may stand in a frame of its own host: old tools have frames, and the person
 /// in front of them must be able to find the way to the login.
-const FRAMABLE_POLICY: HeaderValue = policy!("form-action 'self'" "frame-ancestors 'self'");
+const FRAMABLE_POLICY: HeaderValue = HeaderValue::from_static(policy!("form-action 'self'" "frame-ancestors 'self'"));
 
 /// Everything that an answer depends on, beside its target.
 const VARIES: HeaderValue =
@@ -40,7 +32,7 @@ const VARIES: HeaderValue =
 /// Sets what is not set already. `secure`: the effective scheme is https.
 pub fn protect(headers: &mut HeaderMap, secure: bool) {
     let framable = headers.get(CONTENT_SECURITY_POLICY) == Some(&FRAMABLE_POLICY);
-    headers.entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(VARY, VARIES);
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -59,15 +51,15 @@ pub fn protect(headers: &mut HeaderMap, secure: bool) {
     }
 }
 
-/// Gives a page the policy that it needs. `leads_out`: what its forms lead to may lead on to wherever it likes.
-pub fn allow(headers: &mut HeaderMap, leads_out: bool, script: bool) {
-    let policy = match (leads_out, script) {
-        (false, false) => POLICY,
-        (true, false) => LEADING_OUT_POLICY,
-        (false, true) => SCRIPT_POLICY,
-        (true, true) => LEADING_OUT_SCRIPT_POLICY,
-    };
-    headers.insert(CONTENT_SECURITY_POLICY, policy);
+/// Gives a page the policy that it needs. `leads_out`: what its forms lead to may lead on to wherever it likes. `nonce`: that of
+/// its one script, a file of ours, which may ask sekisho. By its nonce and not by where it is: the tool stands at the same
+/// origin, and what it serves there, or lets people upload, is no script of these pages.
+pub fn allow(headers: &mut HeaderMap, leads_out: bool, nonce: Option<&str>) {
+    let policy = if leads_out { LEADING_OUT_POLICY } else { POLICY };
+    let scripted = nonce.and_then(|nonce| {
+        HeaderValue::try_from(format!("{policy}; script-src 'nonce-{nonce}'; connect-src 'self'")).ok()
+    });
+    headers.insert(CONTENT_SECURITY_POLICY, scripted.unwrap_or(HeaderValue::from_static(policy)));
 }
 
 /// Lets this one answer stand in a frame of its own host.

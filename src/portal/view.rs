@@ -20,8 +20,8 @@ pub trait Page: Serialize {
     /// Whether a form on it may end at the tool, and so at wherever the tool leads.
     const LEADS_OUT: bool = false;
 
-    /// A script of ours that makes the page more comfortable; it works without. Its policy then lets it load scripts of
-    /// ours, and ask sekisho.
+    /// A script of ours that makes the page more comfortable; it works without. The page's policy then lets it load that one,
+    /// and lets that one ask sekisho.
     fn script(&self) -> Option<&'static Asset> {
         None
     }
@@ -34,8 +34,15 @@ pub struct Site {
     lang: &'static str,
     style: String,
     icon: String,
-    script: Option<String>,
+    script: Option<Script>,
     languages: Vec<LanguageLink>,
+}
+
+/// The page's script, and what its policy knows it by.
+#[derive(Debug, Serialize)]
+struct Script {
+    src: String,
+    nonce: String,
 }
 
 /// A link that shows the same page in another language.
@@ -77,8 +84,8 @@ impl Site {
 
     /// The same around a page with this script, for a portal at `portal`.
     #[must_use]
-    pub fn loading(self, script: Option<&Asset>, portal: &str) -> Self {
-        Self { script: script.map(|script| script.path(portal)), ..self }
+    pub fn loading(self, script: Option<(&Asset, String)>, portal: &str) -> Self {
+        Self { script: script.map(|(script, nonce)| Script { src: script.path(portal), nonce }), ..self }
     }
 }
 
