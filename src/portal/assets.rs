@@ -25,6 +25,11 @@ pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("sekisho", "css", "text/css; charset=utf-8", include_bytes!("../../assets/static/sekisho.css"))
 });
 
+/// What the pages of somebody signed in have beside it.
+pub static SHELL_STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("shell", "css", "text/css; charset=utf-8", include_bytes!("../../assets/static/shell.css"))
+});
+
 /// The mark, as the icon of the browser's tab.
 pub static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../assets/static/icon.svg")));
@@ -44,8 +49,8 @@ impl Asset {
 }
 
 /// Everything that is served; scripts among it are `text/javascript; charset=utf-8` ([`super::view::Page::script`]).
-pub fn all() -> [&'static Asset; 2] {
-    [&STYLE, &ICON]
+pub fn all() -> [&'static Asset; 3] {
+    [&STYLE, &SHELL_STYLE, &ICON]
 }
 
 /// `GET /static/{file}`

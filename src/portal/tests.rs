@@ -7,6 +7,7 @@ mod journeys;
 mod pages;
 mod return_to;
 mod second_step;
+mod styleguide;
 mod table;
 
 use axum::body::Body;

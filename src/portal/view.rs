@@ -33,6 +33,7 @@ pub struct Site {
     title: String,
     lang: &'static str,
     style: String,
+    shell_style: String,
     icon: String,
     script: Option<Script>,
     languages: Vec<LanguageLink>,
@@ -76,6 +77,7 @@ impl Site {
             title: portal.title.clone(),
             lang: i18n::tag(language),
             style: assets::STYLE.path(&portal.path),
+            shell_style: assets::SHELL_STYLE.path(&portal.path),
             icon: assets::ICON.path(&portal.path),
             script: None,
             languages,
@@ -113,6 +115,7 @@ pub fn render<P: Page>(language: Language, site: &Site, page: &P) -> Result<Stri
 
 const TEMPLATES: &[(&str, &str)] = &[
     ("layout.html", include_str!("../../assets/templates/layout.html")),
+    ("mark.html", include_str!("../../assets/templates/mark.html")),
     ("alert.html", include_str!("../../assets/templates/alert.html")),
     ("code_field.html", include_str!("../../assets/templates/code_field.html")),
     ("remember_field.html", include_str!("../../assets/templates/remember_field.html")),
@@ -129,6 +132,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("login_needed.html", include_str!("../../assets/templates/login_needed.html")),
     ("shell.html", include_str!("../../assets/templates/shell.html")),
     ("account/overview.html", include_str!("../../assets/templates/account/overview.html")),
+    #[cfg(test)]
+    ("styleguide.html", include_str!("tests/styleguide.html")),
 ];
 
 static JA: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Language::Ja));

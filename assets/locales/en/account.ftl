@@ -1,6 +1,8 @@
 # One's own settings, and the bar above them
 
-nav-rooms = Sections
+nav-rooms = Menu
+nav-skip = Skip to the content
+nav-who = Logged in as
 nav-home = Back to the tool
 nav-account = Your account
 

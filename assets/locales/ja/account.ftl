@@ -1,6 +1,8 @@
 # 本人の設定と、その上のバー
 
 nav-rooms = メニュー
+nav-skip = 本文へ移動
+nav-who = ログイン中：
 nav-home = ツールに戻る
 nav-account = アカウント
 

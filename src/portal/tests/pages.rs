@@ -15,10 +15,11 @@ fn write_to_look_at(language: Language, file: &str, html: &str) {
     let Some(folder) = std::env::var_os("SEKISHO_PAGES") else { return };
     let folder = std::path::Path::new(&folder);
     std::fs::create_dir_all(folder).unwrap();
-    let style = assets::STYLE.path("/.sekisho");
-    let html = html.replace(&style, "sekisho.css");
+    let html = html.replace(&assets::STYLE.path("/.sekisho"), "sekisho.css");
+    let html = html.replace(&assets::SHELL_STYLE.path("/.sekisho"), "shell.css");
     std::fs::write(folder.join(format!("{file}.{}.html", i18n::tag(language))), html).unwrap();
     std::fs::write(folder.join("sekisho.css"), include_str!("../../../assets/static/sekisho.css")).unwrap();
+    std::fs::write(folder.join("shell.css"), include_str!("../../../assets/static/shell.css")).unwrap();
 }
 
 fn try_all<P: Samples>(language: Language) {
@@ -48,6 +49,7 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         try_all::<message::Message>(language);
         try_all::<answers::LoginNeeded>(language);
         try_all::<account::overview::AccountPage>(language);
+        try_all::<super::styleguide::StyleGuide>(language);
         crate::service::testing::every_mail(language);
         let used: BTreeSet<String> = i18n::used::take().into_iter().map(|(_, key)| key).collect();
         assert_eq!(used, i18n::tests::keys(language), "texts that nothing uses in {language:?}");
