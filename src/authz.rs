@@ -6,6 +6,7 @@ pub mod decision;
 pub mod host;
 pub mod identity;
 pub mod path;
+pub mod permission;
 pub mod requirement;
 pub mod route;
 pub mod target;

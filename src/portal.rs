@@ -15,6 +15,7 @@
 //! | [`login`] [`second_factor`] [`recovery`] [`enrol`] [`recovery_codes`] [`welcome`] [`logout`] [`landing`] | the pages |
 
 mod account;
+mod admin;
 mod answers;
 mod api;
 mod assets;

@@ -15,6 +15,7 @@ pub mod login;
 mod mailer;
 mod records;
 pub mod reset;
+mod rights;
 pub mod session;
 pub mod users;
 pub mod visit;

@@ -46,14 +46,18 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
             Err(rejection) => refused(&rejection),
         },
         Command::SessionEnd { id } => match services.sessions.end_by_id(id, ACTOR, now).await? {
-            true => Reply::Ended(1),
-            false => Reply::Refused {
+            Ok(true) => Reply::Ended(1),
+            Ok(false) => Reply::Refused {
                 reason: format!("there is no session {id}"),
                 hint: Some("`sekisho session list` shows the ids of those that live".into()),
             },
+            Err(rejection) => refused(&rejection),
         },
         Command::SessionEndAll { who } => match users.show(&who, now).await? {
-            Ok(view) => Reply::Ended(services.sessions.end_all_of(view.user.id, ACTOR, now).await?),
+            Ok(view) => match services.sessions.end_all_of(view.user.id, ACTOR, now).await? {
+                Ok(ended) => Reply::Ended(ended),
+                Err(rejection) => refused(&rejection),
+            },
             Err(rejection) => refused(&rejection),
         },
         Command::DeviceList { who: None } => devices(&services.devices.list_all(now).await?),
@@ -62,14 +66,18 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
             Err(rejection) => refused(&rejection),
         },
         Command::DeviceForget { id } => match services.devices.forget(id, ACTOR, now).await? {
-            Some(forgotten) => self::forgotten(forgotten),
-            None => Reply::Refused {
+            Ok(Some(forgotten)) => self::forgotten(forgotten),
+            Ok(None) => Reply::Refused {
                 reason: format!("there is no device {id}"),
                 hint: Some("`sekisho device list` shows the ids of those that are known".into()),
             },
+            Err(rejection) => refused(&rejection),
         },
         Command::DeviceForgetAll { who } => match users.show(&who, now).await? {
-            Ok(view) => self::forgotten(services.devices.forget_all(view.user.id, ACTOR, now).await?),
+            Ok(view) => match services.devices.forget_all(view.user.id, ACTOR, now).await? {
+                Ok(forgotten) => self::forgotten(forgotten),
+                Err(rejection) => refused(&rejection),
+            },
             Err(rejection) => refused(&rejection),
         },
     })
@@ -99,6 +107,8 @@ fn user_change(changes: Changes) -> Result<UserChange, Reply> {
         },
     };
     Ok(UserChange {
+        login: None,
+        made_from: None,
         name: changes.name,
         email,
         groups: changes.groups.map(|groups| groups.into_iter().collect()),
@@ -129,7 +139,13 @@ fn refused(rejection: &Rejection) -> Reply {
         Rejection::Disabled(login) => Some(format!("`sekisho user enable {login}` lets it in again")),
         Rejection::TooManyMails(_) => None,
         Rejection::OwnerSwitchesOn => Some("leave --second-factor out, or change the setting".into()),
-        Rejection::NotYet(_) => None,
+        // What the command line never meets: it is bound by no role, and fills in no form.
+        Rejection::Forbidden
+        | Rejection::Oneself
+        | Rejection::GroupNotHeld(_)
+        | Rejection::LoginNamedByRoute(_)
+        | Rejection::ChangedMeanwhile
+        | Rejection::NotYet(_) => None,
     };
     Reply::Refused { reason: rejection.to_string(), hint }
 }

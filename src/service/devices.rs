@@ -11,11 +11,14 @@ use super::actor::Actor;
 use super::context::{Context, Found, TRIES};
 use super::events::{self, By};
 use super::records::{self, DeviceIndex, device_index, device_name};
+use super::rights::Authority;
 use super::session::Sessions;
+use super::users::Rejection;
 use crate::audit::Kind;
 use crate::authn::device::Device;
 use crate::authn::session::Session;
 use crate::authn::user::User;
+use crate::authz::permission::Act;
 use crate::clock::Timestamp;
 use crate::id::{DeviceId, SessionId, UserId};
 use crate::secret::TokenDigest;
@@ -95,16 +98,21 @@ impl Devices {
         id: DeviceId,
         actor: &Actor,
         now: Timestamp,
-    ) -> Result<Option<Forgotten>, ServiceError> {
+    ) -> Result<Result<Option<Forgotten>, Rejection>, ServiceError> {
         let forgotten = self.take(user, |device| device.id == id, actor, now).await?;
-        Ok(Some(forgotten).filter(|forgotten| forgotten.devices > 0))
+        Ok(forgotten.map(|forgotten| Some(forgotten).filter(|forgotten| forgotten.devices > 0)))
     }
 
     /// Forgets one browser, whosever it is: for whoever may do so to everybody. `None`: there is no such browser.
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn forget(&self, id: DeviceId, actor: &Actor, now: Timestamp) -> Result<Option<Forgotten>, ServiceError> {
+    pub async fn forget(
+        &self,
+        id: DeviceId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<Option<Forgotten>, Rejection>, ServiceError> {
         let mut after: Option<String> = None;
         loop {
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -114,7 +122,7 @@ impl Devices {
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
-                _ => return Ok(None),
+                _ => return Ok(Ok(None)),
             }
         }
     }
@@ -123,7 +131,12 @@ impl Devices {
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn forget_all(&self, user: UserId, actor: &Actor, now: Timestamp) -> Result<Forgotten, ServiceError> {
+    pub async fn forget_all(
+        &self,
+        user: UserId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<Forgotten, Rejection>, ServiceError> {
         self.take(user, |_| true, actor, now).await
     }
 
@@ -133,33 +146,42 @@ impl Devices {
         wanted: impl Fn(&Device) -> bool,
         actor: &Actor,
         now: Timestamp,
-    ) -> Result<Forgotten, ServiceError> {
+    ) -> Result<Result<Forgotten, Rejection>, ServiceError> {
         let context = &self.context;
         for _ in 0..TRIES {
+            let authority = match Authority::of(&context.store, actor, now).await? {
+                Ok(authority) => authority,
+                Err(rejection) => return Ok(Err(rejection)),
+            };
+            let Some(Found { user: owner, .. }) = context.user(user, now).await? else {
+                return Ok(Ok(Forgotten::default()));
+            };
+            if let Err(rejection) = authority.may(Act::ForgetDevices, &owner) {
+                return Ok(Err(rejection));
+            }
             let mut devices = of_user(context, user, now).await?;
             devices.retain(|(_, device)| wanted(device));
             if devices.is_empty() {
-                return Ok(Forgotten::default());
+                return Ok(Ok(Forgotten::default()));
             }
             let sessions = self.begun_by(&devices, user, own_session(actor), now).await?;
-            let login = context.user(user, now).await?.map(|found| found.user.login.to_string()).unwrap_or_default();
             let by = match actor {
                 Actor::Person(person) if person.user == user => By::Oneself(person.client.clone()),
                 _ => By::Actor(actor),
             };
-            let mut change = Sessions::without(without(Change::new(), &devices), &sessions);
+            let mut change = Sessions::without(without(authority.held(Change::new()), &devices), &sessions);
             let mut kept = Vec::with_capacity(devices.len());
             for (digest, device) in &devices {
                 // A key that takes a new value in this very moment must not be left over under it.
                 let name = device_name(digest, user);
                 let slot = context.store.get::<Device>(&name, now).await?;
                 change = change.unchanged::<Device>(&name, slot.seen);
-                let event = events::success(Kind::DeviceForgotten, now, Some(user), &login, by.clone())?;
+                let event = events::success(Kind::DeviceForgotten, now, Some(user), owner.login.as_str(), by.clone())?;
                 kept.push(events::detailed(event, device.id.to_string()));
             }
             if context.commit(change, &kept).await?.is_some() {
                 sessions.iter().for_each(|(digest, session)| context.sessions.forget(digest, Some(session.id)));
-                return Ok(Forgotten { devices: devices.len() as u64, sessions: sessions.len() as u64 });
+                return Ok(Ok(Forgotten { devices: devices.len() as u64, sessions: sessions.len() as u64 }));
             }
         }
         Err(ServiceError::Contended)

@@ -40,6 +40,8 @@ pub enum Notice {
     AppAdded,
     /// The app, or the whole second factor, was taken away.
     FactorRemoved,
+    /// Mails go to another address from now on; told to the old one.
+    AddressChanged,
     /// A browser has signed in that was not known for this account.
     NewDevice { address: IpAddr },
 }
@@ -151,6 +153,7 @@ fn notice_mail(
     let (kind, address) = match notice {
         Notice::AppAdded => ("app-added", String::new()),
         Notice::FactorRemoved => ("factor-removed", String::new()),
+        Notice::AddressChanged => ("address-changed", String::new()),
         Notice::NewDevice { address } => ("new-device", address.to_canonical().to_string()),
     };
     write(

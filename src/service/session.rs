@@ -23,10 +23,13 @@ use super::ServiceError;
 use super::actor::Actor;
 use super::events::{self, By};
 use super::records::{SessionIndex, parse_digest, session_index};
+use super::rights::Authority;
+use super::users::Rejection;
 use crate::audit::{Event, Kind};
 use crate::authn::session::{Origin, Session};
 use crate::authn::user::User;
 use crate::authz::Route;
+use crate::authz::permission::{Act, Task};
 use crate::clock::Timestamp;
 use crate::config::Current;
 use crate::id::{SessionId, UserId};
@@ -162,36 +165,82 @@ impl Sessions {
         let login = self.login_of(session.user, now).await?;
         let client = Origin { address: client.to_string(), user_agent: session.client.user_agent.clone() };
         let event = events::success(Kind::Logout, now, Some(session.user), &login, By::Oneself(client))?;
-        self.delete(&[(digest, session)], event).await
-    }
-
-    /// Ends a session by its inner id; false: there is none.
-    ///
-    /// # Errors
-    /// Where the store cannot.
-    pub async fn end_by_id(&self, id: SessionId, actor: &Actor, now: Timestamp) -> Result<bool, ServiceError> {
-        let Some((digest, session)) = self.search(|session| session.id == id, now).await?.pop() else {
-            return Ok(false);
-        };
-        let login = self.login_of(session.user, now).await?;
-        let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(actor))?;
-        self.delete(&[(digest, session)], event).await?;
-        Ok(true)
-    }
-
-    /// Ends all sessions of an account; returns how many.
-    ///
-    /// # Errors
-    /// Where the store cannot.
-    pub async fn end_all_of(&self, user: UserId, actor: &Actor, now: Timestamp) -> Result<u64, ServiceError> {
-        let sessions = self.of_user(user, now).await?;
-        if sessions.is_empty() {
-            return Ok(0);
+        match self.delete(Change::new(), &[(digest, session)], event).await? {
+            true => Ok(()),
+            false => Err(ServiceError::Contended),
         }
-        let login = self.login_of(user, now).await?;
-        let event = events::success(Kind::SessionEnded, now, Some(user), &login, By::Actor(actor))?;
-        self.delete(&sessions, event).await?;
-        Ok(sessions.len() as u64)
+    }
+
+    /// Ends a session by its inner id, where the actor may; false: there is none.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn end_by_id(
+        &self,
+        id: SessionId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<bool, Rejection>, ServiceError> {
+        for _ in 0..TRIES {
+            let Some((digest, session)) = self.search(|session| session.id == id, now).await?.pop() else {
+                return Ok(Ok(false));
+            };
+            let (login, authority) = match self.may_end(session.user, actor, now).await? {
+                Ok(may) => may,
+                Err(rejection) => return Ok(Err(rejection)),
+            };
+            let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(actor))?;
+            if self.delete(authority.held(Change::new()), &[(digest, session)], event).await? {
+                return Ok(Ok(true));
+            }
+        }
+        Err(ServiceError::Contended)
+    }
+
+    /// Ends all sessions of an account, where the actor may; returns how many.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn end_all_of(
+        &self,
+        user: UserId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<u64, Rejection>, ServiceError> {
+        for _ in 0..TRIES {
+            let (login, authority) = match self.may_end(user, actor, now).await? {
+                Ok(may) => may,
+                Err(rejection) => return Ok(Err(rejection)),
+            };
+            let sessions = self.of_user(user, now).await?;
+            if sessions.is_empty() {
+                return Ok(Ok(0));
+            }
+            let event = events::success(Kind::SessionEnded, now, Some(user), &login, By::Actor(actor))?;
+            if self.delete(authority.held(Change::new()), &sessions, event).await? {
+                return Ok(Ok(sessions.len() as u64));
+            }
+        }
+        Err(ServiceError::Contended)
+    }
+
+    /// The login of an account, and the right to end its sessions. What is left of an account that was deleted, anybody may
+    /// tidy up who may see it.
+    async fn may_end(
+        &self,
+        user: UserId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<(String, Authority), Rejection>, ServiceError> {
+        let authority = match Authority::of(&self.store, actor, now).await? {
+            Ok(authority) => authority,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        let judged = match self.store.get::<User>(&user.to_string(), now).await?.record {
+            Some(user) => authority.may(Act::EndSessions, &user).map(|()| user.login.to_string()),
+            None => authority.may_do(Task::See).map(|()| String::new()),
+        };
+        Ok(judged.map(|login| (login, authority)))
     }
 
     /// Living sessions, of one account or of all.
@@ -320,15 +369,21 @@ impl Sessions {
         fallen.iter().for_each(|(digest, id)| self.forget(digest, Some(*id)));
     }
 
-    async fn delete(&self, sessions: &[(TokenDigest, Session)], event: Event) -> Result<(), ServiceError> {
-        let change = Self::without(events::with(Change::new(), std::slice::from_ref(&event)), sessions);
+    /// False: what the change compares was not so any more, and nothing was done.
+    async fn delete(
+        &self,
+        change: Change,
+        sessions: &[(TokenDigest, Session)],
+        event: Event,
+    ) -> Result<bool, ServiceError> {
+        let change = Self::without(events::with(change, std::slice::from_ref(&event)), sessions);
         match self.store.commit(change).await? {
             Outcome::Committed(_) => {}
-            Outcome::Conflict => return Err(ServiceError::Contended),
+            Outcome::Conflict => return Ok(false),
         }
         sessions.iter().for_each(|(digest, session)| self.forget(digest, Some(session.id)));
         events::log(&event);
-        Ok(())
+        Ok(true)
     }
 
     /// All sessions that `wanted` says yes to.

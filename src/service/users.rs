@@ -13,12 +13,15 @@ use super::actor::Actor;
 use super::context::{self, Context, Found, TRIES};
 use super::events::{self, By};
 use super::records::{self, AdminGuard, LoginIndex};
+use super::rights::Authority;
 use super::session::Sessions;
 use crate::audit::Kind;
 use crate::authn::lockout::AccountThrottle;
+use crate::authn::login::facts;
 use crate::authn::password::{Personal, Policy, Weakness};
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role, SecondFactor, StoredPassword, User};
 use crate::authz::Policy as Demand;
+use crate::authz::permission::{Act, Task};
 use crate::clock::Timestamp;
 use crate::config::{Config, SwitchedOnBy};
 use crate::id::UserId;
@@ -27,6 +30,9 @@ use crate::store::engine::Expect;
 use crate::store::record::Change;
 
 mod change;
+pub mod edition;
+
+use self::edition::Edition;
 
 /// How many records are read at once where all have to be looked at.
 const PAGE: usize = 500;
@@ -55,6 +61,9 @@ pub struct NewUser {
 /// What `user set` changes; `None` leaves a field as it is.
 #[derive(Debug, Default)]
 pub struct UserChange {
+    /// What a form was made from: refused where the account looks different by now.
+    pub made_from: Option<Edition>,
+    pub login: Option<LoginName>,
     pub name: Option<DisplayName>,
     /// `Some(None)` removes the address.
     pub email: Option<Option<Email>>,
@@ -98,6 +107,21 @@ pub enum Rejection {
     /// `second_factor.switched_on_by: owner` (F5).
     #[error("only the owner of an account switches its second factor on (second_factor.switched_on_by: owner)")]
     OwnerSwitchesOn,
+    /// The actor's role does not reach as far, or no longer.
+    #[error("this is not allowed to your role")]
+    Forbidden,
+    /// Not to one's own account, from the pages of administration.
+    #[error("nobody does this to their own account here")]
+    Oneself,
+    /// A manager gives and takes only groups that they have themselves: groups open routes.
+    #[error("the group {0} is given and taken by those who have it, and by administrators")]
+    GroupNotHeld(Group),
+    /// A route's `allow.users` names it: whoever has the login passes there.
+    #[error("a route names the login {0}: only an administrator may give it")]
+    LoginNamedByRoute(LoginName),
+    /// The form was made from an account that looked different.
+    #[error("the account was changed meanwhile")]
+    ChangedMeanwhile,
     /// Accepted now, it would lock the person out, or be ignored.
     #[error("this version of sekisho has no {0} yet")]
     NotYet(&'static str),
@@ -120,12 +144,6 @@ impl Users {
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
         let config = self.context.config.load_full();
         let method = new.method.unwrap_or(config.second_factor.default_method);
-        if let Err(rejection) = possible(&config, method, new.email.as_ref(), new.must_change) {
-            return Ok(Err(rejection));
-        }
-        if new.second_factor == Some(true) && config.second_factor.switched_on_by == SwitchedOnBy::Owner {
-            return Ok(Err(Rejection::OwnerSwitchesOn));
-        }
         let on_by_default = config.second_factor.demand.policy == Demand::Required;
         let mut user = User {
             id: UserId::from_bytes(random_bytes()?),
@@ -146,27 +164,48 @@ impl Users {
             registered_at: now,
             last_login: None,
         };
+        // Before anything is hashed; judged again with each try to commit.
+        if let Err(rejection) = self.may_add(&user, new.password.is_some(), actor, now).await? {
+            return Ok(Err(rejection));
+        }
+        if let Err(rejection) = possible(&config, method, user.email.as_ref(), new.must_change) {
+            return Ok(Err(rejection));
+        }
+        if new.second_factor == Some(true) && config.second_factor.switched_on_by == SwitchedOnBy::Owner {
+            return Ok(Err(Rejection::OwnerSwitchesOn));
+        }
         if let Some(password) = new.password {
             match self.hash(&user, password, now).await? {
                 Ok(stored) => user.password = Some(stored),
                 Err(rejection) => return Ok(Err(rejection)),
             }
         }
-        let index = records::login_name(&user.login);
-        let slot = self.context.store.get::<LoginIndex>(&index, now).await?;
-        if slot.record.is_some() {
-            return Ok(Err(Rejection::LoginTaken(user.login)));
+        for _ in 0..TRIES {
+            let authority = match self.may_add(&user, false, actor, now).await? {
+                Ok(authority) => authority,
+                Err(rejection) => return Ok(Err(rejection)),
+            };
+            let change = authority.held(Change::new()).unchanged::<User>(&user.id.to_string(), Expect::Absent);
+            let change = match self.with_login(change, &user, now).await? {
+                Ok(change) => change.put(&user.id.to_string(), &user),
+                Err(rejection) => return Ok(Err(rejection)),
+            };
+            let event = events::success(Kind::UserAdded, now, Some(user.id), user.login.as_str(), By::Actor(actor))?;
+            if self.context.commit(change, &[event]).await?.is_some() {
+                return Ok(Ok(UserView { user, locked_until: None }));
+            }
         }
-        let event = events::success(Kind::UserAdded, now, Some(user.id), user.login.as_str(), By::Actor(actor))?;
-        let change = Change::new()
-            .unchanged::<LoginIndex>(&index, slot.seen)
-            .unchanged::<User>(&user.id.to_string(), Expect::Absent)
-            .put(&index, &LoginIndex { user: user.id })
-            .put(&user.id.to_string(), &user);
-        match self.context.commit(change, &[event]).await? {
-            Some(_) => Ok(Ok(UserView { user, locked_until: None })),
-            None => Ok(Err(Rejection::LoginTaken(user.login))),
-        }
+        Err(ServiceError::Contended)
+    }
+
+    /// How many administrators can sign in (F28).
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn effective_admins(&self, now: Timestamp) -> Result<usize, ServiceError> {
+        let config = self.context.config.load_full();
+        let all = self.all(now).await?;
+        Ok(all.iter().filter(|user| is_effective_admin(&config, user)).count())
     }
 
     /// All accounts, by login.
@@ -203,16 +242,20 @@ impl Users {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
-        let Some(Found { user, .. }) = self.resolve(who, now).await? else {
-            return Ok(Err(Rejection::NoSuchUser(who.to_owned())));
-        };
-        let event = events::success(Kind::UserChanged, now, Some(user.id), user.login.as_str(), By::Actor(actor))?;
-        let event = events::detailed(event, "unlocked");
-        let change = Change::new().delete::<AccountThrottle>(&records::account_throttle(user.id));
-        match self.context.commit(change, &[event]).await? {
-            Some(_) => Ok(Ok(UserView { user, locked_until: None })),
-            None => Err(ServiceError::Contended),
+        for _ in 0..TRIES {
+            let (Found { user, .. }, authority) = match self.subject(who, Act::Unlock, actor, now).await? {
+                Ok(subject) => subject,
+                Err(rejection) => return Ok(Err(rejection)),
+            };
+            let event = events::success(Kind::UserChanged, now, Some(user.id), user.login.as_str(), By::Actor(actor))?;
+            let event = events::detailed(event, "unlocked");
+            let change = authority.held(Change::new());
+            let change = change.delete::<AccountThrottle>(&records::account_throttle(user.id));
+            if self.context.commit(change, &[event]).await?.is_some() {
+                return Ok(Ok(UserView { user, locked_until: None }));
+            }
         }
+        Err(ServiceError::Contended)
     }
 
     /// Deletes an account with everything that belongs to it.
@@ -226,10 +269,11 @@ impl Users {
         now: Timestamp,
     ) -> Result<Result<(), Rejection>, ServiceError> {
         for _ in 0..TRIES {
-            let Some(Found { user, seen }) = self.resolve(who, now).await? else {
-                return Ok(Err(Rejection::NoSuchUser(who.to_owned())));
+            let (Found { user, seen }, authority) = match self.subject(who, Act::Delete, actor, now).await? {
+                Ok(subject) => subject,
+                Err(rejection) => return Ok(Err(rejection)),
             };
-            let change = match self.without_admin(Change::new(), &user, now).await? {
+            let change = match self.without_admin(authority.held(Change::new()), &user, now).await? {
                 Ok(change) => change,
                 Err(rejection) => return Ok(Err(rejection)),
             };
@@ -250,17 +294,83 @@ impl Users {
         Err(ServiceError::Contended)
     }
 
-    /// The account, by login or id.
+    /// The account, by id or login. The id comes first: nobody must be able to stand in for an account by taking its id for a
+    /// login.
     async fn resolve(&self, who: &str, now: Timestamp) -> Result<Option<Found>, ServiceError> {
-        if let Ok(login) = who.parse::<LoginName>()
-            && let Some(found) = self.context.user_by_login(&login, now).await?
+        if let Ok(id) = who.parse::<UserId>()
+            && let Some(found) = self.context.user(id, now).await?
         {
             return Ok(Some(found));
         }
-        match who.parse::<UserId>() {
-            Ok(id) => self.context.user(id, now).await,
+        match who.parse::<LoginName>() {
+            Ok(login) => self.context.user_by_login(&login, now).await,
             Err(_) => Ok(None),
         }
+    }
+
+    /// The account that `act` is to be done to, and the right to do it.
+    async fn subject(
+        &self,
+        who: &str,
+        act: Act,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<(Found, Authority), Rejection>, ServiceError> {
+        let authority = match Authority::of(&self.context.store, actor, now).await? {
+            Ok(authority) => authority,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        let Some(found) = self.resolve(who, now).await? else {
+            return Ok(Err(Rejection::NoSuchUser(who.to_owned())));
+        };
+        Ok(authority.may(act, &found.user).map(|()| (found, authority)))
+    }
+
+    /// The right to add an account like this one, with a password that the actor has chosen or without.
+    async fn may_add(
+        &self,
+        user: &User,
+        with_password: bool,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<Authority, Rejection>, ServiceError> {
+        let authority = match Authority::of(&self.context.store, actor, now).await? {
+            Ok(authority) => authority,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        let judged = authority
+            .may_do(Task::Add)
+            .and_then(|()| if with_password { authority.may(Act::SetPassword, user) } else { Ok(()) })
+            .and_then(|()| authority.may_give_role(user.role))
+            .and_then(|()| authority.may_change_groups(&BTreeSet::new(), &user.groups))
+            .and_then(|()| self.may_give_login(&authority, &user.login));
+        Ok(judged.map(|()| authority))
+    }
+
+    /// Whoever has a login that a route names passes there, so that only an administrator gives it.
+    fn may_give_login(&self, authority: &Authority, login: &LoginName) -> Result<(), Rejection> {
+        let config = self.context.config.load();
+        let named = config.routes.iter().any(|(_, route)| route.allow.users.contains(login));
+        if named && !authority.is_full() { Err(Rejection::LoginNamedByRoute(login.clone())) } else { Ok(()) }
+    }
+
+    /// The change also gives `user` its login, if nobody has it.
+    async fn with_login(
+        &self,
+        change: Change,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<Result<Change, Rejection>, ServiceError> {
+        let index = records::login_name(&user.login);
+        let slot = self.context.store.get::<LoginIndex>(&index, now).await?;
+        let is_an_id = match user.login.as_str().parse::<UserId>() {
+            Ok(id) => self.context.user(id, now).await?.is_some(),
+            Err(_) => false,
+        };
+        if slot.record.is_some() || is_an_id {
+            return Ok(Err(Rejection::LoginTaken(user.login.clone())));
+        }
+        Ok(Ok(change.unchanged::<LoginIndex>(&index, slot.seen).put(&index, &LoginIndex { user: user.id })))
     }
 
     async fn view(&self, user: User, now: Timestamp) -> Result<UserView, ServiceError> {
@@ -314,12 +424,13 @@ impl Users {
         user: &User,
         now: Timestamp,
     ) -> Result<Result<Change, Rejection>, ServiceError> {
-        if !is_effective_admin(user) {
+        let config = self.context.config.load_full();
+        if !is_effective_admin(&config, user) {
             return Ok(Ok(change));
         }
         let guard = self.context.store.get::<AdminGuard>(AdminGuard::NAME, now).await?;
         let others = self.all(now).await?;
-        if !others.iter().any(|other| other.id != user.id && is_effective_admin(other)) {
+        if !others.iter().any(|other| other.id != user.id && is_effective_admin(&config, other)) {
             return Ok(Err(Rejection::LastAdmin(user.login.clone())));
         }
         let changed = AdminGuard { changed_at: Some(now) };
@@ -338,8 +449,13 @@ impl Users {
     }
 }
 
-fn is_effective_admin(user: &User) -> bool {
-    user.role == Role::Admin && !user.disabled && user.password.is_some()
+/// Whether this is an administrator who can sign in: not disabled, with a password, and with a second factor that can be
+/// asked for where one is due on sekisho's own pages.
+pub(super) fn is_effective_admin(config: &Config, user: &User) -> bool {
+    let demanded = config.portal_demand().applies_to(facts(user));
+    let mail_arrives = user.email.is_some() && config.mail.is_some();
+    let factor_works = !demanded || user.second_factor.method == Method::Totp || mail_arrives;
+    user.role == Role::Admin && !user.disabled && user.password.is_some() && factor_works
 }
 
 /// What this version can do for an account.

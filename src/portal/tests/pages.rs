@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::super::view::{Samples, Site, render};
 use super::super::{
-    account, answers, assets, enrol, landing, login, logout, message, recovery, recovery_codes, second_factor, welcome,
+    account, admin, answers, assets, enrol, landing, login, logout, message, recovery, recovery_codes, second_factor,
+    welcome,
 };
 use crate::config::Language;
 use crate::i18n;
@@ -50,6 +51,7 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         try_all::<answers::LoginNeeded>(language);
         try_all::<account::overview::AccountPage>(language);
         try_all::<super::styleguide::StyleGuide>(language);
+        admin::rejection::every_text(language);
         crate::service::testing::every_mail(language);
         let used: BTreeSet<String> = i18n::used::take().into_iter().map(|(_, key)| key).collect();
         assert_eq!(used, i18n::tests::keys(language), "texts that nothing uses in {language:?}");

@@ -218,7 +218,7 @@ impl Gate {
         let services = self.running.services();
         let now = services.clock.now();
         for view in services.sessions.list(None, now).await.unwrap() {
-            assert!(services.sessions.end_by_id(view.session.id, &Actor::CommandLine, now).await.unwrap());
+            assert!(services.sessions.end_by_id(view.session.id, &Actor::CommandLine, now).await.unwrap().unwrap());
         }
     }
 

@@ -68,7 +68,7 @@ async fn a_forgotten_browser_is_asked_for_the_code_and_its_sessions_are_over() {
     let lost = listed.iter().find(|view| view.device.first_seen < bench.now()).unwrap().device.id;
     let by = actor(&bench, &second).await;
     let forgotten = devices.forget_of(alice, lost, &by, bench.now()).await.unwrap();
-    assert_eq!(forgotten, Some(Forgotten { devices: 1, sessions: 1 }));
+    assert_eq!(forgotten, Ok(Some(Forgotten { devices: 1, sessions: 1 })));
     assert!(!bench.passes(&first.session()).await);
     assert!(bench.passes(&second.session()).await);
     let mut first = Browser { cookies: SekishoCookies { session: None, ..first.cookies }, ..first };
@@ -76,7 +76,7 @@ async fn a_forgotten_browser_is_asked_for_the_code_and_its_sessions_are_over() {
     let events = bench.store.list::<Event>("", Bound::Unbounded, 100, bench.now()).await.unwrap();
     let event = &events.iter().find(|event| event.record.kind == Kind::DeviceForgotten).unwrap().record;
     assert_eq!((event.user, event.detail.as_str()), (Some(alice), lost.to_string().as_str()));
-    assert_eq!(devices.forget_of(alice, lost, &by, bench.now()).await.unwrap(), None, "once is enough");
+    assert_eq!(devices.forget_of(alice, lost, &by, bench.now()).await.unwrap(), Ok(None), "once is enough");
 }
 
 #[tokio::test]
@@ -86,10 +86,10 @@ async fn forgetting_all_browsers_keeps_the_session_of_whoever_asks() {
     let by = actor(&bench, &second).await;
     let devices = &bench.services.devices;
     let forgotten = devices.forget_all(alice, &by, bench.now()).await.unwrap();
-    assert_eq!(forgotten, Forgotten { devices: 2, sessions: 1 });
+    assert_eq!(forgotten, Ok(Forgotten { devices: 2, sessions: 1 }));
     assert!(!bench.passes(&first.session()).await);
     assert!(bench.passes(&second.session()).await);
-    assert_eq!(devices.forget_all(alice, &by, bench.now()).await.unwrap(), Forgotten::default());
+    assert_eq!(devices.forget_all(alice, &by, bench.now()).await.unwrap(), Ok(Forgotten::default()));
     assert_eq!(keys(&bench).await, Vec::<String>::new());
 }
 
@@ -103,8 +103,12 @@ async fn nobody_forgets_a_browser_of_somebody_else() {
     let by = actor(&bench, &bobs).await;
     let devices = &bench.services.devices;
     for view in devices.list(alice, bench.now()).await.unwrap() {
-        assert_eq!(devices.forget_of(bob.id, view.device.id, &by, bench.now()).await.unwrap(), None);
+        assert_eq!(devices.forget_of(bob.id, view.device.id, &by, bench.now()).await.unwrap(), Ok(None));
+        let of_alice = devices.forget_of(alice, view.device.id, &by, bench.now()).await.unwrap();
+        assert_eq!(of_alice, Err(Rejection::Forbidden));
+        assert_eq!(devices.forget(view.device.id, &by, bench.now()).await.unwrap(), Err(Rejection::Forbidden));
     }
+    assert_eq!(devices.forget_all(alice, &by, bench.now()).await.unwrap(), Err(Rejection::Forbidden));
     assert_eq!(devices.list(alice, bench.now()).await.unwrap().len(), 2);
     assert!(bench.passes(&first.session()).await);
 }
@@ -116,7 +120,7 @@ async fn the_command_line_forgets_a_browser_by_its_id_alone() {
     let devices = &bench.services.devices;
     let newest = devices.list(alice, bench.now()).await.unwrap().remove(0).device;
     let forgotten = devices.forget(newest.id, &Actor::CommandLine, bench.now()).await.unwrap();
-    assert_eq!(forgotten, Some(Forgotten { devices: 1, sessions: 1 }));
+    assert_eq!(forgotten, Ok(Some(Forgotten { devices: 1, sessions: 1 })));
     assert!(!bench.passes(&second.session()).await);
-    assert_eq!(devices.forget(newest.id, &Actor::CommandLine, bench.now()).await.unwrap(), None);
+    assert_eq!(devices.forget(newest.id, &Actor::CommandLine, bench.now()).await.unwrap(), Ok(None));
 }

@@ -14,6 +14,7 @@ pub fn samples(config: &Config, language: Language, user: &User) -> Vec<(String,
     for (name, notice) in [
         ("app-added", Notice::AppAdded),
         ("factor-removed", Notice::FactorRemoved),
+        ("address-changed", Notice::AddressChanged),
         ("new-device", Notice::NewDevice { address }),
     ] {
         mails.push((name, notice_mail(config, language, user, notice, NOW)));

@@ -94,10 +94,10 @@ async fn a_session_ends_by_its_id_or_with_all_of_its_account() {
         tokens.push(begin(&bench, user).await);
     }
     let sessions = &bench.services.sessions;
-    assert!(sessions.end_by_id(tokens[0].1.id, &Actor::CommandLine, bench.now()).await.unwrap());
-    assert!(!sessions.end_by_id(tokens[0].1.id, &Actor::CommandLine, bench.now()).await.unwrap());
+    assert_eq!(sessions.end_by_id(tokens[0].1.id, &Actor::CommandLine, bench.now()).await.unwrap(), Ok(true));
+    assert_eq!(sessions.end_by_id(tokens[0].1.id, &Actor::CommandLine, bench.now()).await.unwrap(), Ok(false));
     assert!(!bench.passes(&tokens[0].0).await);
-    assert_eq!(sessions.end_all_of(alice.id, &Actor::CommandLine, bench.now()).await.unwrap(), 2);
+    assert_eq!(sessions.end_all_of(alice.id, &Actor::CommandLine, bench.now()).await.unwrap(), Ok(2));
     assert!(!bench.passes(&tokens[1].0).await && !bench.passes(&tokens[2].0).await);
     assert!(bench.passes(&tokens[3].0).await);
     let left = sessions.list(None, bench.now()).await.unwrap();
@@ -134,7 +134,7 @@ async fn an_ended_session_does_not_come_back_by_having_been_seen() {
     let live = bench.live(&token).await.unwrap();
     bench.advance(MINUTE);
     bench.services.sessions.touch(&live, &bench.route(), bench.now());
-    bench.services.sessions.end_by_id(session.id, &Actor::CommandLine, bench.now()).await.unwrap();
+    bench.services.sessions.end_by_id(session.id, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     bench.services.sessions.write_behind(bench.now(), true).await;
     assert!(stored(&bench, &token).await.is_none());
 }
@@ -229,7 +229,7 @@ async fn a_new_value_keeps_what_is_open_and_kills_the_old_one() {
     assert!(!live.ended().is_cancelled());
     assert!(!bench.passes(&old).await);
     assert!(bench.passes(&new).await);
-    sessions.end_by_id(session.id, &Actor::CommandLine, bench.now()).await.unwrap();
+    sessions.end_by_id(session.id, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     assert!(live.ended().is_cancelled(), "what was opened under the old value ends with the session");
 }
 

@@ -1,9 +1,11 @@
 //! Changes to an account that exists: fields, the disabled switch, the second factor.
 
-use super::{Rejection, UserChange, UserView, Users, possible};
+use super::edition::Edition;
+use super::{Rejection, UserChange, UserView, Users, is_effective_admin, possible};
 use crate::audit::Kind;
 use crate::authn::lockout::AccountThrottle;
 use crate::authn::user::{Method, Role, StoredPassword, User};
+use crate::authz::permission::Act;
 use crate::clock::Timestamp;
 use crate::config::{Config, Language, SwitchedOnBy};
 use crate::service::ServiceError;
@@ -11,7 +13,8 @@ use crate::service::actor::Actor;
 use crate::service::context::{Found, TRIES};
 use crate::service::events::{self, By};
 use crate::service::mailer::Notice;
-use crate::service::records;
+use crate::service::records::{self, LoginIndex};
+use crate::service::rights::Authority;
 use crate::service::session::Sessions;
 use crate::store::record::Change;
 
@@ -49,10 +52,10 @@ impl Users {
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
         let mut password = None;
         if let Some(new) = &change.password {
-            let Some(Found { user, .. }) = self.resolve(who, now).await? else {
-                return Ok(Err(Rejection::NoSuchUser(who.to_owned())));
+            let mut renamed = match self.subject(who, Act::SetPassword, actor, now).await? {
+                Ok((Found { user, .. }, _)) => user,
+                Err(rejection) => return Ok(Err(rejection)),
             };
-            let mut renamed = user;
             rename(&mut renamed, &change);
             match self.hash(&renamed, new.clone(), now).await? {
                 Ok(stored) => password = Some(stored),
@@ -60,7 +63,7 @@ impl Users {
             }
         }
         let config = self.context.config.load_full();
-        self.alter(who, actor, now, |user| apply(&config, user, &change, password.as_ref())).await
+        self.alter(who, Act::EditName, actor, now, |user| apply(&config, user, &change, password.as_ref())).await
     }
 
     /// Disables (ends all sessions at once) or enables.
@@ -74,7 +77,7 @@ impl Users {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
-        self.alter(who, actor, now, |user| {
+        self.alter(who, Act::Disable, actor, now, |user| {
             if disabled && !user.disabled {
                 raise_epoch(user);
             }
@@ -99,7 +102,7 @@ impl Users {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
-        self.alter(who, actor, now, |user| {
+        self.alter(who, Act::ResetSecondFactor, actor, now, |user| {
             forget_factor(user);
             Ok(Effect {
                 kind: Kind::SecondFactorReset,
@@ -111,27 +114,39 @@ impl Users {
         .await
     }
 
-    /// One commit over the account and all that follows; judged again where others came in between.
+    /// One commit over the account and all that follows; judged again where others came in between. `act` is what is asked
+    /// for; what the step changes is judged by itself.
     async fn alter(
         &self,
         who: &str,
+        act: Act,
         actor: &Actor,
         now: Timestamp,
         step: impl Fn(&mut User) -> Result<Effect, Rejection>,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
         let context = &self.context;
         for _ in 0..TRIES {
-            let Some(Found { user: before, seen }) = self.resolve(who, now).await? else {
-                return Ok(Err(Rejection::NoSuchUser(who.to_owned())));
+            let (Found { user: before, seen }, authority) = match self.subject(who, act, actor, now).await? {
+                Ok(subject) => subject,
+                Err(rejection) => return Ok(Err(rejection)),
             };
             let mut user = before.clone();
             let effect = match step(&mut user) {
                 Ok(effect) => effect,
                 Err(rejection) => return Ok(Err(rejection)),
             };
+            if let Err(rejection) = self.may_change(&authority, &before, &user) {
+                return Ok(Err(rejection));
+            }
             let name = user.id.to_string();
-            let mut change = Change::new().unchanged::<User>(&name, seen).put(&name, &user);
-            if !super::is_effective_admin(&user) {
+            let mut change = authority.held(Change::new()).unchanged::<User>(&name, seen).put(&name, &user);
+            if before.login != user.login {
+                change = match self.with_login(change, &user, now).await? {
+                    Ok(change) => change.delete::<LoginIndex>(&records::login_name(&before.login)),
+                    Err(rejection) => return Ok(Err(rejection)),
+                };
+            }
+            if !is_effective_admin(&context.config.load(), &user) {
                 change = match self.without_admin(change, &before, now).await? {
                     Ok(change) => change,
                     Err(rejection) => return Ok(Err(rejection)),
@@ -151,8 +166,28 @@ impl Users {
         Err(ServiceError::Contended)
     }
 
-    /// Tells the owner by mail where a factor of theirs was taken away: at the address that they had until now.
+    /// Judges each thing that became different, whatever was asked for.
+    fn may_change(&self, authority: &Authority, before: &User, after: &User) -> Result<(), Rejection> {
+        for act in acts(before, after) {
+            authority.may(act, before)?;
+        }
+        if before.role != after.role {
+            authority.may_give_role(after.role)?;
+        }
+        if before.login != after.login {
+            self.may_give_login(authority, &after.login)?;
+        }
+        authority.may_change_groups(&before.groups, &after.groups)
+    }
+
+    /// Tells the owner by mail where a factor of theirs was taken away, or their address: at the one that they had until now.
     fn tell(&self, before: &User, after: &User, now: Timestamp) {
+        let config = self.context.config.load_full();
+        // Whose language it is, is not known here.
+        let language = config.portal.languages.first().copied().unwrap_or(Language::En);
+        if before.email != after.email {
+            self.context.mailer.notice(&config, language, before, Notice::AddressChanged, now);
+        }
         let had = before.second_factor.totp.is_some() || before.second_factor.method == Method::Mail;
         let factor = |user: &User| {
             let factor = &user.second_factor;
@@ -161,9 +196,6 @@ impl Users {
         };
         let switched_off = before.second_factor.switched_on && !after.second_factor.switched_on;
         if had && (switched_off || factor(before) != factor(after)) {
-            let config = self.context.config.load_full();
-            // Whose language it is, is not known here.
-            let language = config.portal.languages.first().copied().unwrap_or(Language::En);
             self.context.mailer.notice(&config, language, before, Notice::FactorRemoved, now);
         }
     }
@@ -190,12 +222,38 @@ impl Users {
     }
 }
 
+/// What was done to an account that looked like `before` and looks like `after` now.
+fn acts(before: &User, after: &User) -> impl Iterator<Item = Act> {
+    let (factor_before, factor) = (&before.second_factor, &after.second_factor);
+    let must_change = |user: &User| user.password.as_ref().is_some_and(|password| password.must_change);
+    let hash = |user: &User| user.password.as_ref().map(|password| password.hash.clone());
+    let is_enrolled = |user: &User| user.second_factor.totp.is_some();
+    [
+        (before.name != after.name, Act::EditName),
+        (before.login != after.login, Act::EditLogin),
+        (before.email != after.email, Act::EditAddress),
+        (before.groups != after.groups, Act::EditGroups),
+        (before.role != after.role, Act::ChangeRole),
+        (before.disabled != after.disabled, Act::Disable),
+        (factor_before.switched_on != factor.switched_on, Act::SwitchSecondFactor),
+        (factor_before.method != factor.method, Act::ChangeMethod),
+        (is_enrolled(before) != is_enrolled(after), Act::ResetSecondFactor),
+        (hash(before) != hash(after), Act::SetPassword),
+        (hash(before) == hash(after) && must_change(before) != must_change(after), Act::ForcePasswordChange),
+    ]
+    .into_iter()
+    .filter_map(|(changed, act)| changed.then_some(act))
+}
+
 fn apply(
     config: &Config,
     user: &mut User,
     change: &UserChange,
     password: Option<&StoredPassword>,
 ) -> Result<Effect, Rejection> {
+    if change.made_from.as_ref().is_some_and(|edition| *edition != Edition::of(user)) {
+        return Err(Rejection::ChangedMeanwhile);
+    }
     let role_before = user.role;
     let address_before = user.email.clone();
     let mut detail = rename(user, change);
@@ -251,6 +309,10 @@ fn apply(
 
 fn rename(user: &mut User, change: &UserChange) -> Vec<&'static str> {
     let mut detail = Vec::new();
+    if let Some(login) = &change.login {
+        user.login.clone_from(login);
+        detail.push("login");
+    }
     if let Some(name) = &change.name {
         user.name.clone_from(name);
         detail.push("name");

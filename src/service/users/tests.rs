@@ -144,7 +144,8 @@ async fn deleting_leaves_nothing_of_the_account_behind() {
         client: Origin::default(),
     };
     let (device_name, throttle) = (records::device_name(&digest, alice.id), records::account_throttle(alice.id));
-    let change = Change::new().put(&device_name, &device).put(&throttle, &AccountThrottle::default());
+    let change = crate::service::devices::with(Change::new(), &digest, &device);
+    let change = change.put(&throttle, &AccountThrottle::default());
     bench.store.commit(change).await.unwrap();
     bench.services.users.delete("alice", &Actor::CommandLine, now).await.unwrap().unwrap();
     assert!(bench.store.get::<Device>(&device_name, now).await.unwrap().record.is_none());

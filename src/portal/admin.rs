@@ -1,0 +1,3 @@
+//! `/admin`: the pages of those who handle other people's accounts.
+
+pub mod rejection;
