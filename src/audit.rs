@@ -74,6 +74,8 @@ kinds! {
     Login = "login",
     /// A code within a login or a session: wrong, or right in a session that stepped up.
     SecondFactor = "second_factor",
+    /// The password was given again before a change, or a wrong one was.
+    Confirmation = "confirmation",
     /// An app was enrolled, or a wrong code was given while enrolling.
     Enrolment = "enrolment",
     Logout = "logout",

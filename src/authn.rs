@@ -3,6 +3,7 @@
 //! What is judged here is carried out by `service`, which loads, takes a step of this module, commits, and answers.
 
 pub mod code;
+pub mod confirmation;
 pub mod device;
 pub mod lockout;
 pub mod login;

@@ -9,7 +9,7 @@ use unic_langid::LanguageIdentifier;
 use crate::config::Language;
 
 /// The texts of one language, file by file; both languages have the same files and the same keys.
-const fn sources(language: Language) -> [&'static str; 7] {
+const fn sources(language: Language) -> [&'static str; 8] {
     match language {
         Language::Ja => [
             include_str!("../assets/locales/ja/common.ftl"),
@@ -19,6 +19,7 @@ const fn sources(language: Language) -> [&'static str; 7] {
             include_str!("../assets/locales/ja/mail.ftl"),
             include_str!("../assets/locales/ja/account.ftl"),
             include_str!("../assets/locales/ja/people.ftl"),
+            include_str!("../assets/locales/ja/own-settings.ftl"),
         ],
         Language::En => [
             include_str!("../assets/locales/en/common.ftl"),
@@ -28,6 +29,7 @@ const fn sources(language: Language) -> [&'static str; 7] {
             include_str!("../assets/locales/en/mail.ftl"),
             include_str!("../assets/locales/en/account.ftl"),
             include_str!("../assets/locales/en/people.ftl"),
+            include_str!("../assets/locales/en/own-settings.ftl"),
         ],
     }
 }

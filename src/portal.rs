@@ -94,6 +94,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/api/logout", post(api::logout)),
         ("/api/session", get(api::session)),
         ("/account", get(account::overview::show)),
+        ("/account/confirm", get(account::confirm::show).post(account::confirm::submit)),
         ("/static/{file}", get(assets::serve)),
     ]
 }

@@ -13,6 +13,7 @@ mod events;
 mod hasher;
 pub mod login;
 mod mailer;
+mod own;
 mod records;
 pub mod reset;
 mod rights;

@@ -21,6 +21,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::confirmation;
 use super::device::Device;
 use super::mail_code::{self, MailedCode};
 use super::password;
@@ -50,9 +51,17 @@ struct Attempt {
     demand: SecondFactorDemand,
     /// The session that steps up; `None`: a login from the start.
     session: Option<SessionId>,
+    /// It steps up to confirm a change ([`super::confirmation`]), and nothing else is to come of it.
+    #[serde(default)]
+    confirms: bool,
 }
 
 impl Attempt {
+    /// Within a session, which goes on afterwards.
+    const fn within(session: &Session, demand: SecondFactorDemand) -> Self {
+        Self { user: session.user, epoch: session.epoch, demand, session: Some(session.id), confirms: false }
+    }
+
     fn check(&self, user: &User) -> Result<(), Stale> {
         let same = self.user == user.id && self.epoch == user.epoch && !user.disabled;
         if same { Ok(()) } else { Err(Stale) }
@@ -169,7 +178,9 @@ impl Start {
         if !current || user.disabled {
             return Err(Stale);
         }
-        Ok(FirstFactorPassed { attempt: Attempt { user: user.id, epoch: user.epoch, demand, session: None } })
+        Ok(FirstFactorPassed {
+            attempt: Attempt { user: user.id, epoch: user.epoch, demand, session: None, confirms: false },
+        })
     }
 }
 
@@ -195,9 +206,21 @@ impl FirstFactorPassed {
 /// # Errors
 /// [`Stale`] where the session is not the account's any more.
 pub fn step_up(session: &Session, user: &User, demand: SecondFactorDemand, now: Timestamp) -> Result<StepUp, Stale> {
-    let attempt = Attempt { user: session.user, epoch: session.epoch, demand, session: Some(session.id) };
+    step_up_for(Attempt::within(session, demand), session, user, now)
+}
+
+/// Begins a step-up that confirms a change: the second factor was given longer ago than counts for that.
+///
+/// # Errors
+/// [`Stale`] where the session is not the account's any more.
+pub fn confirm(session: &Session, user: &User, now: Timestamp) -> Result<StepUp, Stale> {
+    let attempt = Attempt { confirms: true, ..Attempt::within(session, confirmation::demand()) };
+    step_up_for(attempt, session, user, now)
+}
+
+fn step_up_for(attempt: Attempt, session: &Session, user: &User, now: Timestamp) -> Result<StepUp, Stale> {
     attempt.check(user)?;
-    Ok(match demand.due(facts(user), session.second_factor_at, now) {
+    Ok(match attempt.demand.due(facts(user), session.second_factor_at, now) {
         Due::Nothing => StepUp::Nothing,
         Due::Code => StepUp::Code(CodeDue::new(attempt, user)),
         Due::Enrolment => StepUp::PasswordDue,
@@ -215,7 +238,7 @@ pub fn again(
     demand: SecondFactorDemand,
     now: Timestamp,
 ) -> Result<EnrolmentDue, Stale> {
-    let attempt = Attempt { user: session.user, epoch: session.epoch, demand, session: Some(session.id) };
+    let attempt = Attempt::within(session, demand);
     attempt.check(user)?;
     let counts = session.second_factor_at.is_some_and(|at| at <= now && now.since(at) < demand.recheck_interval);
     let replaces = user.second_factor.totp.as_ref().map(|enrolled| enrolled.enrolled_at);
@@ -529,6 +552,12 @@ impl State {
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {
         self.attempt().session
+    }
+
+    /// Whether it only confirms a change: whether the browser is spared the code later is not asked then.
+    #[must_use]
+    pub const fn confirms(&self) -> bool {
+        self.attempt().confirms
     }
 
     const fn attempt(&self) -> &Attempt {

@@ -1,3 +1,4 @@
 //! `/account`: one's own settings.
 
+pub mod confirm;
 pub mod overview;

@@ -131,6 +131,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("message.html", include_str!("../../assets/templates/message.html")),
     ("login_needed.html", include_str!("../../assets/templates/login_needed.html")),
     ("shell.html", include_str!("../../assets/templates/shell.html")),
+    ("account/confirm.html", include_str!("../../assets/templates/account/confirm.html")),
     ("account/overview.html", include_str!("../../assets/templates/account/overview.html")),
     #[cfg(test)]
     ("styleguide.html", include_str!("tests/styleguide.html")),

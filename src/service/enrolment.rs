@@ -123,7 +123,7 @@ impl Enrolments {
             let entry = Entry {
                 signed_in: ready.sign_in(),
                 account,
-                remember: false,
+                remember: Some(false),
                 device: None,
                 tells_of_new_device: true,
                 return_to: &found.return_to(&visit.config)?,

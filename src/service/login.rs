@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use super::ServiceError;
 use super::context::Context;
+use super::own::Own;
 use super::visit::Visit;
+pub use crate::authn::confirmation::Missing;
 use crate::authn::login as states;
 use crate::authn::user::Method;
 use crate::authz::SecondFactorDemand;
@@ -21,6 +23,7 @@ pub use crate::mail::Delivery;
 use crate::secret::{SecretString, Token};
 
 mod code;
+mod confirm;
 mod device_keys;
 pub(super) mod flows;
 mod mailed;
@@ -98,6 +101,14 @@ pub enum Refusal {
     RestartLogin,
     /// The account was changed or locked meanwhile (said only after the right password in this flow).
     Locked,
+}
+
+/// What somebody signed in wishes to change about how they sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    Anything,
+    /// A recovery code that was given for a lost app counts for longer here.
+    AnotherApp,
 }
 
 /// What the page of a login in progress shows.
@@ -237,6 +248,42 @@ impl Logins {
         step_up::begin(&self.context, visit, destination).await
     }
 
+    /// What has to be given again before whoever is signed in may change how their account signs in; `None`: nothing.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn missing(&self, visit: &Visit, wish: Wish) -> Result<Option<Missing>, ServiceError> {
+        let Some(own) = Own::load(&self.context, visit).await? else { return Ok(Some(Missing::Password)) };
+        let judged = match wish {
+            Wish::Anything => own.confirmed(visit),
+            Wish::AnotherApp => own.for_another_app(visit),
+        };
+        Ok(judged.err())
+    }
+
+    /// The password given again. [`Step::SignedIn`]: it was right, and the session has a new value; the second factor may be
+    /// missing still.
+    ///
+    /// # Errors
+    /// As [`Logins::password`].
+    pub async fn confirm_password(
+        &self,
+        visit: &Visit,
+        user_agent: Option<&str>,
+        password: SecretString,
+        return_to: &str,
+    ) -> Result<Step, ServiceError> {
+        confirm::password(&self.context, Browser { visit, user_agent }, password, return_to).await
+    }
+
+    /// Begins a step-up that asks for the second factor again, unless it was given a moment ago.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn confirm_code(&self, visit: &Visit, return_to: &str) -> Result<Step, ServiceError> {
+        step_up::confirm(&self.context, visit, return_to).await
+    }
+
     /// The login in progress, for its page; `None`: over or unknown.
     ///
     /// # Errors
@@ -259,7 +306,7 @@ impl Logins {
             stage,
             return_to: found.return_to(&visit.config)?,
             recheck_interval: state.demand().recheck_interval,
-            offers_remember: visit.config.second_factor.remember_device == RememberDevice::Ask,
+            offers_remember: visit.config.second_factor.remember_device == RememberDevice::Ask && !state.confirms(),
             step_up: state.session().is_some(),
             mail: mailed::view(&self.context, visit, &found, &account.user),
             recovery_codes: account.user.second_factor.recovery.as_ref().is_some_and(|set| set.left() > 0),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Services;
 use super::actor::Actor;
-use super::login::{Credentials, Destination, FlowView, Refusal, Step};
+use super::login::{Credentials, Destination, FlowView, Missing, Refusal, Step, Wish};
 use super::session::LiveSession;
 use super::users::{NewUser, UserView};
 use super::visit::{Ask, SekishoCookies, Visit};
@@ -245,6 +245,27 @@ impl Browser {
         let Some(flow) = self.cookies.flow.clone() else { return Step::Refused(Refusal::RestartLogin) };
         let visit = self.visit(bench).await;
         bench.services.login.resend(&visit, Some("test"), &flow).await.unwrap()
+    }
+
+    /// Gives the password again, within the session.
+    pub async fn password_again(&mut self, bench: &Bench, password: &str) -> Step {
+        let visit = self.visit(bench).await;
+        let step = bench.services.login.confirm_password(&visit, Some("test"), password.into(), "/").await.unwrap();
+        self.keep(step)
+    }
+
+    /// Gives the app's code again, within the session.
+    pub async fn code_again(&mut self, bench: &Bench, app: &App) -> Step {
+        let visit = self.visit(bench).await;
+        let step = bench.services.login.confirm_code(&visit, "/").await.unwrap();
+        assert!(matches!(self.keep(step), Step::Code { .. }));
+        self.code(bench, &app.code(bench.now()), false).await
+    }
+
+    /// What has to be given again.
+    pub async fn missing(&self, bench: &Bench) -> Option<Missing> {
+        let visit = self.visit(bench).await;
+        bench.services.login.missing(&visit, Wish::Anything).await.unwrap()
     }
 
     /// What the page of the login in progress shows.

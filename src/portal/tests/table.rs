@@ -42,6 +42,9 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("GET", "/api/session", everybody_alike("401", "200", "401", "401", "401")),
     ("GET", "/static/{file}", everybody_alike("404", "404", "404", "404", "404")),
     ("GET", "/account", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
+    // They have signed in a moment ago, so nothing is asked again.
+    ("GET", "/account/confirm", by_role("→/login", "→/login", ["→/account", "→/account", "→/account", "→/account"])),
+    ("POST", "/account/confirm", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
 ];
 
 /// A page on which roles make no difference: nobody, somebody signed in, then a login that waits for a code, one that waits

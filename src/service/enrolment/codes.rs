@@ -70,7 +70,7 @@ impl Enrolments {
             let entry = Entry {
                 signed_in: ready.sign_in(),
                 account,
-                remember,
+                remember: Some(remember),
                 device: None,
                 tells_of_new_device: false,
                 return_to: &found.return_to(&visit.config)?,

@@ -167,6 +167,7 @@ pub async fn conclude(
     let Reading { flow, account, throttle, .. } = reading;
     match judged {
         Judged::Right(ready) => {
+            let remember = (!flow.flow.state.confirms()).then_some(remember);
             let name = records::account_throttle(account.user.id);
             let entry = sign_in::Entry {
                 signed_in: ready.sign_in(),

@@ -71,7 +71,7 @@ pub async fn renew(
     context: &Context,
     browser: Browser<'_>,
     user: &User,
-    remember: bool,
+    remember: Option<bool>,
     given_at: Timestamp,
     mut change: Change,
 ) -> Result<Renewed, ServiceError> {
@@ -91,12 +91,12 @@ pub async fn renew(
     }
     let now = browser.visit.now;
     let is_new = known.is_none();
-    let (id, first_seen) = match known {
-        Some(device) => (device.id, device.first_seen),
-        None => (DeviceId::from_bytes(random_bytes()?), now),
+    let (id, first_seen, spared) = match known {
+        Some(device) => (device.id, device.first_seen, device.spares),
+        None => (DeviceId::from_bytes(random_bytes()?), now, false),
     };
     let spares = match browser.visit.config.second_factor.remember_device {
-        RememberDevice::Ask => remember,
+        RememberDevice::Ask => remember.unwrap_or(spared),
         RememberDevice::Always => true,
         RememberDevice::Never => false,
     };

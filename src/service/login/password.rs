@@ -7,10 +7,11 @@
 use super::device_keys::Key;
 use super::{Browser, Credentials, Destination, Refusal, Step, device_keys, flows, mailed, sign_in};
 use crate::audit::{Event, Kind};
-use crate::authn::lockout::{AccountThrottle, AddressThrottle};
+use crate::authn::lockout::{AccountThrottle, AddressThrottle, Limits};
 use crate::authn::login::{Next, Start, State};
 use crate::authn::password::{self, Matches};
 use crate::authn::user::{LoginName, User};
+use crate::clock::Timestamp;
 use crate::id::DeviceId;
 use crate::secret::{ExposeSecret, Purpose, SecretString, Token};
 use crate::service::ServiceError;
@@ -23,22 +24,24 @@ use crate::store::record::{Change, Slot};
 const TYPED: usize = 256;
 
 /// Whose password it is said to be, and where its failures are counted.
-struct Subject {
+pub(super) struct Subject {
     /// The login, where somebody has it.
     login: Option<LoginName>,
     typed: String,
     throttle: String,
+    /// What a failure is told as.
+    kind: Kind,
 }
 
 /// A password that was judged by the hash that the account had then.
-struct Judged {
-    proof: Option<Matches>,
+pub(super) struct Judged {
+    pub proof: Option<Matches>,
     /// A hash of today's cost, where the account's is cheaper.
     renewed: Option<String>,
 }
 
 /// What a step is judged by, as it is now.
-struct Reading {
+pub(super) struct Reading {
     account: Option<Found>,
     /// The browser's valid device key for the account.
     key: Option<Key>,
@@ -74,7 +77,7 @@ pub async fn step(
 }
 
 /// An address with too many failures is told so before anything is looked at, whatever the login.
-async fn address_waits(context: &Context, browser: Browser<'_>) -> Result<Option<Refusal>, ServiceError> {
+pub(super) async fn address_waits(context: &Context, browser: Browser<'_>) -> Result<Option<Refusal>, ServiceError> {
     let visit = browser.visit;
     let name = records::address_throttle(visit.client);
     let counted = context.store.get::<AddressThrottle>(&name, visit.now).await?.record;
@@ -95,19 +98,19 @@ async fn subject(
     };
     let typed: String = typed.trim().to_lowercase().chars().take(TYPED).collect();
     let subject = match &account {
-        Some(user) => Subject { login, typed, throttle: records::account_throttle(user.id) },
+        Some(user) => Subject { typed, ..Subject::of(user, Kind::Login) },
         None => {
             let digest = browser.visit.config.keys.mac(Purpose::UnknownLogin, &[typed.as_bytes()])?;
             let [high, low, ..] = *digest.as_bytes();
             let throttle = records::unknown_throttle(u16::from_be_bytes([high, low]));
-            Subject { login: None, typed, throttle }
+            Subject { login: None, typed, throttle, kind: Kind::Login }
         }
     };
     Ok((subject, account))
 }
 
 /// One hash, whoever it is. One more where a right password is to be kept at a higher cost from now on.
-async fn judge(
+pub(super) async fn judge(
     context: &Context,
     browser: Browser<'_>,
     user: Option<&User>,
@@ -127,7 +130,7 @@ async fn judge(
     Ok(Judged { proof, renewed })
 }
 
-async fn read(context: &Context, browser: Browser<'_>, subject: &Subject) -> Result<Reading, ServiceError> {
+pub(super) async fn read(context: &Context, browser: Browser<'_>, subject: &Subject) -> Result<Reading, ServiceError> {
     let now = browser.visit.now;
     let account = match &subject.login {
         Some(login) => context.user_by_login(login, now).await?,
@@ -144,8 +147,7 @@ async fn read(context: &Context, browser: Browser<'_>, subject: &Subject) -> Res
 /// What follows from a right password. `None`: it was wrong, or it is not judged for now, which looks the same.
 fn verdict(browser: Browser<'_>, judged: &Judged, reading: &Reading, destination: &Destination) -> Option<Next> {
     let (now, limits) = (browser.visit.now, context::limits(&browser.visit.config));
-    let counted = reading.throttle.record.as_ref();
-    if counted.is_some_and(|counted| counted.password_lock(reading.device(), limits, now).is_some()) {
+    if reading.is_locked(limits, now) {
         return None;
     }
     let user = &reading.account.as_ref()?.user;
@@ -167,7 +169,7 @@ async fn succeed(
     let device = reading.device();
     let Reading { account, key, throttle } = reading;
     let Some(Found { mut user, seen }) = account else { return Ok(None) };
-    let mut change = forget_failures(Change::new(), subject, throttle, device);
+    let mut change = forget_failures(Change::new(), subject, &throttle, device);
     let renewed = judged.renewed.as_ref().zip(user.password.as_mut());
     let renews = renewed.is_some();
     if let Some((hash, stored)) = renewed {
@@ -184,7 +186,7 @@ async fn succeed(
             let entry = sign_in::Entry {
                 signed_in,
                 account: Found { user, seen },
-                remember: false,
+                remember: Some(false),
                 device,
                 tells_of_new_device: true,
                 return_to: &destination.return_to,
@@ -218,14 +220,14 @@ async fn succeed(
 fn forget_failures(
     change: Change,
     subject: &Subject,
-    throttle: Slot<AccountThrottle>,
+    throttle: &Slot<AccountThrottle>,
     device: Option<DeviceId>,
 ) -> Change {
     let change = change.unchanged::<AccountThrottle>(&subject.throttle, throttle.seen);
-    let Some(before) = throttle.record else { return change };
+    let Some(before) = &throttle.record else { return change };
     let mut after = before.clone();
     after.right_password(device);
-    if after == before {
+    if after == *before {
         change
     } else if after == AccountThrottle::default() {
         change.delete::<AccountThrottle>(&subject.throttle)
@@ -235,7 +237,7 @@ fn forget_failures(
 }
 
 /// Counts the failure, for the account and for the address, before anybody is told.
-async fn fail(
+pub(super) async fn fail(
     context: &Context,
     browser: Browser<'_>,
     subject: &Subject,
@@ -244,10 +246,7 @@ async fn fail(
     let (visit, now) = (browser.visit, browser.visit.now);
     let limits = context::limits(&visit.config);
     let device = reading.device();
-    let locked_before = {
-        let counted = reading.throttle.record.as_ref();
-        counted.is_some_and(|counted| counted.password_lock(device, limits, now).is_some())
-    };
+    let locked_before = reading.is_locked(limits, now);
     let mut counted = reading.throttle.record.unwrap_or_default();
     let locks = counted.wrong_password(device, limits, now);
     let address = records::address_throttle(visit.client);
@@ -265,7 +264,7 @@ async fn fail(
         Some(_) if locked_before => "locked",
         Some(_) => "wrong password",
     };
-    let mut events = vec![event(Kind::Login, browser, subject, user, why)?];
+    let mut events = vec![event(subject.kind, browser, subject, user, why)?];
     if locks && user.is_some() {
         events.push(event(Kind::Lockout, browser, subject, user, "too many wrong passwords")?);
     }
@@ -285,7 +284,30 @@ fn event(
     Ok(events::detailed(event, why))
 }
 
+impl Subject {
+    /// Somebody whose account is known.
+    pub fn of(user: &User, kind: Kind) -> Self {
+        Self {
+            login: Some(user.login.clone()),
+            typed: user.login.to_string(),
+            throttle: records::account_throttle(user.id),
+            kind,
+        }
+    }
+}
+
 impl Reading {
+    /// Whether no password from this browser is judged for now.
+    pub fn is_locked(&self, limits: Limits, now: Timestamp) -> bool {
+        let counted = self.throttle.record.as_ref();
+        counted.is_some_and(|counted| counted.password_lock(self.device(), limits, now).is_some())
+    }
+
+    /// A change that ends the row of wrong ones.
+    pub fn forget_failures(&self, change: Change, subject: &Subject) -> Change {
+        forget_failures(change, subject, &self.throttle, self.device())
+    }
+
     fn device(&self) -> Option<DeviceId> {
         self.key.as_ref().map(|key| key.device.id)
     }

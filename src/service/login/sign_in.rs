@@ -19,7 +19,8 @@ pub struct Entry<'a> {
     pub signed_in: SignedIn,
     /// The account as it is to be, and as it was read.
     pub account: Found,
-    pub remember: bool,
+    /// Whether the browser is to be spared the code from now on; `None`: as before.
+    pub remember: Option<bool>,
     /// The key that the browser has shown, where no new one is made.
     pub device: Option<DeviceId>,
     /// Whether a browser without a key for the account is worth a mail. Not where the mail about a new app tells it already.

@@ -2,34 +2,43 @@
 
 use super::{Destination, Refusal, Step, flows, mailed};
 use crate::authn::login::{self, CodeDue, State, StepUp};
-use crate::authn::session::Session;
 use crate::authn::user::User;
 use crate::secret::Token;
 use crate::service::ServiceError;
 use crate::service::context::Context;
+use crate::service::own::Own;
 use crate::service::visit::Visit;
 use crate::store::record::Change;
 
 pub async fn begin(context: &Context, visit: &Visit, destination: Destination) -> Result<Step, ServiceError> {
+    let Some(own) = Own::load(context, visit).await? else { return Ok(Step::Refused(Refusal::RestartLogin)) };
+    let step_up = login::step_up(&own.session, &own.account.user, destination.demand, visit.now);
+    lead(context, visit, own, step_up, &destination.return_to).await
+}
+
+/// The same to confirm a change.
+pub async fn confirm(context: &Context, visit: &Visit, return_to: &str) -> Result<Step, ServiceError> {
+    let Some(own) = Own::load(context, visit).await? else { return Ok(Step::Refused(Refusal::RestartLogin)) };
+    let step_up = login::confirm(&own.session, &own.account.user, visit.now);
+    lead(context, visit, own, step_up, return_to).await
+}
+
+async fn lead(
+    context: &Context,
+    visit: &Visit,
+    own: Own,
+    step_up: Result<StepUp, login::Stale>,
+    return_to: &str,
+) -> Result<Step, ServiceError> {
     let restart = Ok(Step::Refused(Refusal::RestartLogin));
-    let (Some(live), Some(token)) = (&visit.session, &visit.cookies.session) else { return restart };
-    if !live.is_alive(visit.now) {
-        return restart;
-    }
-    let record = context.store.get::<Session>(&token.digest().to_string(), visit.now).await?.record;
-    let Some(session) = record.filter(|session| session.id == live.id()) else { return restart };
-    let Some(account) = context.user(session.user, visit.now).await? else { return restart };
-    match login::step_up(&session, &account.user, destination.demand, visit.now) {
-        Ok(StepUp::Nothing) => Ok(Step::SignedIn {
-            session: token.clone(),
-            device: None,
-            return_to: destination.return_to,
-            welcome: false,
-        }),
+    match step_up {
+        Ok(StepUp::Nothing) => {
+            Ok(Step::SignedIn { session: own.token, device: None, return_to: return_to.to_owned(), welcome: false })
+        }
         Ok(StepUp::Code(due)) => {
-            let flow = match resume(context, visit, &due, &destination).await? {
+            let flow = match resume(context, visit, &due, return_to).await? {
                 Some(flow) => flow,
-                None => fresh(context, visit, &account.user, due, &destination).await?,
+                None => fresh(context, visit, &own.account.user, due, return_to).await?,
             };
             Ok(Step::Code { flow })
         }
@@ -43,7 +52,7 @@ async fn resume(
     context: &Context,
     visit: &Visit,
     due: &CodeDue,
-    destination: &Destination,
+    return_to: &str,
 ) -> Result<Option<Token>, ServiceError> {
     let Some(token) = &visit.cookies.flow else { return Ok(None) };
     let Some(found) = flows::load(context, visit, token).await? else { return Ok(None) };
@@ -51,7 +60,7 @@ async fn resume(
     if !same {
         return Ok(None);
     }
-    let flow = found.leading_to(&visit.config, &destination.return_to)?;
+    let flow = found.leading_to(&visit.config, return_to)?;
     let moved = context.commit(found.advance(Change::new(), &flow), &[]).await?;
     Ok(moved.map(|_| token.clone()))
 }
@@ -61,11 +70,11 @@ async fn fresh(
     visit: &Visit,
     user: &User,
     due: CodeDue,
-    destination: &Destination,
+    return_to: &str,
 ) -> Result<Token, ServiceError> {
     let flow = Token::generate()?;
     let (due, letter) = mailed::prepare(visit, &flow.digest(), user, due)?;
-    let change = flows::begin(Change::new(), visit, &flow, State::CodeDue(due), &destination.return_to)?;
+    let change = flows::begin(Change::new(), visit, &flow, State::CodeDue(due), return_to)?;
     if context.commit(change, &[]).await?.is_none() {
         return Err(ServiceError::Contended);
     }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 
+mod confirm;
 mod mailed;
 mod recovery;
 use crate::audit::{Event, Kind};
