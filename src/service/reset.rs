@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::ServiceError;
 use super::actor::Actor;
 use super::context::Context;
+use super::rights::Authority;
 use super::users::Rejection;
+use crate::authz::permission::Act;
 use crate::clock::Timestamp;
 use crate::id::UserId;
 
@@ -27,12 +29,19 @@ impl Resets {
     pub async fn send(
         &self,
         user: UserId,
-        _actor: &Actor,
+        actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<(), Rejection>, ServiceError> {
+        let authority = match Authority::of(&self.context.store, actor, now).await? {
+            Ok(authority) => authority,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
         let Some(found) = self.context.user(user, now).await? else {
             return Ok(Err(Rejection::NoSuchUser(user.to_string())));
         };
+        if let Err(rejection) = authority.may(Act::SendLink, &found.user) {
+            return Ok(Err(rejection));
+        }
         if self.context.config.load().mail.is_none() {
             return Ok(Err(Rejection::MailNotConfigured));
         }

@@ -232,6 +232,22 @@ impl Users {
         }
     }
 
+    /// One account, for whoever may see accounts.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn open(
+        &self,
+        id: UserId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<UserView, Rejection>, ServiceError> {
+        match self.subject(&id.to_string(), Act::View, actor, now).await? {
+            Ok((Found { user, .. }, _)) => Ok(Ok(self.view(user, now).await?)),
+            Err(rejection) => Ok(Err(rejection)),
+        }
+    }
+
     /// Lifts a lock and forgets the failures counted.
     ///
     /// # Errors
@@ -472,5 +488,7 @@ fn possible(config: &Config, method: Method, email: Option<&Email>, must_change:
     Ok(())
 }
 
+#[cfg(test)]
+mod rights_tests;
 #[cfg(test)]
 mod tests;
