@@ -83,4 +83,6 @@ ids! {
     RequestId,
     /// An audit event.
     EventId,
+    /// A list of accounts that was uploaded.
+    ImportId,
 }

@@ -11,6 +11,7 @@ pub mod enrolment;
 pub mod error;
 mod events;
 mod hasher;
+pub mod import;
 pub mod login;
 mod mailer;
 mod own;
@@ -44,6 +45,7 @@ pub struct Services {
     pub resets: Arc<reset::Resets>,
     pub devices: Arc<devices::Devices>,
     pub directory: Arc<directory::Directory>,
+    pub imports: Arc<import::Imports>,
     context: Arc<Context>,
 }
 
@@ -53,16 +55,25 @@ impl Services {
     #[must_use]
     pub fn new(config: Current, store: Store, clock: Arc<dyn Clock>, outbox: Option<Outbox>) -> Self {
         let context = Arc::new(Context::new(Arc::clone(&config), store, outbox));
+        let users = Arc::new(users::Users::new(Arc::clone(&context)));
+        let resets = Arc::new(reset::Resets::new(Arc::clone(&context)));
+        let imports = Arc::new(import::Imports::new(
+            Arc::clone(&context),
+            Arc::clone(&users),
+            Arc::clone(&resets),
+            Arc::clone(&clock),
+        ));
         Self {
             config,
             clock,
             sessions: Arc::clone(&context.sessions),
             login: Arc::new(login::Logins::new(Arc::clone(&context))),
             enrolment: Arc::new(enrolment::Enrolments::new(Arc::clone(&context))),
-            users: Arc::new(users::Users::new(Arc::clone(&context))),
-            resets: Arc::new(reset::Resets::new(Arc::clone(&context))),
             devices: Arc::new(devices::Devices::new(Arc::clone(&context))),
             directory: Arc::clone(&context.directory),
+            users,
+            resets,
+            imports,
             context,
         }
     }

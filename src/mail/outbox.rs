@@ -84,6 +84,12 @@ impl Outbox {
         Ok(Self { queue })
     }
 
+    /// Whether at least half of the queue is free: what can wait, waits until then.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue.capacity() >= QUEUE / 2
+    }
+
     /// Posts a message; never waits for the server.
     ///
     /// # Errors

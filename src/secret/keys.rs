@@ -33,6 +33,8 @@ pub enum Purpose {
     MailedCode,
     /// The form tokens against cross-site requests.
     Csrf,
+    /// Lists of accounts between their upload and their import.
+    Import,
     /// The slot in which failures of an unknown login are counted.
     UnknownLogin,
 }
@@ -45,6 +47,7 @@ impl Purpose {
             Self::Flow => "sekisho/1/flow",
             Self::MailedCode => "sekisho/1/mailed-code",
             Self::Csrf => "sekisho/1/csrf",
+            Self::Import => "sekisho/1/import",
             Self::UnknownLogin => "sekisho/1/unknown-login",
         }
     }

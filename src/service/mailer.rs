@@ -75,6 +75,11 @@ impl Mailer {
         }
     }
 
+    /// Whether what can wait may be posted now.
+    pub fn has_room(&self) -> bool {
+        self.outbox.as_ref().is_none_or(Outbox::has_room)
+    }
+
     fn post(&self, config: &Config, user: &User, write: impl FnOnce() -> Result<Written, Error>) -> Option<Ticket> {
         let (Some(outbox), Some(to)) = (&self.outbox, &user.email) else {
             tracing::warn!(user = %user.id, "a mail could not be sent: no `mail` in the configuration, or no address");

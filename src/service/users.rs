@@ -30,9 +30,13 @@ use crate::store::engine::Expect;
 use crate::store::record::Change;
 
 mod change;
+<<<<<<< HEAD
 pub mod edition;
 
 use self::edition::Edition;
+=======
+mod trial;
+>>>>>>> 8d0afd2 (Import accounts from a list: every row is judged before anything changes, kept sealed for one session, and carried out once)
 
 /// How many records are read at once where all have to be looked at.
 const PAGE: usize = 500;

@@ -81,9 +81,14 @@ pub fn read<'h>(header: impl Iterator<Item = &'h str>) -> Result<(Vec<Option<Col
     if columns.contains(&Some(Column::Login)) { Ok((columns, unread)) } else { Err(Unreadable::NoLogin) }
 }
 
-/// How many of these names are understood.
-pub fn understood<'h>(header: impl Iterator<Item = &'h str>) -> usize {
-    header.filter(|name| named(name) != Named::Unknown || meant(name).is_some()).count()
+/// How much sense these names make: a name that is known counts twice as much as one that is close to one.
+pub fn sense<'h>(header: impl Iterator<Item = &'h str>) -> usize {
+    header
+        .map(|name| match named(name) {
+            Named::Unknown => usize::from(meant(name).is_some()),
+            Named::Read(_) | Named::Password => 2,
+        })
+        .sum()
 }
 
 fn named(name: &str) -> Named {
@@ -148,7 +153,9 @@ mod tests {
 
     #[test]
     fn a_misspelt_name_is_refused_with_the_one_that_was_meant() {
-        for (name, meant) in [("lgoin", "login"), ("grups", "groups"), ("rôle", "role"), ("メールアドレフ", "メールアドレス")] {
+        for (name, meant) in
+            [("lgoin", "login"), ("grups", "groups"), ("rôle", "role"), ("メールアドレフ", "メールアドレス")]
+        {
             let expected = Unreadable::Misspelt { name: name.to_owned(), meant: meant.to_owned() };
             assert_eq!(of(&[name, "user"]), Err(expected));
         }

@@ -98,6 +98,16 @@ pub fn read(table: &Table, record: &Record) -> Result<Row, Vec<Fault>> {
     }
 }
 
+/// The login of a row, whatever else is wrong with it.
+pub fn login(table: &Table, record: &Record) -> Option<LoginName> {
+    login_cell(table, record)?.parse().ok()
+}
+
+/// What stands where the login should.
+pub fn login_cell<'t>(table: &'t Table, record: &'t Record) -> Option<&'t str> {
+    Cells { table, record }.get(Column::Login)
+}
+
 /// Text as a page and a list of faults may have it: at most 64 characters, none that is invisible.
 pub fn shown(text: &str) -> String {
     const MOST: usize = 64;
@@ -231,7 +241,8 @@ mod tests {
 
     #[test]
     fn everything_wrong_with_a_row_is_told_at_once() {
-        let text = "login,name,email,groups,role,method,second_factor\na b,\"x\ny\",nobody,\"ok,no!\",boss,sms,maybe,more\n";
+        let text =
+            "login,name,email,groups,role,method,second_factor\na b,\"x\ny\",nobody,\"ok,no!\",boss,sms,maybe,more\n";
         assert_eq!(
             faults(text),
             [
@@ -250,7 +261,9 @@ mod tests {
 
     #[test]
     fn the_apostrophe_of_the_exported_list_is_taken_away_and_no_other() {
-        for (cell, name) in [("'=1+1", "=1+1"), ("'@home", "@home"), ("'90s", "'90s"), ("O'Hara", "O'Hara"), ("=1", "=1")] {
+        for (cell, name) in
+            [("'=1+1", "=1+1"), ("'@home", "@home"), ("'90s", "'90s"), ("O'Hara", "O'Hara"), ("=1", "=1")]
+        {
             let text = format!("login,name\nh,{cell}\n");
             assert_eq!(row(&text).name.unwrap().as_str(), name, "{cell}");
         }

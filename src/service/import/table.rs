@@ -59,6 +59,8 @@ impl Table {
     /// Reads a list.
     pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
         let (text, encoding) = text::decode(bytes)?;
+        // So that a line ends in one way, within quotes too.
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let separator = separator(&text);
         let mut reader = reader(&text, separator);
         let mut record = StringRecord::new();
@@ -71,6 +73,7 @@ impl Table {
         let (columns, unread) = columns::read(record.iter())?;
         let header: Vec<String> = record.iter().map(str::to_owned).collect();
         let mut records = Vec::new();
+        let mut lines = Lines::of(&text);
         while next(&mut reader, &mut record)? {
             // Spreadsheets write rows of nothing at the end.
             if record.iter().all(|cell| cell.trim().is_empty()) {
@@ -79,7 +82,7 @@ impl Table {
             if records.len() == MAX_ROWS {
                 return Err(Unreadable::TooManyRows);
             }
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = lines.at(record.position().map_or(0, csv::Position::byte));
             // One cell more than the header has is enough to tell that there are too many.
             let cells = record.iter().take(header.len() + 1).map(str::to_owned).collect();
             records.push(Record { line, cells });
@@ -91,17 +94,41 @@ impl Table {
     }
 }
 
-/// The one by which most names of the header row are understood; the comma, where that says nothing.
+/// The one by which the header row makes most sense; the comma, where that says nothing.
 fn separator(text: &str) -> Separator {
-    let understood = |separator: Separator| {
+    let sense = |separator: Separator| {
         let mut record = StringRecord::new();
         match next(&mut reader(text, separator), &mut record) {
-            Ok(true) if record.len() <= MAX_COLUMNS => columns::understood(record.iter()),
+            Ok(true) if record.len() <= MAX_COLUMNS => columns::sense(record.iter()),
             _ => 0,
         }
     };
     // The last of several greatest is taken: so the comma comes last.
-    Separator::ALL.into_iter().rev().max_by_key(|separator| understood(*separator)).unwrap_or(Separator::Comma)
+    Separator::ALL.into_iter().rev().max_by_key(|separator| sense(*separator)).unwrap_or(Separator::Comma)
+}
+
+/// Tells on which line a record begins; asked from the top down.
+struct Lines<'t> {
+    bytes: &'t [u8],
+    counted: usize,
+    line: u64,
+}
+
+impl<'t> Lines<'t> {
+    const fn of(text: &'t str) -> Self {
+        Self { bytes: text.as_bytes(), counted: 0, line: 1 }
+    }
+
+    /// The line of the first record from this byte on; the reader stands before the empty lines that it passes over.
+    fn at(&mut self, byte: u64) -> u64 {
+        let from = usize::try_from(byte).unwrap_or(usize::MAX).max(self.counted);
+        let ahead = self.bytes.get(self.counted..from).unwrap_or_default();
+        let empty = self.bytes.get(from..).unwrap_or_default().iter().take_while(|byte| **byte == b'\n').count();
+        let breaks = ahead.iter().filter(|byte| **byte == b'\n').count() + empty;
+        self.counted = from.saturating_add(empty);
+        self.line = self.line.saturating_add(breaks as u64);
+        self.line
+    }
 }
 
 fn reader(text: &str, separator: Separator) -> csv::Reader<&[u8]> {
@@ -130,9 +157,10 @@ mod tests {
         let text = "login,name\r\na,\"Smith, \"\"Ann\"\"\"\r\n\"b\",\"two\r\nlines\"\r\n\r\n,,\r\nc,\r\n";
         assert_eq!(
             cells(text),
-            [row(2, &["a", "Smith, \"Ann\""]), row(3, &["b", "two\r\nlines"]), row(7, &["c", ""])],
+            [row(2, &["a", "Smith, \"Ann\""]), row(3, &["b", "two\nlines"]), row(7, &["c", ""])],
             "each with the line on which it begins"
         );
+        assert_eq!(cells("login\r\r\ra\rb\r"), [row(4, &["a"]), row(5, &["b"])], "an old Mac's");
     }
 
     #[test]
@@ -158,6 +186,10 @@ mod tests {
         }
         let wide = format!("login{}\na\n", ",x".repeat(MAX_COLUMNS));
         assert_eq!(Table::read(wide.as_bytes()), Err(Unreadable::TooManyColumns));
-        assert_eq!(cells("login\na,b,c,d\n"), [row(2, &["a", "b"])], "no more is kept than tells that there is too much");
+        assert_eq!(
+            cells("login\na,b,c,d\n"),
+            [row(2, &["a", "b"])],
+            "no more is kept than tells that there is too much"
+        );
     }
 }

@@ -19,7 +19,7 @@ use crate::service::session::Sessions;
 use crate::store::record::Change;
 
 /// What a change brings with it.
-struct Effect {
+pub(super) struct Effect {
     kind: Kind,
     detail: String,
     /// The sessions go, also those that the epoch would let live.
@@ -222,6 +222,7 @@ impl Users {
     }
 }
 
+<<<<<<< HEAD
 /// What was done to an account that looked like `before` and looks like `after` now.
 fn acts(before: &User, after: &User) -> impl Iterator<Item = Act> {
     let (factor_before, factor) = (&before.second_factor, &after.second_factor);
@@ -246,6 +247,9 @@ fn acts(before: &User, after: &User) -> impl Iterator<Item = Act> {
 }
 
 fn apply(
+=======
+pub(super) fn apply(
+>>>>>>> 8d0afd2 (Import accounts from a list: every row is judged before anything changes, kept sealed for one session, and carried out once)
     config: &Config,
     user: &mut User,
     change: &UserChange,
