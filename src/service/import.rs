@@ -39,7 +39,7 @@ use super::context::Context;
 use super::reset::Resets;
 use super::users::Users;
 use super::visit::Visit;
-use crate::authn::user::Role;
+use crate::authz::permission::Task;
 use crate::authz::requirement::Due;
 use crate::clock::{Clock, Timestamp};
 use crate::id::ImportId;
@@ -64,12 +64,10 @@ pub fn may_upload(visit: &Visit) -> Option<usize> {
     let networks = &visit.config.portal.admin_networks;
     let client = visit.client.to_canonical();
     let from_here = networks.is_empty() || networks.iter().any(|network| network.contains(&client));
-    let may = below == PAGE && account.role >= LEAST && due == Due::Nothing && from_here && visit.may_sign_in;
+    let may =
+        below == PAGE && account.role >= Task::Import.least() && due == Due::Nothing && from_here && visit.may_sign_in;
     may.then_some(MAX_UPLOAD)
 }
-
-/// The lowest role that imports.
-const LEAST: Role = Role::Manager;
 
 /// What was uploaded.
 #[derive(Debug)]
@@ -310,7 +308,7 @@ impl Imports {
     async fn allowed<'a>(&self, actor: &'a Actor, now: Timestamp) -> Result<Option<&'a Person>, ServiceError> {
         let Actor::Person(person) = actor else { return Ok(None) };
         let found = self.context.user(person.user, now).await?;
-        let may = found.is_some_and(|found| found.user.role >= LEAST && !found.user.disabled);
+        let may = found.is_some_and(|found| found.user.role >= Task::Import.least() && !found.user.disabled);
         Ok(may.then_some(person))
     }
 }

@@ -30,13 +30,10 @@ use crate::store::engine::Expect;
 use crate::store::record::Change;
 
 mod change;
-<<<<<<< HEAD
 pub mod edition;
+mod trial;
 
 use self::edition::Edition;
-=======
-mod trial;
->>>>>>> 8d0afd2 (Import accounts from a list: every row is judged before anything changes, kept sealed for one session, and carried out once)
 
 /// How many records are read at once where all have to be looked at.
 const PAGE: usize = 500;
@@ -146,38 +143,10 @@ impl Users {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
-        let config = self.context.config.load_full();
-        let method = new.method.unwrap_or(config.second_factor.default_method);
-        let on_by_default = config.second_factor.demand.policy == Demand::Required;
-        let mut user = User {
-            id: UserId::from_bytes(random_bytes()?),
-            login: new.login,
-            name: new.name,
-            email: new.email,
-            groups: new.groups,
-            role: new.role,
-            password: None,
-            disabled: false,
-            second_factor: SecondFactor {
-                switched_on: new.second_factor.unwrap_or(on_by_default),
-                method,
-                totp: None,
-                recovery: None,
-            },
-            epoch: 0,
-            registered_at: now,
-            last_login: None,
+        let mut user = match self.drafted(&new, actor, now).await? {
+            Ok(user) => user,
+            Err(rejection) => return Ok(Err(rejection)),
         };
-        // Before anything is hashed; judged again with each try to commit.
-        if let Err(rejection) = self.may_add(&user, new.password.is_some(), actor, now).await? {
-            return Ok(Err(rejection));
-        }
-        if let Err(rejection) = possible(&config, method, user.email.as_ref(), new.must_change) {
-            return Ok(Err(rejection));
-        }
-        if new.second_factor == Some(true) && config.second_factor.switched_on_by == SwitchedOnBy::Owner {
-            return Ok(Err(Rejection::OwnerSwitchesOn));
-        }
         if let Some(password) = new.password {
             match self.hash(&user, password, now).await? {
                 Ok(stored) => user.password = Some(stored),
@@ -200,6 +169,48 @@ impl Users {
             }
         }
         Err(ServiceError::Contended)
+    }
+
+    /// The account that is asked for, if the actor may add it and the configuration can serve it. Before anything is hashed; the
+    /// right is judged again with each try to commit.
+    async fn drafted(
+        &self,
+        new: &NewUser,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<User, Rejection>, ServiceError> {
+        let config = self.context.config.load_full();
+        let method = new.method.unwrap_or(config.second_factor.default_method);
+        let on_by_default = config.second_factor.demand.policy == Demand::Required;
+        let user = User {
+            id: UserId::from_bytes(random_bytes()?),
+            login: new.login.clone(),
+            name: new.name.clone(),
+            email: new.email.clone(),
+            groups: new.groups.clone(),
+            role: new.role,
+            password: None,
+            disabled: false,
+            second_factor: SecondFactor {
+                switched_on: new.second_factor.unwrap_or(on_by_default),
+                method,
+                totp: None,
+                recovery: None,
+            },
+            epoch: 0,
+            registered_at: now,
+            last_login: None,
+        };
+        if let Err(rejection) = self.may_add(&user, new.password.is_some(), actor, now).await? {
+            return Ok(Err(rejection));
+        }
+        if let Err(rejection) = possible(&config, method, user.email.as_ref(), new.must_change) {
+            return Ok(Err(rejection));
+        }
+        if new.second_factor == Some(true) && config.second_factor.switched_on_by == SwitchedOnBy::Owner {
+            return Ok(Err(Rejection::OwnerSwitchesOn));
+        }
+        Ok(Ok(user))
     }
 
     /// How many administrators can sign in (F28).

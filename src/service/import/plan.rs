@@ -161,6 +161,10 @@ pub(super) fn fault(rejection: &Rejection) -> Fault {
         Rejection::MailWithoutAddress => Fault::new(Column::Email, Reason::MailWithoutAddress, ""),
         Rejection::MailNotConfigured => Fault::new(Column::Method, Reason::MailNotConfigured, ""),
         Rejection::OwnerSwitchesOn => Fault::new(Column::SecondFactor, Reason::OwnerSwitchesOn, ""),
+        Rejection::GroupNotHeld(group) => Fault::new(Column::Groups, Reason::GroupNotHeld, group.as_str()),
+        Rejection::LoginNamedByRoute(_) => Fault::new(Column::Login, Reason::LoginNamedByRoute, ""),
+        Rejection::Forbidden => Fault::of_row(Reason::Forbidden),
+        Rejection::Oneself => Fault::of_row(Reason::Oneself),
         Rejection::LastAdmin(_) => Fault::of_row(Reason::LastAdmin),
         _ => Fault::of_row(Reason::Refused),
     }

@@ -54,7 +54,11 @@ pub enum Reason {
     MailWithoutAddress,
     MailNotConfigured,
     OwnerSwitchesOn,
+    GroupNotHeld,
+    LoginNamedByRoute,
+    /// The role does not reach as far.
     Forbidden,
+    Oneself,
     LastAdmin,
     /// Another thing that the accounts' rules refuse.
     Refused,

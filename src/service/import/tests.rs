@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::authn::session::Origin;
-use crate::authn::user::Email;
+use crate::authn::user::{Email, Role};
 use crate::id::SessionId;
 use crate::service::testing::{Bench, new_user};
 use crate::service::users::UserChange;
@@ -205,6 +205,30 @@ async fn the_accounts_rules_are_told_before_anything_is_done() {
             (4, &only(Column::SecondFactor, Reason::OwnerSwitchesOn, 0)),
         ]
     );
+}
+
+#[tokio::test]
+async fn a_manager_raises_nobody_and_gives_no_group_they_lack_and_the_list_says_so_first() {
+    let bench = Bench::new(|_| {});
+    let manager = person(&bench, "mana", Role::Manager).await;
+    let admin = bench.add_as("boss", Role::Admin).await.user;
+    let change = UserChange { groups: Some(["ops".parse().unwrap()].into()), ..UserChange::default() };
+    bench.services.users.set("mana", change, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
+    let list = "login,role,groups,name\na,admin,,\nb,manager,,\nc,viewer,ops,\nd,,root,\nboss,,,Fool\nmana,,root,\n";
+    let seen = upload_with(&bench, &manager, list, true).await;
+    let not_held = Verdict::Refused(vec![Fault::new(Column::Groups, Reason::GroupNotHeld, "root")]);
+    let forbidden = Verdict::Refused(vec![Fault::of_row(Reason::Forbidden)]);
+    assert_eq!(
+        verdicts(&seen)[..5],
+        [(2, &forbidden), (3, &forbidden), (4, &Verdict::Add), (5, &not_held), (6, &forbidden)]
+    );
+    assert!(matches!(verdicts(&seen)[5], (7, Verdict::Refused(_))));
+    assert_eq!(confirm(&bench, &manager, &seen).await, Confirmed::Done);
+    assert_eq!(logins(&bench).await, ["boss", "c", "mana"]);
+
+    let admin = in_session(&admin, 9);
+    let seen = upload_with(&bench, &admin, list, true).await;
+    assert_eq!(verdicts(&seen)[..2], [(2, &Verdict::Add), (3, &Verdict::Add)]);
 }
 
 #[tokio::test]

@@ -167,7 +167,7 @@ impl Users {
     }
 
     /// Judges each thing that became different, whatever was asked for.
-    fn may_change(&self, authority: &Authority, before: &User, after: &User) -> Result<(), Rejection> {
+    pub(super) fn may_change(&self, authority: &Authority, before: &User, after: &User) -> Result<(), Rejection> {
         for act in acts(before, after) {
             authority.may(act, before)?;
         }
@@ -222,7 +222,6 @@ impl Users {
     }
 }
 
-<<<<<<< HEAD
 /// What was done to an account that looked like `before` and looks like `after` now.
 fn acts(before: &User, after: &User) -> impl Iterator<Item = Act> {
     let (factor_before, factor) = (&before.second_factor, &after.second_factor);
@@ -246,10 +245,7 @@ fn acts(before: &User, after: &User) -> impl Iterator<Item = Act> {
     .filter_map(|(changed, act)| changed.then_some(act))
 }
 
-fn apply(
-=======
 pub(super) fn apply(
->>>>>>> 8d0afd2 (Import accounts from a list: every row is judged before anything changes, kept sealed for one session, and carried out once)
     config: &Config,
     user: &mut User,
     change: &UserChange,
