@@ -24,6 +24,7 @@
 //! - Everything but the browser is blocking: use it in `#[test]`, and in `#[tokio::test]` where a browser takes part.
 //! - No port is fixed, nothing is slept for: [`wait_until`] polls a condition up to a deadline.
 
+pub mod axe;
 pub mod browser;
 mod client;
 mod conn;

@@ -5,6 +5,8 @@
 #![expect(clippy::string_slice, reason = "a panic is how a test fails")]
 
 #[cfg(test)]
+mod accessibility;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod command_line;
