@@ -125,6 +125,8 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
         async move { services.background(stop).await }
     });
 
+    let admins = tokio::spawn(count_admins(services.clone()));
+
     let (shutdown, watch) = watch::channel(false);
     let reception = Reception {
         gateway: Arc::new(gateway),
@@ -148,8 +150,19 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
         abort,
         connections,
         stop_background,
-        background: vec![control, background],
+        background: vec![control, background, admins],
     })
+}
+
+/// Says so where one administrator at most can sign in (F28). Nothing waits for it.
+async fn count_admins(services: Services) {
+    const HINT: &str = "`sekisho user set LOGIN --role admin` makes another one";
+    match services.users.effective_admins(services.clock.now()).await {
+        Ok(0) => tracing::warn!(hint = HINT, "no administrator can sign in"),
+        Ok(1) => tracing::warn!(hint = HINT, "only one administrator can sign in; a second one is wise"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the administrators could not be counted"),
+    }
 }
 
 impl Running {

@@ -215,3 +215,57 @@ fn nothing_waits_while_somebody_thinks_of_a_password() {
     passwd.stdin.take().unwrap().write_all(b"Another-horse-8\n").unwrap();
     assert_eq!(succeeds(&passwd.wait_with_output().unwrap()), "alice has a new password\n");
 }
+
+#[test]
+fn f28_one_administrator_alone_is_warned_of_and_cannot_be_taken_away_by_the_command_line_either() {
+    let mut gate = builder().user("alice", &["--role", "admin"]).user("bob", &[]).start();
+    gate.process().wait_for("the warning", |lines| {
+        lines.iter().any(|line| line.contains("only one administrator can sign in")).then_some(())
+    });
+    let (_, said) = outcome(&gate.cli(&["user", "list"]));
+    assert!(said.contains("only one administrator"), "{said}");
+    for args in [
+        &["user", "disable", "alice"][..],
+        &["user", "delete", "alice"],
+        &["user", "set", "alice", "--role", "manager"],
+    ] {
+        fails(&gate.cli(args), 1, &["alice is the last administrator", "hint: "]);
+    }
+    succeeds(&gate.cli(&["user", "set", "bob", "--role", "admin"]));
+    let (_, said) = outcome(&gate.cli(&["user", "list"]));
+    assert_eq!(said, "");
+    succeeds(&gate.cli(&["user", "disable", "alice"]));
+    fails(&gate.cli(&["user", "delete", "bob"]), 1, &["bob is the last administrator"]);
+}
+
+/// Whoever lost their password, their phone, or guessed too often: the server's command line helps without a gateway too.
+#[test]
+fn f28_the_command_line_gets_the_last_administrator_back_in() {
+    let upstream = Recorder::ok();
+    let mut gate = Sekisho::builder()
+        .set("second_factor.policy", "off")
+        .set("lockout.max_failures", "2")
+        .upstream(&upstream.url())
+        .user("alice", &["--role", "admin"])
+        .user("bob", &["--role", "admin"])
+        .start();
+    succeeds(&gate.cli(&["user", "disable", "bob"]));
+    // The only one left guesses until the account is locked.
+    let mut browser = Client::new(&gate);
+    for _ in 0..2 {
+        browser.give_password("alice", "Wrong-horse-9");
+        assert!(browser.cookie("session").is_none());
+    }
+    gate.stop();
+    gate.secrets().add("Another-horse-8");
+    succeeds(&gate.cli_with_input(&["user", "passwd", "alice", "--password-stdin"], "Another-horse-8\n"));
+    succeeds(&gate.cli(&["user", "unlock", "alice"]));
+    succeeds(&gate.cli(&["user", "reset-second-factor", "alice"]));
+    succeeds(&gate.cli(&["user", "enable", "bob"]));
+    gate.serve();
+    for (login, password) in [("alice", "Another-horse-8"), ("bob", PASSWORD)] {
+        let mut browser = Client::new(&gate);
+        browser.give_password(login, password);
+        assert_eq!(browser.get("/").status, 200, "{login}");
+    }
+}

@@ -240,6 +240,8 @@ fn done(reply: Reply, who: &str, format: Format, deed: &str) -> Result<(), Failu
 }
 
 fn list(rows: Vec<AccountRow>) -> Result<(), Failure> {
+    let can_sign_in = |row: &&AccountRow| row.role == Role::Admin && !row.disabled && row.password_set;
+    let admins = rows.iter().filter(can_sign_in).count();
     let mut table =
         Table::new(&["ID", "LOGIN", "NAME", "MAIL", "ROLE", "GROUPS", "SECOND FACTOR", "LAST LOGIN (UTC)", "STATE"]);
     for row in rows {
@@ -256,7 +258,16 @@ fn list(rows: Vec<AccountRow>) -> Result<(), Failure> {
             state,
         ]);
     }
-    table.print()
+    table.print()?;
+    // F28, on standard error: the list itself stays a list.
+    match admins {
+        0 => output::complain("no administrator can sign in; `sekisho user set LOGIN --role admin` makes one\n"),
+        1 => output::complain(
+            "only one administrator can sign in; `sekisho user set LOGIN --role admin` makes a second one\n",
+        ),
+        _ => {}
+    }
+    Ok(())
 }
 
 fn show(row: &AccountRow) -> Result<(), Failure> {
