@@ -3,6 +3,8 @@
 //!
 //! Nothing secret is ever part of one, and every text in it is [`printable`]: lines are read on terminals and pages.
 
+mod file;
+mod row;
 mod text;
 
 use std::fmt;
@@ -11,6 +13,8 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use self::file::AuditFile;
+pub use self::row::EventRow;
 pub use self::text::printable;
 use crate::authn::session::Origin;
 use crate::clock::Timestamp;
@@ -45,6 +49,14 @@ pub struct Event {
     /// The reason, or further words; never a secret.
     #[serde(default)]
     pub detail: String,
+}
+
+impl Event {
+    /// The accounts whose events it is among: whom it is about, and who did it.
+    pub fn accounts(&self) -> impl Iterator<Item = UserId> {
+        let actor = self.actor_id.filter(|actor| Some(*actor) != self.user);
+        self.user.into_iter().chain(actor)
+    }
 }
 
 macro_rules! kinds {

@@ -11,7 +11,9 @@ pub mod enrolment;
 pub mod error;
 mod events;
 mod hasher;
+pub mod history;
 pub mod import;
+mod journal;
 pub mod login;
 mod mailer;
 mod own;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::context::Context;
 pub use self::error::ServiceError;
+use crate::audit::AuditFile;
 use crate::clock::Clock;
 use crate::config::Current;
 use crate::mail::Outbox;
@@ -42,6 +45,7 @@ pub struct Services {
     pub login: Arc<login::Logins>,
     pub enrolment: Arc<enrolment::Enrolments>,
     pub users: Arc<users::Users>,
+    pub history: Arc<history::History>,
     pub resets: Arc<reset::Resets>,
     pub devices: Arc<devices::Devices>,
     pub directory: Arc<directory::Directory>,
@@ -69,6 +73,7 @@ impl Services {
             sessions: Arc::clone(&context.sessions),
             login: Arc::new(login::Logins::new(Arc::clone(&context))),
             enrolment: Arc::new(enrolment::Enrolments::new(Arc::clone(&context))),
+            history: Arc::new(history::History::new(Arc::clone(&context))),
             devices: Arc::new(devices::Devices::new(Arc::clone(&context))),
             directory: Arc::clone(&context.directory),
             users,
@@ -76,6 +81,17 @@ impl Services {
             imports,
             context,
         }
+    }
+
+    /// From now on events are appended to this file, too.
+    pub fn write_events_to(&self, file: AuditFile) {
+        self.context.journal.write_to(file);
+    }
+
+    /// The file that events are appended to.
+    #[must_use]
+    pub fn events_file(&self) -> Option<&AuditFile> {
+        self.context.journal.file()
     }
 
     /// Writes last-seen times behind, sweeps what has expired, follows changes made elsewhere; runs until the store is

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ServiceError;
 use super::context::Context;
+use super::events;
 use crate::audit::Event;
 use crate::authn::session::Session;
 use crate::authn::user::User;
@@ -61,7 +62,7 @@ async fn sweep(context: &Context, now: Timestamp) -> Result<(), ServiceError> {
 }
 
 /// Audit events older than `audit.retain` go, the oldest first.
-async fn forget_events(context: &Context, now: Timestamp) -> Result<usize, ServiceError> {
+pub(super) async fn forget_events(context: &Context, now: Timestamp) -> Result<usize, ServiceError> {
     let retain = context.config.load().audit.retain;
     let mut forgotten = 0;
     loop {
@@ -70,7 +71,7 @@ async fn forget_events(context: &Context, now: Timestamp) -> Result<usize, Servi
         if old.is_empty() {
             return Ok(forgotten);
         }
-        let change = old.iter().fold(Change::new(), |change, event| change.delete::<Event>(&event.name)).lazy();
+        let change = old.iter().fold(Change::new(), |change, event| events::without(change, &event.record)).lazy();
         context.store.commit(change).await?;
         forgotten += old.len();
     }

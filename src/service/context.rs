@@ -10,6 +10,7 @@ use super::devices;
 use super::directory::Directory;
 use super::events;
 use super::hasher::Hasher;
+use super::journal::Journal;
 use super::mailer::Mailer;
 use super::records::{self, LoginIndex};
 use super::session::Sessions;
@@ -39,6 +40,7 @@ pub struct Context {
     pub sessions: Arc<Sessions>,
     pub directory: Arc<Directory>,
     pub mailer: Mailer,
+    pub journal: Arc<Journal>,
     stripes: Vec<Mutex<()>>,
 }
 
@@ -50,10 +52,12 @@ pub struct Found {
 
 impl Context {
     pub fn new(config: Current, store: Store, outbox: Option<Outbox>) -> Self {
-        let sessions = Arc::new(Sessions::new(store.clone(), Arc::clone(&config)));
+        let journal = Arc::new(Journal::new());
+        let sessions = Arc::new(Sessions::new(store.clone(), Arc::clone(&config), Arc::clone(&journal)));
         let directory = Arc::new(Directory::new(store.clone(), Arc::clone(&config)));
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Self { store, config, hasher: Hasher::start(), sessions, directory, mailer: Mailer::new(outbox), stripes }
+        let mailer = Mailer::new(outbox);
+        Self { store, config, hasher: Hasher::start(), sessions, directory, mailer, journal, stripes }
     }
 
     pub async fn user(&self, id: UserId, now: Timestamp) -> Result<Option<Found>, ServiceError> {
@@ -68,11 +72,11 @@ impl Context {
         }
     }
 
-    /// Commits the change with its events; `None`: somebody came in between. What has happened is told to the log.
+    /// Commits the change with its events; `None`: somebody came in between. What has happened is told to the journal.
     pub async fn commit(&self, change: Change, events: &[Event]) -> Result<Option<Version>, ServiceError> {
         match self.store.commit(events::with(change, events)).await? {
             Outcome::Committed(version) => {
-                events.iter().for_each(events::log);
+                self.journal.tell(events);
                 Ok(Some(version))
             }
             Outcome::Conflict => Ok(None),

@@ -8,7 +8,7 @@ use crate::secret::{EntropyError, random_bytes};
 use crate::store::record::Change;
 
 use super::actor::Actor;
-use super::records::event_name;
+use super::records::{EventIndex, event_index, event_name};
 
 /// The longest login that is kept as it was typed, and the longest reason.
 const TYPED: usize = 64;
@@ -76,12 +76,23 @@ pub fn in_session(event: Event, session: SessionId) -> Event {
     Event { session: Some(SessionMark::of(session)), ..event }
 }
 
-/// The change, and that it happened.
+/// The change, and that it happened; found again by time, and by whom it concerns.
 pub fn with(mut change: Change, events: &[Event]) -> Change {
     for event in events {
-        change = change.put(&event_name(event), event);
+        let name = event_name(event);
+        change = change.put(&name, event);
+        for account in event.accounts() {
+            change = change.put(&event_index(account, &name), &EventIndex {});
+        }
     }
     change
+}
+
+/// The change, and that it is forgotten that this happened.
+pub fn without(change: Change, event: &Event) -> Change {
+    let name = event_name(event);
+    let indexes = event.accounts().map(|account| event_index(account, &name));
+    indexes.fold(change.delete::<Event>(&name), |change, index| change.delete::<EventIndex>(&index))
 }
 
 /// What was committed, in the log.

@@ -105,6 +105,14 @@ impl Record for Event {
     const KIND: &'static str = "audit";
 }
 
+/// `audit-of/USER/TIME-ID`: the events about one account, or by it. Committed together with them, and removed with them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EventIndex {}
+
+impl Record for EventIndex {
+    const KIND: &'static str = "audit-of";
+}
+
 /// `meta/admins`: changed by every commit that could take an administrator away, so that two of them cannot each leave the
 /// other as the last one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -167,6 +175,11 @@ pub fn address_throttle(address: IpAddr) -> String {
 /// Times are padded, so that keys stand in their order.
 pub fn event_name(event: &Event) -> String {
     format!("{:016}-{}", event.at.millis(), event.id)
+}
+
+/// `name`: the event's, as [`event_name`] makes it.
+pub fn event_index(user: UserId, name: &str) -> String {
+    format!("{user}/{name}")
 }
 
 #[cfg(test)]

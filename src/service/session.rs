@@ -22,6 +22,7 @@ use self::live::{AccountCell, Lifeline, Lines};
 use super::ServiceError;
 use super::actor::Actor;
 use super::events::{self, By};
+use super::journal::Journal;
 use super::records::{SessionIndex, parse_digest, session_index};
 use super::rights::Authority;
 use super::users::Rejection;
@@ -59,6 +60,7 @@ pub struct Sessions {
     lines: Mutex<Lines>,
     /// Whose last-seen time is to be written behind.
     dirty: Mutex<Vec<Arc<Lifeline>>>,
+    journal: Arc<Journal>,
 }
 
 /// A session as its owner or a manager sees it.
@@ -69,7 +71,7 @@ pub struct SessionView {
 }
 
 impl Sessions {
-    pub(super) fn new(store: Store, config: Current) -> Self {
+    pub(super) fn new(store: Store, config: Current, journal: Arc<Journal>) -> Self {
         Self {
             store,
             config,
@@ -79,6 +81,7 @@ impl Sessions {
             loading: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
             lines: Mutex::default(),
             dirty: Mutex::default(),
+            journal,
         }
     }
 
@@ -164,7 +167,7 @@ impl Sessions {
         };
         let login = self.login_of(session.user, now).await?;
         let client = Origin { address: client.to_string(), user_agent: session.client.user_agent.clone() };
-        let event = events::success(Kind::Logout, now, Some(session.user), &login, By::Oneself(client))?;
+        let event = events::success(Kind::Logout, now, Some(session.user), &login, By::InSession(client, session.id))?;
         match self.delete(Change::new(), &[(digest, session)], event).await? {
             true => Ok(()),
             false => Err(ServiceError::Contended),
@@ -190,6 +193,7 @@ impl Sessions {
                 Err(rejection) => return Ok(Err(rejection)),
             };
             let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(actor))?;
+            let event = events::in_session(event, session.id);
             if self.delete(authority.held(Change::new()), &[(digest, session)], event).await? {
                 return Ok(Ok(true));
             }
@@ -382,7 +386,7 @@ impl Sessions {
             Outcome::Conflict => return Ok(false),
         }
         sessions.iter().for_each(|(digest, session)| self.forget(digest, Some(session.id)));
-        events::log(&event);
+        self.journal.tell(&[event]);
         Ok(true)
     }
 

@@ -93,12 +93,12 @@ impl Sessions {
         }
         let login = self.login_of(session.user, now).await?;
         let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(&Actor::Sekisho))?;
-        let event = events::detailed(event, "idle");
+        let event = events::detailed(events::in_session(event, session.id), "idle");
         let change = Change::new().unchanged::<Session>(&name, slot.seen);
         let change = Self::without(events::with(change, std::slice::from_ref(&event)), &[(digest, session)]);
         if let Outcome::Committed(_) = self.store.commit(change).await? {
             self.forget(&digest, Some(line.id));
-            events::log(&event);
+            self.journal.tell(&[event]);
         }
         Ok(())
     }
