@@ -8,6 +8,7 @@ pub mod device;
 pub mod lockout;
 pub mod login;
 pub mod mail_code;
+pub mod mail_limit;
 pub mod password;
 pub mod recovery_code;
 pub mod session;

@@ -15,6 +15,7 @@ pub mod history;
 pub mod import;
 mod journal;
 pub mod login;
+mod mail_limit;
 mod mailer;
 mod own;
 mod records;

@@ -34,6 +34,7 @@ mod layers;
 #[cfg(test)]
 mod licences;
 #[cfg(test)]
+mod mail_flood;
 mod mail_trouble;
 #[cfg(test)]
 mod mailed_codes;

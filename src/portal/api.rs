@@ -23,7 +23,7 @@ use super::{csrf, logout, return_to};
 use crate::authn::user::Method;
 use crate::secret::{ExposeSecret, SecretString, Token};
 use crate::service::Services;
-use crate::service::login::{Credentials, Refusal, Stage, Step};
+use crate::service::login::{Credentials, FlowView, MailView, Refusal, Stage, Step};
 
 /// `POST /api/login`
 #[derive(Deserialize)]
@@ -147,6 +147,10 @@ async fn status(services: &Services, exchange: &mut Exchange, step: Step) -> Res
             Ok(Status::SignedIn)
         }
         Advance::Due { flow, stage: Stage::CodeDue } => match services.login.view(&exchange.visit, &flow).await? {
+            // A programme cannot ask for the mail again; it begins anew when there may be one.
+            Some(FlowView { mail: Some(MailView { delivery: None, resend_wait, .. }), .. }) => {
+                Err(Refusal::TooManyAttempts { retry_after: resend_wait }.into())
+            }
             Some(view) => {
                 let flow = flow.encode().expose_secret().to_owned();
                 Ok(Status::SecondFactorRequired { method: view.method, flow })

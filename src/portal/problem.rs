@@ -72,7 +72,7 @@ impl From<Refusal> for Problem {
         let code = match refused {
             Refusal::InvalidCredentials => "invalid_credentials",
             Refusal::WrongCode { .. } | Refusal::UsedCode | Refusal::WrongRecoveryCode => "invalid_code",
-            Refusal::ExpiredCode => "expired",
+            Refusal::NoCodeYet | Refusal::ExpiredCode => "expired",
             Refusal::TooManyTries | Refusal::TooManyAttempts { .. } => "too_many_attempts",
             Refusal::RestartLogin => "restart_login",
             Refusal::Locked => "locked",

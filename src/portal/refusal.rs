@@ -59,6 +59,7 @@ impl Alert {
                 let hint = if clock_hint { Some("hint-clock") } else { None };
                 Self { hint, ..Self::problem("problem-wrong-code") }
             }
+            Refusal::NoCodeYet => Self::problem("problem-no-code-yet"),
             Refusal::ExpiredCode => Self::problem("problem-expired-code"),
             Refusal::TooManyTries => Self::problem("problem-too-many-tries"),
             Refusal::WrongRecoveryCode => Self::problem("problem-wrong-recovery-code"),
@@ -94,7 +95,8 @@ pub const fn status(refusal: Refusal) -> StatusCode {
     match refusal {
         Refusal::TooManyAttempts { .. } | Refusal::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Locked => StatusCode::FORBIDDEN,
-        Refusal::ExpiredCode
+        Refusal::NoCodeYet
+        | Refusal::ExpiredCode
         | Refusal::WrongRecoveryCode
         | Refusal::InvalidCredentials
         | Refusal::WrongCode { .. }

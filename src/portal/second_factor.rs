@@ -56,6 +56,8 @@ struct Mailed {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Sending {
+    /// None was sent in this login.
+    HeldBack,
     OnItsWay,
     Sent,
     Failed,
@@ -205,9 +207,10 @@ impl Mailed {
         Self {
             address: mail.address.clone(),
             sending: match mail.delivery {
-                Delivery::Waiting => Sending::OnItsWay,
-                Delivery::Delivered => Sending::Sent,
-                Delivery::Failed => Sending::Failed,
+                None => Sending::HeldBack,
+                Some(Delivery::Waiting) => Sending::OnItsWay,
+                Some(Delivery::Delivered) => Sending::Sent,
+                Some(Delivery::Failed) => Sending::Failed,
             },
             lifetime: Span::exactly(mail.lifetime),
             resend,
@@ -246,7 +249,7 @@ impl super::view::Samples for SecondFactorPage {
                 address: "b••@example.com".to_owned(),
                 lifetime: Duration::from_secs(1800),
                 resend_wait: Duration::from_secs(wait),
-                delivery,
+                delivery: (!name.starts_with("mail-held")).then_some(delivery),
             };
             (name, Self { mail: Some(Mailed::of(&view, "/.sekisho/second-factor/resend".to_owned())), ..page })
         };
@@ -272,6 +275,8 @@ impl super::view::Samples for SecondFactorPage {
             mailed("mail-again", Delivery::Waiting, 30, None),
             mailed("mail-wrong", Delivery::Delivered, 0, Some(Refusal::WrongCode { clock_hint: true })),
             mailed("mail-used", Delivery::Delivered, 0, Some(Refusal::UsedCode)),
+            mailed("mail-held", Delivery::Waiting, 25, None),
+            mailed("mail-held-again", Delivery::Waiting, 0, Some(Refusal::NoCodeYet)),
             mailed("mail-expired", Delivery::Delivered, 0, Some(Refusal::ExpiredCode)),
             mailed("mail-dead", Delivery::Delivered, 0, Some(Refusal::TooManyTries)),
             {

@@ -89,6 +89,8 @@ pub enum Refusal {
     WrongCode { clock_hint: bool },
     /// The code was good, once: it or a newer one was used before.
     UsedCode,
+    /// No code was mailed in this login yet: send one. Another login's is no good here.
+    NoCodeYet,
     /// The mailed code was right once, but its time is over: send again.
     ExpiredCode,
     /// The mailed code was tried too often and is dead: send again.
@@ -139,7 +141,8 @@ pub struct MailView {
     pub lifetime: Duration,
     /// For how long "send again" has to wait; zero: not any more.
     pub resend_wait: Duration,
-    pub delivery: Delivery,
+    /// `None`: none was sent in this login, as the account was sent one for another a moment ago, or too many.
+    pub delivery: Option<Delivery>,
 }
 
 /// What there is to tell somebody who has just signed in.
@@ -308,7 +311,7 @@ impl Logins {
             recheck_interval: state.demand().recheck_interval,
             offers_remember: visit.config.second_factor.remember_device == RememberDevice::Ask && !state.confirms(),
             step_up: state.session().is_some(),
-            mail: mailed::view(&self.context, visit, &found, &account.user),
+            mail: mailed::view(&self.context, visit, &found, &account.user).await?,
             recovery_codes: account.user.second_factor.recovery.as_ref().is_some_and(|set| set.left() > 0),
         }))
     }

@@ -9,6 +9,7 @@ use crate::audit::Event;
 use crate::authn::device::Device;
 use crate::authn::lockout::{AccountThrottle, AddressThrottle};
 use crate::authn::login::Flow;
+use crate::authn::mail_limit::MailThrottle;
 use crate::authn::session::Session;
 use crate::authn::user::{LoginName, User};
 use crate::clock::Timestamp;
@@ -100,6 +101,14 @@ impl Record for AddressThrottle {
     }
 }
 
+/// `throttle/mail/user-ID/LETTER`: apart from the failures, so that what forgets those forgets no mail.
+impl Record for MailThrottle {
+    const KIND: &'static str = "throttle/mail";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.over_at())
+    }
+}
+
 /// `audit/TIME-ID`: in the order of time. `audit.retain` is the background work's to keep.
 impl Record for Event {
     const KIND: &'static str = "audit";
@@ -158,6 +167,10 @@ pub fn account_throttle(user: UserId) -> String {
 /// Whose counter stands under this name; `None`: a slot's.
 pub fn account_throttle_owner(name: &str) -> Option<UserId> {
     name.strip_prefix("user-").and_then(|id| id.parse().ok())
+}
+
+pub fn mail_throttle(user: UserId, letter: &str) -> String {
+    format!("user-{user}/{letter}")
 }
 
 pub fn unknown_throttle(slot: u16) -> String {

@@ -56,11 +56,14 @@ impl Bench {
             config.portal.url = Some("https://shop.example.com".to_owned());
             change(config);
         };
-        let open = |config: &Config, clock: Arc<ManualClock>| {
-            let mail = config.mail.as_ref()?;
-            Some(Outbox::open(mail, clock, CancellationToken::new()).unwrap())
-        };
-        (Self::build(configured, open), mailbox)
+        (Self::build(configured, outbox), mailbox)
+    }
+
+    /// Forgets whatever is kept in memory alone, as a restart does.
+    pub fn restart(&mut self) {
+        let config = Arc::clone(&self.services.config);
+        let outbox = outbox(&config.load(), self.clock.clone());
+        self.services = Services::new(config, self.store.clone(), self.clock.clone(), outbox);
     }
 
     fn build(
@@ -319,6 +322,11 @@ pub fn new_user(login: &str) -> NewUser {
         password: None,
         must_change: false,
     }
+}
+
+fn outbox(config: &Config, clock: Arc<ManualClock>) -> Option<Outbox> {
+    let mail = config.mail.as_ref()?;
+    Some(Outbox::open(mail, clock, CancellationToken::new()).unwrap())
 }
 
 fn config(dir: &Path) -> Config {

@@ -12,6 +12,7 @@ use super::ServiceError;
 use super::actor::Actor;
 use super::context::{self, Context, Found, TRIES};
 use super::events::{self, By};
+use super::mail_limit;
 use super::records::{self, AdminGuard, LoginIndex};
 use super::rights::Authority;
 use super::session::Sessions;
@@ -316,6 +317,7 @@ impl Users {
                 .delete::<User>(&name)
                 .delete::<LoginIndex>(&records::login_name(&user.login))
                 .delete::<AccountThrottle>(&records::account_throttle(user.id));
+            let change = mail_limit::forget(change, user.id);
             let change = self.context.without_devices(change, user.id, now).await?;
             if self.context.commit(change, &[event]).await?.is_some() {
                 self.after(user.id, &sessions, now).await;

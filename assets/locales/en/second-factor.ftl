@@ -23,6 +23,9 @@ hint-clock = If your phone’s clock is off, codes do not match. Set its date an
 
 mailed-lead = Enter the code that was sent to you by mail.
 mailed-again = Please confirm once more that it is you.
+mailed-held-back = A code was mailed to { $address } a moment ago, for another login. It does not work here: have one sent for this login.
+mailed-send = Send a code
+mailed-send-wait = You can have it sent in { $span }.
 mailed-on-its-way = A mail with a code is on its way to { $address }.
 mailed-sent = A mail with a code was sent to { $address }.
 mailed-failed = The mail to { $address } could not be delivered. Send it again, or ask your administrator.
@@ -33,6 +36,7 @@ mailed-resend-hint = Only the newest code works. Not there? Look among the unwan
 
 problem-wrong-mailed-code = That code is wrong. Enter the one from the newest mail.
 problem-used-mailed-code = That code was used already. Have a new one sent.
+problem-no-code-yet = No code was mailed for this login yet, and that of another login does not work here. Have one sent.
 problem-expired-code = That code has expired. Have a new one sent.
 problem-too-many-tries = That code was tried too many times and is no longer valid. Have a new one sent.
 problem-resend-wait = It is too soon to send another mail. Wait { $span }, then try again.

@@ -23,6 +23,9 @@ hint-clock = スマートフォンの時計がずれていると、コードが�
 
 mailed-lead = メールでお送りしたコードを入力してください。
 mailed-again = 安全のため、もう一度ご本人の確認をお願いします。
+mailed-held-back = 少し前に、別のログインのために { $address } へコードをお送りしています。そのコードはこの画面では使えません。このログイン用のコードを送信してください。
+mailed-send = コードを送信する
+mailed-send-wait = あと{ $span }お待ちいただくと送信できます。
 mailed-on-its-way = { $address } に認証コードをお送りしています。
 mailed-sent = { $address } に認証コードをお送りしました。
 mailed-failed = { $address } 宛てのメールを送信できませんでした。再送信するか、管理者にお問い合わせください。
@@ -33,6 +36,7 @@ mailed-resend-hint = 使えるのは最新のコードだけです。届かな�
 
 problem-wrong-mailed-code = コードが違います。最新のメールに記載されたコードを入力してください。
 problem-used-mailed-code = このコードはすでに使われました。コードを再送信してください。
+problem-no-code-yet = このログイン用のコードはまだ送信されていません。別のログインのコードは使えません。コードを送信してください。
 problem-expired-code = コードの有効期限が切れました。コードを再送信してください。
 problem-too-many-tries = コードを間違えた回数が多すぎるため、このコードは使えなくなりました。コードを再送信してください。
 problem-resend-wait = 続けて送信することはできません。{ $span }お待ちいただいてから、もう一度お試しください。

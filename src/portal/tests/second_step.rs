@@ -253,6 +253,42 @@ async fn f9_a_mail_that_cannot_be_delivered_is_said_to_be_so() {
 }
 
 #[tokio::test]
+async fn f9_whoever_begins_again_at_once_is_told_when_a_code_can_be_sent() {
+    for (language, held, wait, foreign) in [
+        (
+            "ja",
+            "a••@example.com へコードをお送りしています",
+            "あと20秒間お待ちいただくと",
+            "別のログインのコードは使えません",
+        ),
+        (
+            "en",
+            "mailed to a••@example.com a moment ago",
+            "sent in 20 seconds",
+            "that of another login does not work here",
+        ),
+    ] {
+        let (mut browser, mut mailbox) = mailed("en").await;
+        let code = mailbox.code().await;
+        browser.bench.advance(10 * SECOND);
+        let mut browser = another(browser);
+        browser.cookies.language = Some(language.to_owned());
+        assert_eq!(give_password(&mut browser, PASSWORD).await.location(), "/.sekisho/second-factor");
+        let page = browser.get("/.sekisho/second-factor").await;
+        assert!(page.body.contains(held) && page.body.contains(wait), "{}", page.body);
+        assert!(page.body.contains("name=\"code\""), "the page is the same");
+        says(&give_code(&mut browser, "second-factor", &code).await, 401, foreign);
+        let soon = resend(&mut browser).await;
+        assert_eq!((soon.status.as_u16(), soon.header("retry-after")), (429, "20"));
+        browser.bench.advance(20 * SECOND);
+        browser.cookies.language = Some("en".to_owned());
+        assert_eq!(resend(&mut browser).await.location(), "/.sekisho/second-factor?notice=resent");
+        let code = mailbox.code().await;
+        assert_eq!(give_code(&mut browser, "second-factor", &code).await.location(), "/orders");
+    }
+}
+
+#[tokio::test]
 async fn f14_every_refusal_of_a_mailed_code_has_its_own_words() {
     for (language, wrong, expired, too_many) in [
         (

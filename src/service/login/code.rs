@@ -140,7 +140,7 @@ fn by_app(browser: Browser<'_>, due: CodeDue, user: &mut User, code: &str) -> Re
 fn by_mail(browser: Browser<'_>, flow: &Flow, due: CodeDue, user: &User, code: &str) -> Result<Judged, ServiceError> {
     use mail_code::Verdict;
     let (now, config) = (browser.visit.now, &browser.visit.config);
-    let Some(mailed) = due.mailed().cloned() else { return Ok(Judged::Dead(Refusal::ExpiredCode)) };
+    let Some(mailed) = due.mailed().cloned() else { return Ok(Judged::Dead(Refusal::NoCodeYet)) };
     let given = mailed::digest(config, &flow.digest, user.id, code)?;
     let settings = context::mail_settings(config);
     Ok(match mailed.judge(&given, settings, now) {

@@ -196,9 +196,9 @@ async fn succeed(
             return sign_in::complete(context, browser, entry).await;
         }
         Next::Code(due) => {
-            let (due, code) = mailed::prepare(browser.visit, &flow.digest(), &user, due)?;
-            letter = code;
-            State::CodeDue(due)
+            let prepared = mailed::prepare(context, browser, &flow.digest(), &user, due, change).await?;
+            (change, letter) = (prepared.change, prepared.code);
+            State::CodeDue(prepared.due)
         }
         Next::Enrolment(due) => State::EnrolmentDue(due),
     };

@@ -1,12 +1,14 @@
 //! A step-up: somebody signed in goes where the second factor is asked for again. No password while the session lives.
 
-use super::{Destination, Refusal, Step, flows, mailed};
+use super::mailed::Prepared;
+use super::{Browser, Destination, Refusal, Step, flows, mailed};
 use crate::authn::login::{self, CodeDue, State, StepUp};
 use crate::authn::user::User;
 use crate::secret::Token;
 use crate::service::ServiceError;
-use crate::service::context::Context;
+use crate::service::context::{Context, TRIES};
 use crate::service::own::Own;
+use crate::service::records;
 use crate::service::visit::Visit;
 use crate::store::record::Change;
 
@@ -73,11 +75,16 @@ async fn fresh(
     return_to: &str,
 ) -> Result<Token, ServiceError> {
     let flow = Token::generate()?;
-    let (due, letter) = mailed::prepare(visit, &flow.digest(), user, due)?;
-    let change = flows::begin(Change::new(), visit, &flow, State::CodeDue(due), return_to)?;
-    if context.commit(change, &[]).await?.is_none() {
-        return Err(ServiceError::Contended);
+    let browser = Browser { visit, user_agent: None };
+    let _turn = context.turn(&records::account_throttle(user.id)).await;
+    for _ in 0..TRIES {
+        let Prepared { due, code, change } =
+            mailed::prepare(context, browser, &flow.digest(), user, due.clone(), Change::new()).await?;
+        let change = flows::begin(change, visit, &flow, State::CodeDue(due), return_to)?;
+        if context.commit(change, &[]).await?.is_some() {
+            mailed::post(context, visit, &flow.digest(), user, code);
+            return Ok(flow);
+        }
     }
-    mailed::post(context, visit, &flow.digest(), user, letter);
-    Ok(flow)
+    Err(ServiceError::Contended)
 }

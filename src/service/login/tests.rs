@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::*;
 
 mod confirm;
+mod mail_flood;
 mod mailed;
 mod recovery;
 use crate::audit::{Event, Kind};

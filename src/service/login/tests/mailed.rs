@@ -33,7 +33,7 @@ fn other(code: &str) -> String {
 async fn delivered(bench: &Bench, browser: &Browser) -> MailView {
     loop {
         let mail = browser.view(bench).await.unwrap().mail.unwrap();
-        if mail.delivery != Delivery::Waiting {
+        if mail.delivery != Some(Delivery::Waiting) {
             return mail;
         }
         tokio::task::yield_now().await;
@@ -45,7 +45,7 @@ async fn a_code_comes_with_the_page_and_signs_in_once() {
     let (bench, mut mailbox) = bench(|_| {}).await;
     let (mut browser, code) = before_the_code(&bench, &mut mailbox).await;
     let mail = delivered(&bench, &browser).await;
-    assert_eq!((mail.address.as_str(), mail.delivery), ("a••@example.com", Delivery::Delivered));
+    assert_eq!((mail.address.as_str(), mail.delivery), ("a••@example.com", Some(Delivery::Delivered)));
     assert_eq!((mail.lifetime, mail.resend_wait), (Duration::from_secs(1800), Duration::from_secs(30)));
     let view = browser.view(&bench).await.unwrap();
     assert_eq!((view.method, view.recovery_codes), (Method::Mail, false));
@@ -61,6 +61,7 @@ async fn a_code_is_good_in_its_own_login_alone() {
     let (bench, mut mailbox) = bench(|_| {}).await;
     bench.add_with_mail("bob", Method::Mail).await;
     let (mut one, code_of_one) = before_the_code(&bench, &mut mailbox).await;
+    bench.advance(STEP);
     let (mut two, _) = before_the_code(&bench, &mut mailbox).await;
     let mut bob = browser();
     bob.password(&bench, "bob", PASSWORD).await;
@@ -120,11 +121,13 @@ async fn a_code_dies_of_ten_wrong_tries_and_the_account_of_a_hundred() {
     for _ in 0..3 {
         browser.code(&bench, &other(&code), false).await;
     }
+    bench.advance(STEP);
     let (mut browser, code) = before_the_code(&bench, &mut mailbox).await;
     for _ in 0..2 {
         browser.code(&bench, &other(&code), false).await;
     }
     assert!(matches!(browser.code(&bench, &code, false).await, Step::Refused(Refusal::Locked)));
+    bench.advance(STEP);
     let (browser, _) = before_the_code(&bench, &mut mailbox).await;
     bench.advance(STEP);
     assert!(matches!(browser.resend(&bench).await, Step::Refused(Refusal::Locked)));
@@ -145,6 +148,7 @@ async fn of_fifty_posts_of_one_mailed_code_one_signs_in() {
         let winners = steps.iter().filter(|step| matches!(step.as_ref().unwrap(), Step::SignedIn { .. })).count();
         assert_eq!(winners, 1, "round {round}");
         assert!(mailbox.letter().await.contains("A new device has signed in"));
+        bench.advance(STEP);
     }
 }
 
@@ -153,7 +157,7 @@ async fn a_mail_that_cannot_be_sent_is_known_and_lets_nobody_in() {
     let (bench, _mailbox) = bench(|config| config.mail.as_mut().unwrap().from = "no sender".to_owned()).await;
     let mut browser = browser();
     assert!(matches!(browser.password(&bench, "alice", PASSWORD).await, Step::Code { .. }));
-    assert_eq!(delivered(&bench, &browser).await.delivery, Delivery::Failed);
+    assert_eq!(delivered(&bench, &browser).await.delivery, Some(Delivery::Failed));
     assert!(matches!(browser.code(&bench, "", false).await, Step::Refused(Refusal::WrongCode { .. })));
 }
 
@@ -184,6 +188,7 @@ async fn a_step_up_by_mail_sends_one_code_however_often_the_page_is_asked_for() 
 async fn another_mailbox_is_another_factor() {
     let (bench, mut mailbox) = bench(|_| {}).await;
     let (mut browser, code) = before_the_code(&bench, &mut mailbox).await;
+    bench.advance(STEP);
     let (mut begun, code_begun) = before_the_code(&bench, &mut mailbox).await;
     browser.code(&bench, &code, true).await;
     mailbox.letter().await;
