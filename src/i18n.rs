@@ -9,7 +9,7 @@ use unic_langid::LanguageIdentifier;
 use crate::config::Language;
 
 /// The texts of one language, file by file; both languages have the same files and the same keys.
-const fn sources(language: Language) -> [&'static str; 8] {
+const fn sources(language: Language) -> [&'static str; 9] {
     match language {
         Language::Ja => [
             include_str!("../assets/locales/ja/common.ftl"),
@@ -20,6 +20,7 @@ const fn sources(language: Language) -> [&'static str; 8] {
             include_str!("../assets/locales/ja/account.ftl"),
             include_str!("../assets/locales/ja/people.ftl"),
             include_str!("../assets/locales/ja/own-settings.ftl"),
+            include_str!("../assets/locales/ja/users.ftl"),
         ],
         Language::En => [
             include_str!("../assets/locales/en/common.ftl"),
@@ -30,6 +31,7 @@ const fn sources(language: Language) -> [&'static str; 8] {
             include_str!("../assets/locales/en/account.ftl"),
             include_str!("../assets/locales/en/people.ftl"),
             include_str!("../assets/locales/en/own-settings.ftl"),
+            include_str!("../assets/locales/en/users.ftl"),
         ],
     }
 }

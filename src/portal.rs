@@ -11,7 +11,7 @@
 //! | [`view`] [`headers`] [`assets`] [`qr`] [`moment`] | how an answer is made |
 //! | [`answers`] [`negotiate`] | what the gateway says through the portal: challenge, denial, failure |
 //! | [`api`] [`problem`] | logging in for programmes; refusals that they understand |
-//! | [`person`] [`nav`] [`account`] | who may open a page of their own; the bar above it; one's own settings |
+//! | [`person`] [`nav`] [`account`] [`admin`] | who may open a page of their own; the bar above it; one's own settings; other people's accounts |
 //! | [`login`] [`second_factor`] [`recovery`] [`enrol`] [`recovery_codes`] [`welcome`] [`logout`] [`landing`] | the pages |
 
 mod account;
@@ -95,6 +95,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/api/session", get(api::session)),
         ("/account", get(account::overview::show)),
         ("/account/confirm", get(account::confirm::show).post(account::confirm::submit)),
+        ("/admin/users", get(admin::users::show)),
         ("/static/{file}", get(assets::serve)),
     ]
 }

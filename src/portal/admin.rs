@@ -1,3 +1,4 @@
 //! `/admin`: the pages of those who handle other people's accounts.
 
 pub mod rejection;
+pub mod users;

@@ -28,9 +28,9 @@ pub struct Exchange {
     pub headers: HeaderMap,
     pub query: Fields,
     pub language: Language,
-    /// What the language links lead to: a page's path below the portal's, and the return address to carry on. `None` where
-    /// there is no page to come back to by GET.
-    here: Option<(&'static str, Option<String>)>,
+    /// What the language links lead to: a page's path below the portal's, and the query to carry on. `None` where there is no
+    /// page to come back to by GET.
+    here: Option<(String, String)>,
     /// What goes out with whatever the answer will be.
     outgoing: HeaderMap,
 }
@@ -75,7 +75,13 @@ impl Exchange {
 
     /// Says which page is being made, so that it can be had in another language.
     pub fn here(&mut self, below: &'static str, return_to: Option<&str>) {
-        self.here = Some((below, return_to.map(str::to_owned)));
+        let query = return_to.map(|path| format!("return_to={}", return_to::encoded(path)));
+        self.here_with(below, query.unwrap_or_default());
+    }
+
+    /// The same for a page that its query belongs to, or whose path is not always the same.
+    pub fn here_with(&mut self, below: &str, query: String) {
+        self.here = Some((below.to_owned(), query));
     }
 
     /// The session, if it may be used for sekisho's own pages at this moment.
@@ -176,7 +182,7 @@ impl Exchange {
 
     /// What all pages show around their own part.
     fn site(&self) -> Site {
-        let here = self.here.as_ref().map(|(below, return_to)| (self.page_path(below), return_to.as_deref()));
+        let here = self.here.as_ref().map(|(below, query)| (self.page_path(below), query.as_str()));
         Site::new(&self.visit.config.portal, self.language, here)
     }
 }

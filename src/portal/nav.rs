@@ -20,7 +20,8 @@ pub enum Room {
 }
 
 /// The rooms, from which role on, and their paths below the portal's.
-const ROOMS: &[(Room, Role, &str)] = &[(Room::Account, Role::User, "/account")];
+const ROOMS: &[(Room, Role, &str)] =
+    &[(Room::Account, Role::User, "/account"), (Room::Users, Role::Viewer, "/admin/users")];
 
 /// A link to a room.
 #[derive(Debug, Clone, Serialize)]

@@ -9,6 +9,7 @@ mod return_to;
 mod second_step;
 mod styleguide;
 mod table;
+mod users;
 
 use axum::body::Body;
 use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};

@@ -9,7 +9,6 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, co
 use serde::Serialize;
 
 use super::assets::{self, Asset};
-use super::return_to;
 use crate::config::{Language, Portal};
 use crate::i18n;
 
@@ -57,12 +56,12 @@ struct LanguageLink {
 }
 
 impl Site {
-    /// `here`: the absolute path of the page shown, if one can come back to it by GET, and the return address it carries.
+    /// `here`: the absolute path of the page shown, if one can come back to it by GET, and the query it carries.
     #[must_use]
-    pub fn new(portal: &Portal, language: Language, here: Option<(String, Option<&str>)>) -> Self {
+    pub fn new(portal: &Portal, language: Language, here: Option<(String, &str)>) -> Self {
         let languages = match here {
-            Some((here, return_to)) if portal.languages.len() > 1 => {
-                let rest = return_to.map(|path| format!("&return_to={}", return_to::encoded(path))).unwrap_or_default();
+            Some((here, query)) if portal.languages.len() > 1 => {
+                let rest = if query.is_empty() { String::new() } else { format!("&{query}") };
                 let link = |offered: &Language| LanguageLink {
                     lang: i18n::tag(*offered),
                     name: own_name(*offered),
@@ -120,6 +119,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("code_field.html", include_str!("../../assets/templates/code_field.html")),
     ("remember_field.html", include_str!("../../assets/templates/remember_field.html")),
     ("moment.html", include_str!("../../assets/templates/moment.html")),
+    ("moment_lines.html", include_str!("../../assets/templates/moment_lines.html")),
     ("login.html", include_str!("../../assets/templates/login.html")),
     ("second_factor.html", include_str!("../../assets/templates/second_factor.html")),
     ("recovery.html", include_str!("../../assets/templates/recovery.html")),
@@ -132,6 +132,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("login_needed.html", include_str!("../../assets/templates/login_needed.html")),
     ("shell.html", include_str!("../../assets/templates/shell.html")),
     ("account/confirm.html", include_str!("../../assets/templates/account/confirm.html")),
+    ("admin/users.html", include_str!("../../assets/templates/admin/users.html")),
     ("account/overview.html", include_str!("../../assets/templates/account/overview.html")),
     #[cfg(test)]
     ("styleguide.html", include_str!("tests/styleguide.html")),
@@ -219,6 +220,6 @@ impl Site {
             },
             theme: None,
         };
-        Self::new(&portal, language, Some(("/.sekisho/login".to_owned(), Some("/orders"))))
+        Self::new(&portal, language, Some(("/.sekisho/login".to_owned(), "return_to=%2Forders")))
     }
 }

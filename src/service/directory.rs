@@ -74,6 +74,17 @@ pub struct Row {
     pub locked_until: Option<Timestamp>,
 }
 
+impl Row {
+    /// It has what its method needs: an app, or a mail address.
+    #[must_use]
+    pub const fn is_enrolled(&self) -> bool {
+        match self.method {
+            Method::Totp => self.app_enrolled,
+            Method::Mail => self.email.is_some(),
+        }
+    }
+}
+
 /// One page of the accounts asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Page {

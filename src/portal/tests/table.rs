@@ -41,6 +41,7 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("POST", "/api/logout", everybody_alike("415", "415", "415", "415", "415")),
     ("GET", "/api/session", everybody_alike("401", "200", "401", "401", "401")),
     ("GET", "/static/{file}", everybody_alike("404", "404", "404", "404", "404")),
+    ("GET", "/admin/users", by_role("→/login", "→/login", ["403", "200", "200", "200"])),
     ("GET", "/account", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
     // They have signed in a moment ago, so nothing is asked again.
     ("GET", "/account/confirm", by_role("→/login", "→/login", ["→/account", "→/account", "→/account", "→/account"])),
