@@ -9,7 +9,7 @@ use unic_langid::LanguageIdentifier;
 use crate::config::Language;
 
 /// The texts of one language, file by file; both languages have the same files and the same keys.
-const fn sources(language: Language) -> [&'static str; 9] {
+const fn sources(language: Language) -> [&'static str; 10] {
     match language {
         Language::Ja => [
             include_str!("../assets/locales/ja/common.ftl"),
@@ -21,6 +21,7 @@ const fn sources(language: Language) -> [&'static str; 9] {
             include_str!("../assets/locales/ja/people.ftl"),
             include_str!("../assets/locales/ja/own-settings.ftl"),
             include_str!("../assets/locales/ja/users.ftl"),
+            include_str!("../assets/locales/ja/password.ftl"),
         ],
         Language::En => [
             include_str!("../assets/locales/en/common.ftl"),
@@ -32,6 +33,7 @@ const fn sources(language: Language) -> [&'static str; 9] {
             include_str!("../assets/locales/en/people.ftl"),
             include_str!("../assets/locales/en/own-settings.ftl"),
             include_str!("../assets/locales/en/users.ftl"),
+            include_str!("../assets/locales/en/password.ftl"),
         ],
     }
 }

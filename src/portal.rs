@@ -12,7 +12,7 @@
 //! | [`answers`] [`negotiate`] | what the gateway says through the portal: challenge, denial, failure |
 //! | [`api`] [`problem`] | logging in for programmes; refusals that they understand |
 //! | [`person`] [`nav`] [`account`] [`admin`] | who may open a page of their own; the bar above it; one's own settings; other people's accounts |
-//! | [`login`] [`second_factor`] [`recovery`] [`enrol`] [`recovery_codes`] [`welcome`] [`logout`] [`landing`] | the pages |
+//! | [`login`] [`second_factor`] [`recovery`] [`enrol`] [`recovery_codes`] [`welcome`] [`password`] [`logout`] [`landing`] | the pages |
 
 mod account;
 mod admin;
@@ -35,6 +35,7 @@ mod message;
 mod moment;
 mod nav;
 mod negotiate;
+mod password;
 mod person;
 mod problem;
 mod qr;
@@ -88,6 +89,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/enrol/recovery-codes.txt", get(recovery_codes::download)),
         ("/enrol/again", post(welcome::again)),
         ("/welcome", get(welcome::show)),
+        ("/password", get(password::show).post(password::submit)),
         ("/logout", get(logout::ask).post(logout::submit)),
         ("/api/login", post(api::login)),
         ("/api/second-factor", post(api::second_factor)),

@@ -18,6 +18,7 @@ pub mod login;
 mod mail_limit;
 mod mailer;
 mod own;
+mod passwords;
 mod records;
 pub mod reset;
 mod rights;

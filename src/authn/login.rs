@@ -1,16 +1,19 @@
 //! The login as types: one struct for each state, and each arrow a function that consumes the state before it.
 //!
 //! ```text
-//! Start ──password──▶ FirstFactorPassed ─┬─ nothing due, or spared ─────────────▶ Ready ──▶ SignedIn
+//! Start ──password──▶ FirstFactorPassed ─┬─ nothing due, or spared ─────────────▶ Ready ─┬─▶ SignedIn
 //!                                        ├─▶ CodeDue ──accept(proof)────────────▶ Ready
 //!                                        │    by the app, by mail, or by a recovery code
 //!                                        └─▶ EnrolmentDue ─┬─ proved(proof) ─▶ RecoveryCodesShown ──saved──▶ Ready
 //!                                                          └─ declined, where none is due (any more) ▶ Ready
+//! Ready ──the password is too old, or must be changed──▶ PasswordChangeDue ──changed──▶ SignedIn
 //! a session ──step_up─┬─ nothing due ▶ (as it is)
 //!                     ├─▶ CodeDue ──accept(proof)──▶ Ready ──▶ SignedIn, the same session with a new value
 //!                     └─▶ the password again, then EnrolmentDue
 //! a session begun by a recovery code ──again──▶ EnrolmentDue, in the same session
 //! ```
+//!
+//! A password is never changed before the second factor; within a session none is asked for.
 //!
 //! There is no other way to [`SignedIn`], and no function from [`FirstFactorPassed`] to [`Ready`] but the one that asks what
 //! is due. What proves a step ([`password::Matches`], [`totp::Accepted`], [`mail_code::Accepted`], [`recovery_code::Unspent`])
@@ -18,6 +21,8 @@
 //!
 //! Between requests a state is kept in a [`Flow`]. Every step is given the account as it is now: one that was disabled, or
 //! whose epoch has risen, has no next state ([`Stale`]).
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +33,7 @@ use super::password;
 use super::recovery_code::{self, RecoverySet};
 use super::session::Session;
 use super::totp;
-use super::user::{Method, TotpEnrolment, User};
+use super::user::{Method, StoredPassword, TotpEnrolment, User};
 use crate::authz::SecondFactorDemand;
 use crate::authz::identity::AccountSecondFactor;
 use crate::authz::requirement::Due;
@@ -131,8 +136,34 @@ pub struct Ready {
     given: Option<Given>,
 }
 
+/// Nothing is missing but another password.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PasswordChangeDue {
+    attempt: Attempt,
+    second_factor_at: Option<Timestamp>,
+    given: Option<Given>,
+    along: Along,
+}
+
+/// What a login brings along to its session's browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Along {
+    /// Whether this browser is to be spared the code from now on; `None`: as before.
+    pub remember: Option<bool>,
+    /// Whether a browser without a key for the account is worth a mail. Not where the mail about a new app tells it already.
+    pub tells_of_new_device: bool,
+}
+
+/// What follows once nothing is missing.
+#[derive(Debug)]
+pub enum Arrival {
+    SignedIn(SignedIn),
+    PasswordChange(PasswordChangeDue),
+}
+
 /// By what a second factor was given just now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Given {
     Method,
     RecoveryCode,
@@ -144,6 +175,8 @@ pub struct SignedIn {
     attempt: Attempt,
     second_factor_at: Option<Timestamp>,
     given: Option<Given>,
+    /// The epoch that the attempt began with, where a new password has raised it.
+    raised_from: Option<u64>,
 }
 
 /// What follows a right password.
@@ -454,11 +487,43 @@ impl RecoveryCodesShown {
 }
 
 impl Ready {
-    /// The last arrow.
+    /// The last arrow: in, but for a password that must be changed first (`max_age`: `None` is never). A session that steps
+    /// up goes on with the password it has.
     #[must_use]
-    pub fn sign_in(self) -> SignedIn {
+    pub fn arrive(self, user: &User, along: Along, max_age: Option<Duration>, now: Timestamp) -> Arrival {
         let Self { attempt, second_factor_at, given } = self;
-        SignedIn { attempt, second_factor_at, given }
+        let due = user.password.as_ref().is_some_and(|password| password.change_is_due(max_age, now));
+        if due && attempt.session.is_none() {
+            return Arrival::PasswordChange(PasswordChangeDue { attempt, second_factor_at, given, along });
+        }
+        Arrival::SignedIn(SignedIn { attempt, second_factor_at, given, raised_from: None })
+    }
+
+    /// What the session will take over.
+    #[must_use]
+    pub const fn second_factor_at(&self) -> Option<Timestamp> {
+        self.second_factor_at
+    }
+}
+
+impl PasswordChangeDue {
+    /// The new password is written into `user`, which the caller commits. Whatever else was open for the account ends with
+    /// the epoch; this login goes on.
+    ///
+    /// # Errors
+    /// [`Stale`].
+    pub fn changed(self, user: &mut User, new: StoredPassword) -> Result<SignedIn, Stale> {
+        self.attempt.check(user)?;
+        let before = user.epoch;
+        user.change_password(new);
+        let Self { attempt, second_factor_at, given, .. } = self;
+        let attempt = Attempt { epoch: user.epoch, ..attempt };
+        Ok(SignedIn { attempt, second_factor_at, given, raised_from: Some(before) })
+    }
+
+    #[must_use]
+    pub const fn along(&self) -> Along {
+        self.along
     }
 }
 
@@ -471,6 +536,18 @@ impl SignedIn {
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.attempt.epoch
+    }
+
+    /// The epoch of what this browser has had of the account so far.
+    #[must_use]
+    pub fn epoch_before(&self) -> u64 {
+        self.raised_from.unwrap_or(self.attempt.epoch)
+    }
+
+    /// Whether the password was changed in this login.
+    #[must_use]
+    pub const fn changed_password(&self) -> bool {
+        self.raised_from.is_some()
     }
 
     /// The session that has stepped up; `None`: a new one begins.
@@ -529,6 +606,7 @@ pub enum State {
     CodeDue(CodeDue),
     EnrolmentDue(EnrolmentDue),
     RecoveryCodesShown(RecoveryCodesShown),
+    PasswordChangeDue(PasswordChangeDue),
 }
 
 impl State {
@@ -565,6 +643,7 @@ impl State {
             Self::CodeDue(state) => &state.attempt,
             Self::EnrolmentDue(state) => &state.attempt,
             Self::RecoveryCodesShown(state) => &state.attempt,
+            Self::PasswordChangeDue(state) => &state.attempt,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,27 @@ pub struct StoredPassword {
     pub changed_at: Timestamp,
     #[serde(default)]
     pub must_change: bool,
+}
+
+impl StoredPassword {
+    /// Whether the next login asks for another one (F22): it was set by somebody else, or is older than `max_age`.
+    #[must_use]
+    pub fn change_is_due(&self, max_age: Option<Duration>, now: Timestamp) -> bool {
+        self.must_change || max_age.is_some_and(|max_age| now.since(self.changed_at) >= max_age)
+    }
+}
+
+impl User {
+    /// Every session, device key and login in progress ends. The last value is not reached: it stands for "nobody".
+    pub fn raise_epoch(&mut self) {
+        self.epoch = self.epoch.saturating_add(1).min(u64::MAX - 1);
+    }
+
+    /// Another password: what was opened with the one before ends.
+    pub fn change_password(&mut self, new: StoredPassword) {
+        self.password = Some(new);
+        self.raise_epoch();
+    }
 }
 
 impl fmt::Debug for StoredPassword {

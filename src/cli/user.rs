@@ -52,8 +52,7 @@ pub struct Add {
     #[arg(long)]
     email: Option<Email>,
     /// The password must be changed at the first login
-    // Not in the help until a login can do it; the service refuses it in words.
-    #[arg(long, hide = true)]
+    #[arg(long)]
     must_change: bool,
 }
 
@@ -74,7 +73,7 @@ pub struct Set {
     #[arg(long, value_parser = email_or_nothing)]
     email: Option<String>,
     /// The password must be changed at the next login, or must not
-    #[arg(long, hide = true, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     must_change: Option<Switch>,
 }
 
@@ -110,7 +109,7 @@ pub struct Passwd {
     #[arg(long)]
     password_stdin: bool,
     /// It must be changed at the next login
-    #[arg(long, hide = true)]
+    #[arg(long)]
     must_change: bool,
 }
 

@@ -157,6 +157,7 @@ async fn status(services: &Services, exchange: &mut Exchange, step: Step) -> Res
             }
             None => Err(Refusal::RestartLogin.into()),
         },
+        Advance::Due { stage: Stage::PasswordChangeDue, .. } => Err(Problem::PASSWORD_CHANGE_REQUIRED),
         Advance::Due { .. } => Err(Problem::ENROLMENT_REQUIRED),
     }
 }

@@ -34,6 +34,12 @@ pub static SHELL_STYLE: LazyLock<Asset> = LazyLock::new(|| {
 pub static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../assets/static/icon.svg")));
 
+/// The script of every form that takes a new password.
+pub static NEW_PASSWORD: LazyLock<Asset> = LazyLock::new(|| {
+    let bytes = include_bytes!("../../assets/static/new-password.js");
+    Asset::new("new-password", "js", "text/javascript; charset=utf-8", bytes)
+});
+
 impl Asset {
     fn new(stem: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
         let mut digest = HEXLOWER.encode(&Sha256::digest(bytes));
@@ -49,8 +55,8 @@ impl Asset {
 }
 
 /// Everything that is served; scripts among it are `text/javascript; charset=utf-8` ([`super::view::Page::script`]).
-pub fn all() -> [&'static Asset; 3] {
-    [&STYLE, &SHELL_STYLE, &ICON]
+pub fn all() -> [&'static Asset; 4] {
+    [&STYLE, &SHELL_STYLE, &ICON, &NEW_PASSWORD]
 }
 
 /// `GET /static/{file}`

@@ -29,6 +29,10 @@ pub enum Form<'a> {
     RecoveryCodes {
         flow: &'a Token,
     },
+    /// A new password, within a login.
+    NewPassword {
+        flow: &'a Token,
+    },
     EnrolAgain {
         session: &'a Token,
     },
@@ -50,6 +54,7 @@ impl Form<'_> {
             Self::SecondFactor { .. } => b"second-factor",
             Self::Enrol { .. } => b"enrol",
             Self::RecoveryCodes { .. } => b"recovery-codes",
+            Self::NewPassword { .. } => b"new-password",
             Self::EnrolAgain { .. } => b"enrol-again",
             Self::Logout { .. } => b"logout",
         }
@@ -58,7 +63,10 @@ impl Form<'_> {
     const fn acts_on(&self) -> Option<&Token> {
         match self {
             Self::Login => None,
-            Self::SecondFactor { flow } | Self::Enrol { flow } | Self::RecoveryCodes { flow } => Some(flow),
+            Self::SecondFactor { flow }
+            | Self::Enrol { flow }
+            | Self::RecoveryCodes { flow }
+            | Self::NewPassword { flow } => Some(flow),
             Self::Logout { session } | Self::EnrolAgain { session } | Self::Own { session, .. } => Some(session),
         }
     }
@@ -150,6 +158,7 @@ mod tests {
             Form::Login,
             Form::Enrol { flow: &flow },
             Form::RecoveryCodes { flow: &flow },
+            Form::NewPassword { flow: &flow },
             Form::EnrolAgain { session: &session },
             Form::Logout { session: &session },
             Form::Own { form: "second-factor", session: &flow },

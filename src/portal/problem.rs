@@ -28,6 +28,8 @@ impl Problem {
     pub const LOGIN_REQUIRED: Self = Self::new(StatusCode::UNAUTHORIZED, "login_required");
     /// An authenticator app has to be enrolled, which takes a browser.
     pub const ENROLMENT_REQUIRED: Self = Self::new(StatusCode::FORBIDDEN, "enrolment_required");
+    /// Another password has to be set first, which takes a browser.
+    pub const PASSWORD_CHANGE_REQUIRED: Self = Self::new(StatusCode::FORBIDDEN, "password_change_required");
 
     #[must_use]
     pub const fn new(status: StatusCode, code: &'static str) -> Self {

@@ -19,6 +19,8 @@ pub struct Alert {
     pub hint: Option<&'static str>,
     /// The `$span` of the text.
     pub span: Option<Span>,
+    /// The `$count` of the text.
+    pub count: Option<usize>,
 }
 
 /// How an alert looks and whether it is read out at once.
@@ -33,13 +35,13 @@ impl Alert {
     /// Something went wrong.
     #[must_use]
     pub const fn problem(key: &'static str) -> Self {
-        Self { key, tone: Tone::Problem, hint: None, span: None }
+        Self { key, tone: Tone::Problem, hint: None, span: None, count: None }
     }
 
     /// Something is worth knowing.
     #[must_use]
     pub const fn notice(key: &'static str) -> Self {
-        Self { key, tone: Tone::Notice, hint: None, span: None }
+        Self { key, tone: Tone::Notice, hint: None, span: None, count: None }
     }
 
     /// A form whose token is not the page's: too old, or the browser keeps no cookies.
@@ -80,6 +82,12 @@ impl Alert {
             (Refusal::UsedCode, Method::Mail) => Self::problem("problem-used-mailed-code"),
             _ => Self::of(refusal),
         }
+    }
+
+    /// Something is too many or too few.
+    #[must_use]
+    pub const fn counting(key: &'static str, count: usize) -> Self {
+        Self { count: Some(count), ..Self::problem(key) }
     }
 
     /// Something has to wait.

@@ -35,6 +35,7 @@ pub fn taken(step: Step) -> Result<Advance, Refusal> {
         Step::Code { flow } => Ok(Advance::Due { flow, stage: Stage::CodeDue }),
         Step::Enrol { flow } => Ok(Advance::Due { flow, stage: Stage::EnrolmentDue }),
         Step::RecoveryCodes { flow } => Ok(Advance::Due { flow, stage: Stage::RecoveryCodesShown }),
+        Step::ChangePassword { flow } => Ok(Advance::Due { flow, stage: Stage::PasswordChangeDue }),
         Step::SignedIn { session, device, return_to, welcome } => {
             Ok(Advance::SignedIn(SignedIn { session, device, return_to, welcome }))
         }
@@ -69,6 +70,7 @@ pub fn to_page_of(exchange: Exchange, stage: Stage) -> Response {
         Stage::CodeDue => "/second-factor",
         Stage::EnrolmentDue => "/enrol",
         Stage::RecoveryCodesShown => "/enrol/recovery-codes",
+        Stage::PasswordChangeDue => "/password",
     });
     exchange.redirect(&path)
 }

@@ -8,7 +8,7 @@ use super::context::{self, Context, Found, TRIES};
 use super::events::{self, By};
 use super::login::flows::{self, Found as Flow};
 use super::login::recovery::{self, Fresh};
-use super::login::sign_in::{self, Entry};
+use super::login::sign_in::{self, Arriving};
 use super::login::{Browser, Refusal, Step, exhausted};
 use super::mailer::Notice;
 use super::records;
@@ -17,7 +17,7 @@ use super::visit::Visit;
 use crate::audit::Kind;
 use crate::authn::code;
 use crate::authn::lockout::hints_at_the_clock;
-use crate::authn::login::{EnrolmentDue, NewFactor, State};
+use crate::authn::login::{Along, EnrolmentDue, NewFactor, State};
 use crate::authn::totp::{self, KEY_BYTES, TotpKey, Verdict};
 use crate::authn::user::User;
 use crate::secret::{KeyError, Purpose, SecretString, Token, random_bytes};
@@ -120,17 +120,16 @@ impl Enrolments {
                 found.drop(&self.context).await?;
                 break;
             };
-            let entry = Entry {
-                signed_in: ready.sign_in(),
+            let arriving = Arriving {
+                ready,
                 account,
-                remember: Some(false),
+                along: Along { remember: Some(false), tells_of_new_device: true },
                 device: None,
-                tells_of_new_device: true,
                 return_to: &found.return_to(&visit.config)?,
-                change: found.spend(Change::new()),
-                events: Vec::new(),
+                flow: Some((flow, &found)),
+                change: Change::new(),
             };
-            if let Some(step) = sign_in::complete(&self.context, browser, entry).await? {
+            if let Some(step) = sign_in::arrive(&self.context, browser, arriving).await? {
                 return Ok(step);
             }
         }

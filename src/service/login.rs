@@ -16,7 +16,8 @@ use super::own::Own;
 use super::visit::Visit;
 pub use crate::authn::confirmation::Missing;
 use crate::authn::login as states;
-use crate::authn::user::Method;
+use crate::authn::password::Weakness;
+use crate::authn::user::{Method, User};
 use crate::authz::SecondFactorDemand;
 use crate::config::RememberDevice;
 pub use crate::mail::Delivery;
@@ -27,7 +28,8 @@ mod confirm;
 mod device_keys;
 pub(super) mod flows;
 mod mailed;
-mod password;
+mod new_password;
+pub(super) mod password;
 pub(super) mod recovery;
 pub(super) mod sign_in;
 mod step_up;
@@ -67,6 +69,10 @@ pub enum Step {
     /// New recovery codes are to be shown; the login goes on when the person has saved them
     /// ([`super::enrolment::Enrolments::saved`]).
     RecoveryCodes {
+        flow: Token,
+    },
+    /// Another password is due first.
+    ChangePassword {
         flow: Token,
     },
     /// In. `device`: the browser's new device key, to be set as its cookie.
@@ -130,6 +136,28 @@ pub struct FlowView {
     pub mail: Option<MailView>,
     /// The account has unspent recovery codes: another way.
     pub recovery_codes: bool,
+    /// What a new password must not hold.
+    pub personal: KnownOf,
+    /// The password is to be changed because somebody else has set it, not for its age.
+    pub password_was_given: bool,
+}
+
+/// What everybody can guess of a person: for the page that asks for a new password.
+#[derive(Debug, Clone, Default)]
+pub struct KnownOf {
+    pub login: String,
+    pub name: String,
+    pub email: String,
+}
+
+impl KnownOf {
+    pub(super) fn of(user: &User) -> Self {
+        Self {
+            login: user.login.to_string(),
+            name: user.name.to_string(),
+            email: user.email.as_ref().map(ToString::to_string).unwrap_or_default(),
+        }
+    }
 }
 
 /// What is known of a mailed code.
@@ -163,6 +191,19 @@ pub enum Stage {
     CodeDue,
     EnrolmentDue,
     RecoveryCodesShown,
+    PasswordChangeDue,
+}
+
+impl Step {
+    /// Where a login in progress stands.
+    pub(super) fn at(state: &states::State, flow: Token) -> Self {
+        match state {
+            states::State::CodeDue(_) => Self::Code { flow },
+            states::State::EnrolmentDue(_) => Self::Enrol { flow },
+            states::State::RecoveryCodesShown(_) => Self::RecoveryCodes { flow },
+            states::State::PasswordChangeDue(_) => Self::ChangePassword { flow },
+        }
+    }
 }
 
 impl Logins {
@@ -234,6 +275,24 @@ impl Logins {
         mailed::resend(&self.context, Browser { visit, user_agent }, flow).await
     }
 
+    /// The password that a login asks for in place of one that is too old, or that somebody else has set (F22). What is wrong
+    /// with it is for the page to say; the flow goes on.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`] where too many hashes wait; others where the store cannot.
+    pub async fn change_password(
+        &self,
+        visit: &Visit,
+        user_agent: Option<&str>,
+        flow: &Token,
+        new: SecretString,
+    ) -> Result<Result<Step, Weakness>, ServiceError> {
+        if !visit.may_sign_in {
+            return Ok(Ok(Step::Refused(Refusal::RestartLogin)));
+        }
+        new_password::step(&self.context, Browser { visit, user_agent }, flow, new).await
+    }
+
     /// What there is to tell whoever has just signed in; `None`: nothing, or nobody is signed in.
     ///
     /// # Errors
@@ -302,6 +361,7 @@ impl Logins {
             states::State::CodeDue(due) => (Stage::CodeDue, due.method()),
             states::State::EnrolmentDue(_) => (Stage::EnrolmentDue, Method::Totp),
             states::State::RecoveryCodesShown(_) => (Stage::RecoveryCodesShown, Method::Totp),
+            states::State::PasswordChangeDue(_) => (Stage::PasswordChangeDue, account.user.second_factor.method),
         };
         Ok(Some(FlowView {
             login: account.user.login.to_string(),
@@ -313,6 +373,8 @@ impl Logins {
             step_up: state.session().is_some(),
             mail: mailed::view(&self.context, visit, &found, &account.user).await?,
             recovery_codes: account.user.second_factor.recovery.as_ref().is_some_and(|set| set.left() > 0),
+            personal: KnownOf::of(&account.user),
+            password_was_given: account.user.password.as_ref().is_some_and(|password| password.must_change),
         }))
     }
 }

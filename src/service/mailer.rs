@@ -44,6 +44,8 @@ pub enum Notice {
     AddressChanged,
     /// A browser has signed in that was not known for this account.
     NewDevice { address: IpAddr },
+    /// The owner has set another password, by hand or by a link.
+    PasswordChanged { address: IpAddr },
 }
 
 impl Mailer {
@@ -160,6 +162,7 @@ fn notice_mail(
         Notice::FactorRemoved => ("factor-removed", String::new()),
         Notice::AddressChanged => ("address-changed", String::new()),
         Notice::NewDevice { address } => ("new-device", address.to_canonical().to_string()),
+        Notice::PasswordChanged { address } => ("password-changed", address.to_canonical().to_string()),
     };
     write(
         language,

@@ -16,6 +16,7 @@ use super::login::{Credentials, Destination, FlowView, Missing, Refusal, Step, W
 use super::session::LiveSession;
 use super::users::{NewUser, UserView};
 use super::visit::{Ask, SekishoCookies, Visit};
+use crate::authn::password::Weakness;
 use crate::authn::user::{Method, Role};
 use crate::authz::{NormalTarget, RawTarget, Route, RouteId};
 use crate::clock::{Clock, ManualClock, Timestamp};
@@ -271,6 +272,14 @@ impl Browser {
         bench.services.login.missing(&visit, Wish::Anything).await.unwrap()
     }
 
+    /// Sets the password that the login asks for.
+    pub async fn change_password(&mut self, bench: &Bench, new: &str) -> Result<Step, Weakness> {
+        let Some(flow) = self.cookies.flow.clone() else { return Ok(Step::Refused(Refusal::RestartLogin)) };
+        let visit = self.visit(bench).await;
+        let changed = bench.services.login.change_password(&visit, Some("test"), &flow, new.into()).await.unwrap();
+        changed.map(|step| self.keep(step))
+    }
+
     /// What the page of the login in progress shows.
     pub async fn view(&self, bench: &Bench) -> Option<FlowView> {
         let visit = self.visit(bench).await;
@@ -283,7 +292,10 @@ impl Browser {
 
     fn keep(&mut self, step: Step) -> Step {
         match &step {
-            Step::Code { flow } | Step::Enrol { flow } | Step::RecoveryCodes { flow } => {
+            Step::Code { flow }
+            | Step::Enrol { flow }
+            | Step::RecoveryCodes { flow }
+            | Step::ChangePassword { flow } => {
                 self.cookies.flow = Some(flow.clone());
             }
             Step::SignedIn { session, device, .. } => {

@@ -13,20 +13,21 @@ use super::actor::Actor;
 use super::context::{self, Context, Found, TRIES};
 use super::events::{self, By};
 use super::mail_limit;
+use super::passwords;
 use super::records::{self, AdminGuard, LoginIndex};
 use super::rights::Authority;
 use super::session::Sessions;
 use crate::audit::Kind;
 use crate::authn::lockout::AccountThrottle;
 use crate::authn::login::facts;
-use crate::authn::password::{Personal, Policy, Weakness};
+use crate::authn::password::Weakness;
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role, SecondFactor, StoredPassword, User};
 use crate::authz::Policy as Demand;
 use crate::authz::permission::{Act, Task};
 use crate::clock::Timestamp;
 use crate::config::{Config, SwitchedOnBy};
 use crate::id::UserId;
-use crate::secret::{ExposeSecret, SecretString, random_bytes};
+use crate::secret::{SecretString, random_bytes};
 use crate::store::engine::Expect;
 use crate::store::record::Change;
 
@@ -150,7 +151,7 @@ impl Users {
         };
         if let Some(password) = new.password {
             match self.hash(&user, password, now).await? {
-                Ok(stored) => user.password = Some(stored),
+                Ok(stored) => user.password = Some(StoredPassword { must_change: new.must_change, ..stored }),
                 Err(rejection) => return Ok(Err(rejection)),
             }
         }
@@ -205,7 +206,7 @@ impl Users {
         if let Err(rejection) = self.may_add(&user, new.password.is_some(), actor, now).await? {
             return Ok(Err(rejection));
         }
-        if let Err(rejection) = possible(&config, method, user.email.as_ref(), new.must_change) {
+        if let Err(rejection) = possible(&config, method, user.email.as_ref()) {
             return Ok(Err(rejection));
         }
         if new.second_factor == Some(true) && config.second_factor.switched_on_by == SwitchedOnBy::Owner {
@@ -436,17 +437,8 @@ impl Users {
         now: Timestamp,
     ) -> Result<Result<StoredPassword, Rejection>, ServiceError> {
         let config = self.context.config.load_full();
-        let policy = Policy { min_length: config.password.min_length, min_classes: config.password.min_classes };
-        let personal = Personal {
-            login: user.login.as_str(),
-            name: user.name.as_str(),
-            email: user.email.as_ref().map(Email::as_str).unwrap_or_default(),
-        };
-        if let Err(weakness) = policy.check(password.expose_secret(), personal) {
-            return Ok(Err(Rejection::WeakPassword(weakness)));
-        }
-        let hash = self.context.hasher.hash(password, context::cost(&config)).await?;
-        Ok(Ok(StoredPassword { hash, changed_at: now, must_change: false }))
+        let made = passwords::make(&self.context, &config, user, password, now).await?;
+        Ok(made.map_err(Rejection::WeakPassword))
     }
 
     /// The change takes `user` out of the administrators: only where another one is left who can sign in. Two such changes
@@ -492,15 +484,12 @@ pub(super) fn is_effective_admin(config: &Config, user: &User) -> bool {
 }
 
 /// What this version can do for an account.
-fn possible(config: &Config, method: Method, email: Option<&Email>, must_change: bool) -> Result<(), Rejection> {
+fn possible(config: &Config, method: Method, email: Option<&Email>) -> Result<(), Rejection> {
     if method == Method::Mail && email.is_none() {
         return Err(Rejection::MailWithoutAddress);
     }
     if method == Method::Mail && config.mail.is_none() {
         return Err(Rejection::MailNotConfigured);
-    }
-    if must_change {
-        return Err(Rejection::NotYet("forced change of password"));
     }
     Ok(())
 }

@@ -81,6 +81,16 @@ fn accepted() -> totp::Accepted {
     }
 }
 
+const ALONG: Along = Along { remember: Some(true), tells_of_new_device: true };
+
+/// In, where the password is good for ever.
+fn inside(ready: Ready, user: &User) -> SignedIn {
+    match ready.arrive(user, ALONG, None, NOW) {
+        Arrival::SignedIn(signed_in) => signed_in,
+        Arrival::PasswordChange(due) => panic!("{due:?}"),
+    }
+}
+
 /// What is due after the password: a row for each policy, account and key.
 #[test]
 fn what_is_due_after_the_password_is_a_truth_table() {
@@ -133,7 +143,7 @@ fn a_spared_login_takes_over_the_keys_second_factor_and_gives_none() {
     let Next::Ready(ready) = passed(&user, Policy::Required).next(&user, Some(&device), NOW).unwrap() else {
         panic!("not spared")
     };
-    let signed_in = ready.sign_in();
+    let signed_in = inside(ready, &user);
     assert_eq!(signed_in.second_factor_at(), Some(device.second_factor_at));
     assert!(!signed_in.gave_second_factor());
 }
@@ -158,7 +168,8 @@ fn a_right_code_spends_its_step_and_is_the_sessions_second_factor() {
     let mut alice = user(true, true);
     let Next::Code(due) = passed(&alice, Policy::Required).next(&alice, None, NOW).unwrap() else { panic!("no code") };
     let accepted = accepted();
-    let signed_in = due.accept(&mut alice, &accepted, NOW).unwrap().sign_in();
+    let ready = due.accept(&mut alice, &accepted, NOW).unwrap();
+    let signed_in = inside(ready, &alice);
     assert_eq!(alice.second_factor.totp.unwrap().last_step, accepted.step());
     assert_eq!((signed_in.second_factor_at(), signed_in.gave_second_factor()), (Some(NOW), true));
     assert_eq!(signed_in.session(), None);
@@ -218,7 +229,8 @@ fn the_first_enrolment_wins() {
     let (one, two) = (begin(&alice), begin(&alice));
     let shown = one.proved(&mut alice, new_factor(), &accepted(), NOW).unwrap();
     assert!(!alice.second_factor.recovery.as_ref().unwrap().is_saved());
-    let signed_in = shown.saved(&mut alice).unwrap().sign_in();
+    let ready = shown.saved(&mut alice).unwrap();
+    let signed_in = inside(ready, &alice);
     assert!(alice.second_factor.recovery.as_ref().unwrap().is_saved());
     assert!(signed_in.gave_second_factor());
     assert_eq!(alice.second_factor.totp.as_ref().unwrap().last_step, accepted().step(), "the first code is spent");
@@ -233,7 +245,7 @@ fn an_enrolment_is_declined_only_where_none_is_asked_for() {
     assert!(due.clone().declined(&on).is_err());
     let off = User { second_factor: SecondFactor { switched_on: false, ..on.second_factor.clone() }, ..on };
     assert!(due.is_optional(&off));
-    let signed_in = due.declined(&off).unwrap().sign_in();
+    let signed_in = inside(due.declined(&off).unwrap(), &off);
     assert_eq!((signed_in.second_factor_at(), signed_in.gave_second_factor()), (None, false));
 }
 
@@ -260,4 +272,59 @@ fn a_step_up_asks_for_what_is_due_in_this_session() {
     assert!(matches!(begin(&session(None), &bare), Ok(StepUp::PasswordDue)));
     let old = Session { epoch: 2, ..session(Some(NOW)) };
     assert!(matches!(begin(&old, &enrolled), Err(Stale)));
+}
+
+fn with_password(age: Duration, must_change: bool) -> User {
+    let mut user = user(true, true);
+    let changed_at = Timestamp::from_millis(NOW.millis() - u64::try_from(age.as_millis()).unwrap());
+    let stored = user.password.as_mut().unwrap();
+    (stored.changed_at, stored.must_change) = (changed_at, must_change);
+    user
+}
+
+/// F22: a row for each age, limit and mark.
+#[test]
+fn f22_a_password_that_is_too_old_or_marked_must_be_changed_before_anybody_is_in() {
+    let rows = [
+        // age in days, must change, max_age in days, whether a change is due
+        (0, false, None, false),
+        (4000, false, None, false),
+        (0, true, None, true),
+        (89, false, Some(90), false),
+        (90, false, Some(90), true),
+        (0, true, Some(90), true),
+    ];
+    for (age, must_change, max_age, due) in rows {
+        let user = with_password(DAY * age, must_change);
+        let ready = Ready { attempt: attempt(&user, None), second_factor_at: Some(NOW), given: Some(Given::Method) };
+        let arrival = ready.arrive(&user, ALONG, max_age.map(|days| DAY * days), NOW);
+        assert_eq!(matches!(arrival, Arrival::PasswordChange(_)), due, "{age} {must_change} {max_age:?}");
+    }
+}
+
+#[test]
+fn f22_a_session_that_steps_up_goes_on_with_the_password_it_has() {
+    let user = with_password(Duration::ZERO, true);
+    let attempt = attempt(&user, Some(SessionId::from_bytes([4; 10])));
+    let ready = Ready { attempt, second_factor_at: Some(NOW), given: Some(Given::Method) };
+    assert!(matches!(ready.arrive(&user, ALONG, None, NOW), Arrival::SignedIn(_)));
+}
+
+#[test]
+fn f22_a_changed_password_ends_everything_but_the_login_that_changed_it() {
+    let mut alice = with_password(Duration::ZERO, true);
+    let before = alice.epoch;
+    let ready = Ready { attempt: attempt(&alice, None), second_factor_at: Some(NOW), given: Some(Given::Method) };
+    let Arrival::PasswordChange(due) = ready.arrive(&alice, ALONG, None, NOW) else { panic!("in") };
+    let other = due.clone();
+    let new = StoredPassword { hash: "new".to_owned(), changed_at: NOW, must_change: false };
+    let signed_in = due.changed(&mut alice, new.clone()).unwrap();
+    assert_eq!((signed_in.epoch(), signed_in.epoch_before()), (before + 1, before));
+    assert_eq!((alice.epoch, alice.password.as_ref().unwrap().hash.as_str()), (before + 1, "new"));
+    assert!(signed_in.changed_password() && signed_in.gave_second_factor());
+    assert_eq!(other.changed(&mut alice, new).unwrap_err(), Stale, "another login that was begun before");
+}
+
+fn attempt(user: &User, session: Option<SessionId>) -> Attempt {
+    Attempt { user: user.id, epoch: user.epoch, demand: demand(Policy::Required), session, confirms: false }
 }

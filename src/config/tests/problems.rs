@@ -251,7 +251,6 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("portal: {theme: theme}", "portal.theme"),
         ("identity: {assertion: true}", "identity.assertion"),
         ("audit: {file: audit.jsonl}", "audit.file"),
-        ("password: {max_age: 90d}", "password.max_age"),
         ("routes: [{name: a, upstream: \"http://a\", forget_cookies: [sid]}]", "routes[0].forget_cookies"),
         ("routes: [{name: a, upstreams: [{url: \"http://a\"}, {url: \"http://b\"}]}]", "routes[0].upstreams"),
         ("routes: [{name: a, upstream: \"http://a\", health_check: {path: /}}]", "routes[0].health_check"),

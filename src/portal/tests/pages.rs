@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::super::view::{Samples, Site, render};
 use super::super::{
-    account, admin, answers, assets, enrol, landing, login, logout, message, recovery, recovery_codes, second_factor,
-    welcome,
+    account, admin, answers, assets, enrol, landing, login, logout, message, password, recovery, recovery_codes,
+    second_factor, welcome,
 };
 use crate::config::Language;
 use crate::i18n;
@@ -45,6 +45,7 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         try_all::<recovery_codes::RecoveryCodesPage>(language);
         text_file(language);
         try_all::<welcome::WelcomePage>(language);
+        try_all::<password::due::DuePage>(language);
         try_all::<logout::LogoutPage>(language);
         try_all::<landing::LandingPage>(language);
         try_all::<message::Message>(language);

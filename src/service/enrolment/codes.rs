@@ -1,14 +1,14 @@
 //! After the app: its recovery codes, shown until they are saved; and the new app of whoever had to use one of them.
 
 use super::Enrolments;
-use crate::authn::login::{State, again};
+use crate::authn::login::{Along, State, again};
 use crate::authn::session::Session;
 use crate::clock::Timestamp;
 use crate::secret::{SecretString, Token};
 use crate::service::ServiceError;
 use crate::service::context::TRIES;
 use crate::service::login::flows;
-use crate::service::login::sign_in::{self, Entry};
+use crate::service::login::sign_in::{self, Arriving};
 use crate::service::login::{Browser, Refusal, Step};
 use crate::service::visit::Visit;
 use crate::store::record::Change;
@@ -58,8 +58,7 @@ impl Enrolments {
             let Some(found) = flows::load(&self.context, visit, flow).await? else { break };
             let shown = match found.flow.state.clone() {
                 State::RecoveryCodesShown(shown) => shown,
-                State::CodeDue(_) => return Ok(Step::Code { flow: flow.clone() }),
-                State::EnrolmentDue(_) => return Ok(Step::Enrol { flow: flow.clone() }),
+                other => return Ok(Step::at(&other, flow.clone())),
             };
             let Some(mut account) = self.context.user(found.flow.state.user(), visit.now).await? else { break };
             let remember = shown.remember();
@@ -67,17 +66,16 @@ impl Enrolments {
                 found.drop(&self.context).await?;
                 return Ok(Step::Refused(Refusal::Locked));
             };
-            let entry = Entry {
-                signed_in: ready.sign_in(),
+            let arriving = Arriving {
+                ready,
                 account,
-                remember: Some(remember),
+                along: Along { remember: Some(remember), tells_of_new_device: false },
                 device: None,
-                tells_of_new_device: false,
                 return_to: &found.return_to(&visit.config)?,
-                change: found.spend(Change::new()),
-                events: Vec::new(),
+                flow: Some((flow, &found)),
+                change: Change::new(),
             };
-            if let Some(step) = sign_in::complete(&self.context, browser, entry).await? {
+            if let Some(step) = sign_in::arrive(&self.context, browser, arriving).await? {
                 return Ok(step);
             }
         }

@@ -6,7 +6,7 @@ use super::{Browser, Refusal, Step, exhausted, flows, mailed, sign_in};
 use crate::audit::Kind;
 use crate::authn::code;
 use crate::authn::lockout::{AccountThrottle, hints_at_the_clock};
-use crate::authn::login::{CodeDue, Ready, Stale, State};
+use crate::authn::login::{Along, CodeDue, Ready, Stale, State};
 use crate::authn::mail_code;
 use crate::authn::totp::{self, TotpKey, Verdict};
 use crate::authn::user::{Method, User};
@@ -44,6 +44,7 @@ pub async fn step(
 
 /// What a code is judged by, as it is now.
 pub struct Reading {
+    token: Token,
     pub flow: Flow,
     pub due: CodeDue,
     pub account: Found,
@@ -83,8 +84,7 @@ pub async fn read(
     };
     let due = match flow.flow.state.clone() {
         State::CodeDue(due) => due,
-        State::EnrolmentDue(_) => return Ok(Err(Step::Enrol { flow: token.clone() })),
-        State::RecoveryCodesShown(_) => return Ok(Err(Step::RecoveryCodes { flow: token.clone() })),
+        other => return Ok(Err(Step::at(&other, token.clone()))),
     };
     if due.is_exhausted() {
         return Ok(Err(exhausted(browser, &flow)));
@@ -100,7 +100,7 @@ pub async fn read(
         flow.drop(context).await?;
         return Ok(Err(Step::Refused(Refusal::Locked)));
     }
-    Ok(Ok(Reading { flow, due, account, throttle }))
+    Ok(Ok(Reading { token: token.clone(), flow, due, account, throttle }))
 }
 
 /// One try: judge, commit. `None`: somebody came in between.
@@ -164,22 +164,21 @@ pub async fn conclude(
     judged: Judged,
     remember: bool,
 ) -> Result<Option<Step>, ServiceError> {
-    let Reading { flow, account, throttle, .. } = reading;
+    let Reading { token, flow, account, throttle, .. } = reading;
     match judged {
         Judged::Right(ready) => {
             let remember = (!flow.flow.state.confirms()).then_some(remember);
             let name = records::account_throttle(account.user.id);
-            let entry = sign_in::Entry {
-                signed_in: ready.sign_in(),
+            let arriving = sign_in::Arriving {
+                ready,
                 account,
-                remember,
+                along: Along { remember, tells_of_new_device: true },
                 device: None,
-                tells_of_new_device: true,
                 return_to: &flow.return_to(&browser.visit.config)?,
-                change: forget_failures(flow.spend(Change::new()), &name, throttle),
-                events: Vec::new(),
+                flow: Some((&token, &flow)),
+                change: forget_failures(Change::new(), &name, throttle),
             };
-            sign_in::complete(context, browser, entry).await
+            sign_in::arrive(context, browser, arriving).await
         }
         Judged::Wrong { due, refusal, why } => {
             let step = if due.is_exhausted() { exhausted(browser, &flow) } else { Step::Refused(refusal) };

@@ -45,6 +45,12 @@ impl Key {
         spares.then_some(&self.device)
     }
 
+    /// A change by which the key outlives the new password that its own browser has set; the others' fell with the epoch.
+    pub fn carried_over(&self, change: Change, browser: Browser<'_>, user: &User) -> Change {
+        let carried = Self { device: Device { epoch: user.epoch, ..self.device.clone() }, ..*self };
+        carried.used(change, browser)
+    }
+
     /// A change that notes that the key was used. When its second factor was given stays as it is.
     pub fn used(&self, change: Change, browser: Browser<'_>) -> Change {
         let used = Device {
@@ -55,6 +61,13 @@ impl Key {
         let name = device_name(&self.digest, used.user);
         devices::with(change.unchanged::<Device>(&name, self.seen), &self.digest, &used)
     }
+}
+
+/// Whose browser it is, and up to which epoch it was known as such: one lower than the account's where the login has changed
+/// the password.
+pub struct Known<'a> {
+    pub user: &'a User,
+    pub epoch: u64,
 }
 
 /// The browser's new value.
@@ -70,7 +83,7 @@ pub struct Renewed {
 pub async fn renew(
     context: &Context,
     browser: Browser<'_>,
-    user: &User,
+    Known { user, epoch }: Known<'_>,
     remember: Option<bool>,
     given_at: Timestamp,
     mut change: Change,
@@ -84,7 +97,7 @@ pub async fn renew(
             change = devices::without(change, &[(before.digest(), old.record.clone())]);
         }
         if old.record.user == user.id {
-            known = Some(old.record).filter(|device| device.is_of(user));
+            known = Some(old.record).filter(|device| device.epoch == epoch);
         } else {
             change = devices::with(change, &digest, &old.record);
         }

@@ -60,7 +60,7 @@ pub fn begin(
 fn end(visit: &Visit, state: &State) -> Timestamp {
     let lifetime = match state {
         State::CodeDue(due) if due.mailed().is_some() => visit.config.second_factor.mail_code.lifetime + LIFETIME,
-        State::CodeDue(_) | State::EnrolmentDue(_) => LIFETIME,
+        State::CodeDue(_) | State::EnrolmentDue(_) | State::PasswordChangeDue(_) => LIFETIME,
         State::RecoveryCodesShown(_) => CODES_SHOWN,
     };
     visit.now.plus(lifetime)

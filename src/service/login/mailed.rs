@@ -129,8 +129,7 @@ pub async fn resend(context: &Context, browser: Browser<'_>, token: &Token) -> R
         let Some(flow) = flows::load(context, visit, token).await? else { break };
         let due = match flow.flow.state.clone() {
             State::CodeDue(due) => due,
-            State::EnrolmentDue(_) => return Ok(Step::Enrol { flow: token.clone() }),
-            State::RecoveryCodesShown(_) => return Ok(Step::RecoveryCodes { flow: token.clone() }),
+            other => return Ok(Step::at(&other, token.clone())),
         };
         let throttle = context.store.get::<AccountThrottle>(&name, visit.now).await?.record;
         let locked = throttle.is_some_and(|counted| counted.codes_are_locked(context::limits(&visit.config)));

@@ -8,7 +8,7 @@ use super::device_keys::Key;
 use super::{Browser, Credentials, Destination, Refusal, Step, device_keys, flows, mailed, sign_in};
 use crate::audit::{Event, Kind};
 use crate::authn::lockout::{AccountThrottle, AddressThrottle, Limits};
-use crate::authn::login::{Next, Start, State};
+use crate::authn::login::{Along, Next, Start, State};
 use crate::authn::password::{self, Matches};
 use crate::authn::user::{LoginName, User};
 use crate::clock::Timestamp;
@@ -179,21 +179,19 @@ async fn succeed(
     let mut letter = None;
     let state = match next {
         Next::Ready(ready) => {
-            let signed_in = ready.sign_in();
-            if let Some(key) = key.filter(|_| signed_in.second_factor_at().is_some()) {
+            if let Some(key) = key.filter(|_| ready.second_factor_at().is_some()) {
                 change = key.used(change, browser);
             }
-            let entry = sign_in::Entry {
-                signed_in,
+            let arriving = sign_in::Arriving {
+                ready,
                 account: Found { user, seen },
-                remember: Some(false),
+                along: Along { remember: Some(false), tells_of_new_device: true },
                 device,
-                tells_of_new_device: true,
                 return_to: &destination.return_to,
+                flow: None,
                 change,
-                events: Vec::new(),
             };
-            return sign_in::complete(context, browser, entry).await;
+            return sign_in::arrive(context, browser, arriving).await;
         }
         Next::Code(due) => {
             let prepared = mailed::prepare(context, browser, &flow.digest(), &user, due, change).await?;

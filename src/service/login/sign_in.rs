@@ -1,8 +1,10 @@
-//! The last commit of every login: the account, the session, the device key, what is spent, and the event, all at once.
+//! The last commit of every login: the account, the session, the device key, what is spent, and the event, all at once. Or,
+//! where the password has to be changed first, the one before the last.
 
+use super::flows::{self, Found as Flow};
 use super::{Browser, Step, device_keys, welcome};
 use crate::audit::{Event, Kind};
-use crate::authn::login::SignedIn;
+use crate::authn::login::{Along, Arrival, Ready, SignedIn, State};
 use crate::authn::session::Session;
 use crate::authn::user::User;
 use crate::id::{DeviceId, SessionId};
@@ -14,17 +16,29 @@ use crate::service::mailer::Notice;
 use crate::service::session::Sessions;
 use crate::store::record::Change;
 
+/// A login to which nothing is missing but, perhaps, another password.
+pub struct Arriving<'a> {
+    pub ready: Ready,
+    /// The account as it is to be, and as it was read.
+    pub account: Found,
+    pub along: Along,
+    /// The key that the browser has shown, where no new one is made.
+    pub device: Option<DeviceId>,
+    pub return_to: &'a str,
+    /// The flow that led here, and its value; none where the password alone did.
+    pub flow: Option<(&'a Token, &'a Flow)>,
+    /// What else happens with it, as that failures are forgotten.
+    pub change: Change,
+}
+
 /// What a login has led to, to be committed.
 pub struct Entry<'a> {
     pub signed_in: SignedIn,
     /// The account as it is to be, and as it was read.
     pub account: Found,
-    /// Whether the browser is to be spared the code from now on; `None`: as before.
-    pub remember: Option<bool>,
+    pub along: Along,
     /// The key that the browser has shown, where no new one is made.
     pub device: Option<DeviceId>,
-    /// Whether a browser without a key for the account is worth a mail. Not where the mail about a new app tells it already.
-    pub tells_of_new_device: bool,
     pub return_to: &'a str,
     /// What else happens with it: the flow is spent, failures are forgotten.
     pub change: Change,
@@ -38,16 +52,49 @@ struct Aftermath {
     rotated: Option<(TokenDigest, SessionId)>,
 }
 
+/// In, or on to a new password. `None`: somebody came in between, and nothing happened.
+pub async fn arrive(
+    context: &Context,
+    browser: Browser<'_>,
+    arriving: Arriving<'_>,
+) -> Result<Option<Step>, ServiceError> {
+    let Arriving { ready, account, along, device, return_to, flow, change } = arriving;
+    let visit = browser.visit;
+    let due = match ready.arrive(&account.user, along, visit.config.password.max_age, visit.now) {
+        Arrival::PasswordChange(due) => State::PasswordChangeDue(due),
+        Arrival::SignedIn(signed_in) => {
+            let change = match flow {
+                Some((_, flow)) => flow.spend(change),
+                None => change,
+            };
+            let entry = Entry { signed_in, account, along, device, return_to, change, events: Vec::new() };
+            return complete(context, browser, entry).await;
+        }
+    };
+    let (token, change) = match flow {
+        Some((token, flow)) => (token.clone(), flow.entered(change, visit, due)),
+        None => {
+            let token = Token::generate()?;
+            let change = flows::begin(change, visit, &token, due, return_to)?;
+            (token, change)
+        }
+    };
+    let name = account.user.id.to_string();
+    let change = change.unchanged::<User>(&name, account.seen).put(&name, &account.user);
+    Ok(context.commit(change, &[]).await?.map(|_| Step::ChangePassword { flow: token }))
+}
+
 /// Commits. `None`: somebody came in between, and nothing happened.
 pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>) -> Result<Option<Step>, ServiceError> {
-    let Entry { signed_in, account: Found { mut user, seen }, remember, return_to, mut change, mut events, .. } = entry;
+    let Entry { signed_in, account: Found { mut user, seen }, along, return_to, mut change, mut events, .. } = entry;
     let now = browser.visit.now;
     let mut device = None;
     let mut device_id = entry.device;
     let mut is_new_device = false;
     if signed_in.gave_second_factor() {
         let given_at = signed_in.second_factor_at().unwrap_or(now);
-        let renewed = device_keys::renew(context, browser, &user, remember, given_at, change).await?;
+        let known = device_keys::Known { user: &user, epoch: signed_in.epoch_before() };
+        let renewed = device_keys::renew(context, browser, known, along.remember, given_at, change).await?;
         (device, device_id) = (Some(renewed.token), Some(renewed.id));
         (change, is_new_device) = (renewed.change, renewed.is_new);
     }
@@ -73,7 +120,7 @@ pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>)
     if let Some((old, id)) = aftermath.rotated {
         sessions.rotated(&old, aftermath.token.digest(), id);
     }
-    if is_new_device && entry.tells_of_new_device {
+    if is_new_device && along.tells_of_new_device {
         let notice = Notice::NewDevice { address: browser.visit.client };
         context.mailer.notice(&browser.visit.config, browser.visit.language, &user, notice, now);
     }
@@ -117,7 +164,10 @@ async fn begin(
     let mut others = context.sessions.of_user(user.id, now).await?;
     others.retain(|(digest, _)| ended.iter().all(|(old, _)| old != digest));
     others.sort_by_key(|(_, session)| session.created_at);
-    let too_many = (others.len() + 1).saturating_sub(limits.max_per_user.max(1));
+    let too_many = match signed_in.changed_password() {
+        true => others.len(),
+        false => (others.len() + 1).saturating_sub(limits.max_per_user.max(1)),
+    };
     ended.extend(others.into_iter().take(too_many));
     let change = Sessions::with(Sessions::without(change, &ended), &token.digest(), &session);
     Ok((Aftermath { token, ended, rotated: None }, change))

@@ -6,6 +6,7 @@ use super::*;
 mod confirm;
 mod mail_flood;
 mod mailed;
+mod new_password;
 mod recovery;
 use crate::audit::{Event, Kind};
 use crate::authn::device::Device;

@@ -16,6 +16,7 @@ pub fn samples(config: &Config, language: Language, user: &User) -> Vec<(String,
         ("factor-removed", Notice::FactorRemoved),
         ("address-changed", Notice::AddressChanged),
         ("new-device", Notice::NewDevice { address }),
+        ("password-changed", Notice::PasswordChanged { address }),
     ] {
         mails.push((name, notice_mail(config, language, user, notice, NOW)));
     }
@@ -77,7 +78,7 @@ fn notices_hold_no_code_and_link_to_the_configured_address_alone() {
         for language in [Language::Ja, Language::En] {
             for (name, _, text, html) in samples(&config, language, &user).into_iter().skip(1) {
                 assert!(text.contains("2027-01-15 08:00 UTC"), "{text}");
-                assert_eq!(text.contains("192.0.2.7"), name == "new-device");
+                assert_eq!(text.contains("192.0.2.7"), ["new-device", "password-changed"].contains(&name.as_str()));
                 let links = html.matches("http").count();
                 assert_eq!(links, if url.is_some() { 2 } else { 0 }, "{name}: {html}");
             }

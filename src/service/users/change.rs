@@ -79,7 +79,7 @@ impl Users {
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
         self.alter(who, Act::Disable, actor, now, |user| {
             if disabled && !user.disabled {
-                raise_epoch(user);
+                user.raise_epoch();
             }
             user.disabled = disabled;
             Ok(Effect {
@@ -269,8 +269,8 @@ pub(super) fn apply(
         ends_sessions |= rises(role_before, role);
     }
     let method = change.method.unwrap_or(user.second_factor.method);
-    if change.method.is_some() || change.email.is_some() || change.must_change.is_some() {
-        possible(config, method, user.email.as_ref(), change.must_change.unwrap_or_default())?;
+    if change.method.is_some() || change.email.is_some() {
+        possible(config, method, user.email.as_ref())?;
     }
     if method != user.second_factor.method {
         forget_factor(user);
@@ -280,7 +280,7 @@ pub(super) fn apply(
         throttle = Throttle::WithoutCodes;
     } else if method == Method::Mail && user.email != address_before {
         // The mailbox is the second factor: another one is another factor.
-        raise_epoch(user);
+        user.raise_epoch();
         ends_sessions = true;
     }
     if let Some(on) = change.second_factor {
@@ -297,11 +297,14 @@ pub(super) fn apply(
         detail.push(if on { "second factor on" } else { "second factor off" });
     }
     if let Some(password) = password {
-        user.password = Some(password.clone());
-        raise_epoch(user);
+        user.change_password(password.clone());
         detail.push("password");
         ends_sessions = true;
         throttle = Throttle::WithoutPasswords;
+    }
+    if let (Some(must_change), Some(stored)) = (change.must_change, user.password.as_mut()) {
+        stored.must_change = must_change;
+        detail.push(if must_change { "must change the password" } else { "need not change the password" });
     }
     let kind = if password.is_some() { Kind::PasswordChanged } else { Kind::UserChanged };
     Ok(Effect { kind, detail: detail.join(", "), ends_sessions, throttle })
@@ -332,10 +335,5 @@ fn rises(before: Role, after: Role) -> bool {
 fn forget_factor(user: &mut User) {
     user.second_factor.totp = None;
     user.second_factor.recovery = None;
-    raise_epoch(user);
-}
-
-/// Every session and device key of the account ends. The last value is not reached: it stands for "nobody".
-fn raise_epoch(user: &mut User) {
-    user.epoch = user.epoch.saturating_add(1).min(u64::MAX - 1);
+    user.raise_epoch();
 }

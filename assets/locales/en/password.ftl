@@ -1,0 +1,28 @@
+# A new password
+
+password-due-title = Change your password
+password-due-expired = Your password has been in use for long. To go on, choose a new one.
+password-due-given = Your password was set for you. To go on, choose one of your own.
+password-due-submit = Change and go on
+
+new-password = New password
+new-password-again = New password, once more
+password-show = Show password
+password-hide = Hide password
+
+password-rules = What it has to be:
+password-rule-met = {" "}(fulfilled)
+password-rule-length = { $count } to { $most } characters
+password-rule-classes = At least { $count } of: lower case, upper case, digits, other characters
+password-rule-personal = Without your login, name or mail address
+password-rule-leaked = None that leaked elsewhere and is often used (checked after sending)
+password-rule-unchanged = Not the one before (checked after sending)
+
+new-password-missing = Enter a new password.
+new-password-differs = The two passwords are not the same. Enter the same one twice.
+new-password-too-short = This password is too short. It needs at least { $count } characters.
+new-password-too-long = This password is too long. It may have at most { $count } characters.
+new-password-too-few-classes = This password needs at least { $count } of: lower case, upper case, digits, other characters.
+new-password-personal = A password must not contain your login, name or mail address.
+new-password-leaked = This password has leaked before and is easy to guess, and so is one with digits or marks added to it. Choose another one.
+new-password-unchanged = This is the password that you have now. Choose another one.

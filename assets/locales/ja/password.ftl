@@ -1,0 +1,28 @@
+# 新しいパスワード
+
+password-due-title = パスワードの変更
+password-due-expired = 前回の変更から時間がたっています。続けるには、新しいパスワードを設定してください。
+password-due-given = 現在のパスワードは一時的なものです。続けるには、ご自身で新しいパスワードを設定してください。
+password-due-submit = 変更して進む
+
+new-password = 新しいパスワード
+new-password-again = 新しいパスワード（確認用）
+password-show = パスワードを表示する
+password-hide = パスワードを隠す
+
+password-rules = 次の条件を満たすものにしてください。
+password-rule-met = （満たしています）
+password-rule-length = { $count }文字以上、{ $most }文字以内
+password-rule-classes = 英小文字、英大文字、数字、それ以外の文字（記号や日本語など）のうち{ $count }種類以上
+password-rule-personal = ログインID、名前、メールアドレスを含まない
+password-rule-leaked = 漏えいしたことのある、よく使われるパスワードではない（送信後に確認します）
+password-rule-unchanged = 現在のパスワードと異なる（送信後に確認します）
+
+new-password-missing = 新しいパスワードを入力してください。
+new-password-differs = 確認用のパスワードが一致しません。同じものを2回入力してください。
+new-password-too-short = パスワードが短すぎます。{ $count }文字以上にしてください。
+new-password-too-long = パスワードが長すぎます。{ $count }文字以内にしてください。
+new-password-too-few-classes = 文字の種類が足りません。英小文字、英大文字、数字、それ以外の文字のうち{ $count }種類以上を使ってください。
+new-password-personal = ログインID、名前、メールアドレスを含むパスワードは使えません。
+new-password-leaked = このパスワードは過去に漏えいしたことがあり、推測されやすいため使えません。末尾に数字や記号を足したものも使えません。
+new-password-unchanged = 現在のパスワードと同じです。別のパスワードにしてください。

@@ -1,0 +1,43 @@
+//! `/password`: another password, because the login asks for one (F22) or because somebody signed in wishes to.
+
+pub mod due;
+pub mod form;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::error::PortalError;
+use super::exchange::Exchange;
+use super::second_factor::{in_progress, nothing_in_progress};
+use super::{guard, step};
+use crate::service::Services;
+use crate::service::login::Stage;
+
+/// `GET /password`
+pub async fn show(State(services): State<Services>, exchange: Exchange) -> Result<Response, PortalError> {
+    let exchange = match guard::page(exchange) {
+        Ok(exchange) => exchange,
+        Err(answer) => return Ok(*answer),
+    };
+    match in_progress(&services, &exchange).await? {
+        Some((flow, view)) if view.stage == Stage::PasswordChangeDue => due::show(exchange, &flow, &view),
+        Some((_, view)) if exchange.session().is_none() => Ok(step::to_page_of(exchange, view.stage)),
+        _ => Ok(nothing_in_progress(exchange)),
+    }
+}
+
+/// `POST /password`
+pub async fn submit(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
+    let exchange = match guard::page(exchange) {
+        Ok(exchange) => exchange,
+        Err(answer) => return Ok(*answer),
+    };
+    match in_progress(&services, &exchange).await? {
+        Some((flow, view)) if view.stage == Stage::PasswordChangeDue => {
+            due::submit(&services, exchange, body, &flow, &view).await
+        }
+        Some((_, view)) if exchange.session().is_none() => Ok(step::to_page_of(exchange, view.stage)),
+        _ => Ok(nothing_in_progress(exchange)),
+    }
+}
