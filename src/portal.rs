@@ -98,6 +98,17 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/account", get(account::overview::show)),
         ("/account/confirm", get(account::confirm::show).post(account::confirm::submit)),
         ("/admin/users", get(admin::users::show)),
+        ("/account/second-factor", get(account::second_factor::show)),
+        ("/account/second-factor/app", post(account::second_factor::app)),
+        ("/account/second-factor/on", post(account::second_factor::on)),
+        ("/account/second-factor/remove", post(account::second_factor::remove)),
+        ("/account/recovery-codes", get(account::recovery_codes::show).post(account::recovery_codes::renew)),
+        ("/account/devices", get(account::devices::show)),
+        ("/account/devices/forget", post(account::devices::forget)),
+        ("/account/devices/forget-all", post(account::devices::forget_all)),
+        ("/account/sessions", get(account::sessions::show)),
+        ("/account/sessions/end", post(account::sessions::end)),
+        ("/account/sessions/end-others", post(account::sessions::end_others)),
         ("/static/{file}", get(assets::serve)),
     ]
 }

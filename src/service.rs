@@ -17,7 +17,7 @@ mod journal;
 pub mod login;
 mod mail_limit;
 mod mailer;
-mod own;
+pub mod own;
 mod passwords;
 mod records;
 pub mod reset;
@@ -50,6 +50,7 @@ pub struct Services {
     pub history: Arc<history::History>,
     pub resets: Arc<reset::Resets>,
     pub devices: Arc<devices::Devices>,
+    pub own: Arc<own::OwnSettings>,
     pub directory: Arc<directory::Directory>,
     pub imports: Arc<import::Imports>,
     context: Arc<Context>,
@@ -77,6 +78,7 @@ impl Services {
             enrolment: Arc::new(enrolment::Enrolments::new(Arc::clone(&context))),
             history: Arc::new(history::History::new(Arc::clone(&context))),
             devices: Arc::new(devices::Devices::new(Arc::clone(&context))),
+            own: Arc::new(own::OwnSettings::new(Arc::clone(&context))),
             directory: Arc::clone(&context.directory),
             users,
             resets,

@@ -10,7 +10,8 @@
 //! a session ──step_up─┬─ nothing due ▶ (as it is)
 //!                     ├─▶ CodeDue ──accept(proof)──▶ Ready ──▶ SignedIn, the same session with a new value
 //!                     └─▶ the password again, then EnrolmentDue
-//! a session begun by a recovery code ──again──▶ EnrolmentDue, in the same session
+//! a session, confirmed ─┬─another_app──▶ EnrolmentDue, in the same session
+//!                       └─new_codes────▶ RecoveryCodesShown, in the same session
 //! ```
 //!
 //! A password is never changed before the second factor; within a session none is asked for.
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::confirmation;
+use super::confirmation::{self, Confirmed};
 use super::device::Device;
 use super::mail_code::{self, MailedCode};
 use super::password;
@@ -114,6 +115,9 @@ pub struct RecoveryCodesShown {
     /// Sealed for this flow.
     codes: Sealed,
     remember: bool,
+    /// Made anew without an app: nothing was proved by them.
+    #[serde(default)]
+    alone: bool,
 }
 
 /// What an enrolment writes into the account, and keeps to be shown.
@@ -260,25 +264,70 @@ fn step_up_for(attempt: Attempt, session: &Session, user: &User, now: Timestamp)
     })
 }
 
-/// Begins the enrolment of a new app in the place of the one that is lost: for a session that was begun by a recovery code,
-/// while that code counts as its second factor.
+/// Whether a recovery code was given in this session for an app that is lost, and counts still.
+#[must_use]
+pub fn has_lost_app(session: &Session, user: &User, demand: SecondFactorDemand, now: Timestamp) -> bool {
+    let counts = session.second_factor_at.is_some_and(|at| at <= now && now.since(at) < demand.recheck_interval);
+    session.by_recovery_code && counts && user.second_factor.totp.is_some()
+}
+
+/// Begins the enrolment of an app within a session: the first one, or one in the place of that which is there until the new one
+/// is proved.
 ///
 /// # Errors
-/// [`Stale`] for any other session, and where there is no app to take the place of.
-pub fn again(
-    session: &Session,
-    user: &User,
-    demand: SecondFactorDemand,
-    now: Timestamp,
-) -> Result<EnrolmentDue, Stale> {
-    let attempt = Attempt::within(session, demand);
+/// [`Stale`] where the session is not the account's any more.
+pub fn another_app(confirmed: &Confirmed, user: &User, demand: SecondFactorDemand) -> Result<EnrolmentDue, Stale> {
+    let attempt = Attempt::within(confirmed.record(), demand);
     attempt.check(user)?;
-    let counts = session.second_factor_at.is_some_and(|at| at <= now && now.since(at) < demand.recheck_interval);
     let replaces = user.second_factor.totp.as_ref().map(|enrolled| enrolled.enrolled_at);
-    if !session.by_recovery_code || !counts || replaces.is_none() {
+    Ok(EnrolmentDue { attempt, offered: None, wrong: 0, replaces })
+}
+
+/// A new set of recovery codes, without another app: written into `user`, which the caller commits. Earlier ones are void.
+///
+/// # Errors
+/// [`Stale`] where the session is not the account's any more, or the account has no second factor that codes could stand in for.
+pub fn new_codes(
+    confirmed: &Confirmed,
+    user: &mut User,
+    demand: SecondFactorDemand,
+    set: RecoverySet,
+    codes: Sealed,
+) -> Result<RecoveryCodesShown, Stale> {
+    let attempt = Attempt::within(confirmed.record(), demand);
+    attempt.check(user)?;
+    if !facts(user).usable {
         return Err(Stale);
     }
-    Ok(EnrolmentDue { attempt, offered: None, wrong: 0, replaces })
+    let proved_at = set.made_at;
+    user.second_factor.recovery = Some(set);
+    Ok(RecoveryCodesShown { attempt, proved_at, codes, remember: false, alone: true })
+}
+
+/// The owner gives the second factor up: written into `user`, which the caller commits. (Whether the policy allows it is the
+/// caller's to ask.)
+///
+/// # Errors
+/// [`Stale`] where the session is not the account's any more.
+pub fn give_up(confirmed: &Confirmed, user: &mut User, demand: SecondFactorDemand) -> Result<(), Stale> {
+    Attempt::within(confirmed.record(), demand).check(user)?;
+    user.second_factor.totp = None;
+    user.second_factor.recovery = None;
+    user.second_factor.switched_on = false;
+    Ok(())
+}
+
+/// The owner of an account whose codes come by mail switches them on: written into `user`, which the caller commits.
+///
+/// # Errors
+/// [`Stale`] where the session is not the account's any more, or there is nothing to be switched on.
+pub fn switch_on(confirmed: &Confirmed, user: &mut User, demand: SecondFactorDemand) -> Result<(), Stale> {
+    Attempt::within(confirmed.record(), demand).check(user)?;
+    if !facts(user).usable {
+        return Err(Stale);
+    }
+    user.second_factor.switched_on = true;
+    Ok(())
 }
 
 impl CodeDue {
@@ -397,9 +446,11 @@ impl EnrolmentDue {
         }
         let NewFactor { key, recovery, codes, remember } = new;
         user.second_factor.method = Method::Totp;
+        // Whoever sets a first one up without being made to wishes to be asked for it (F5).
+        user.second_factor.switched_on |= self.is_in_session() && self.replaces.is_none();
         user.second_factor.totp = Some(TotpEnrolment { key, last_step: proof.step(), enrolled_at: now });
         user.second_factor.recovery = Some(recovery);
-        Ok(RecoveryCodesShown { attempt: self.attempt, proved_at: now, codes, remember })
+        Ok(RecoveryCodesShown { attempt: self.attempt, proved_at: now, codes, remember, alone: false })
     }
 
     /// Whether this enrolment can still happen: no other app was enrolled meanwhile.
@@ -409,25 +460,31 @@ impl EnrolmentDue {
         self.attempt.check(user).is_ok() && enrolled == self.replaces
     }
 
-    /// Whether it takes the place of an app that is lost, within a session.
+    /// Whether it is wished by somebody signed in, and not part of a login.
+    #[must_use]
+    pub const fn is_in_session(&self) -> bool {
+        self.attempt.session.is_some()
+    }
+
+    /// Whether it takes the place of another app.
     #[must_use]
     pub const fn is_renewal(&self) -> bool {
         self.replaces.is_some()
     }
 
-    /// Whether the person may go on without: nothing is asked of this account (any more), or there is an app already.
+    /// Whether the person may go on without: nothing is asked of this account (any more), or they are in already.
     #[must_use]
     pub fn is_optional(&self, user: &User) -> bool {
-        self.is_renewal() || !self.attempt.demand.applies_to(facts(user))
+        self.is_in_session() || !self.attempt.demand.applies_to(facts(user))
     }
 
     /// Not now.
     ///
     /// # Errors
-    /// [`Stale`] where it is not optional: the login is over. Also where it is a renewal: there is no login that could go on.
+    /// [`Stale`] where it is not optional: the login is over. Also within a session: there is no login that could go on.
     pub fn declined(self, user: &User) -> Result<Ready, Stale> {
         self.attempt.check(user)?;
-        if !self.is_optional(user) || self.is_renewal() {
+        if !self.is_optional(user) || self.is_in_session() {
             return Err(Stale);
         }
         Ok(Ready { attempt: self.attempt, second_factor_at: None, given: None })
@@ -471,6 +528,12 @@ impl RecoveryCodesShown {
     #[must_use]
     pub const fn codes(&self) -> &Sealed {
         &self.codes
+    }
+
+    /// Whether they were made anew without an app, so that the session goes on as it is.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// When they were made.

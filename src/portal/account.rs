@@ -1,4 +1,67 @@
-//! `/account`: one's own settings.
+//! `/account`: one's own settings. What they change is judged by `service::own`; these pages show it and lead there and back.
 
 pub mod confirm;
+pub mod devices;
 pub mod overview;
+pub mod recovery_codes;
+pub mod second_factor;
+pub mod sessions;
+
+use axum::response::Response;
+use http::StatusCode;
+
+use self::confirm::way_to_confirm;
+use super::exchange::Exchange;
+use super::refusal::Alert;
+use super::step;
+use crate::service::login::{Step, Wish};
+use crate::service::own::{Obstacle, Outcome};
+
+/// What is said of something that was done: a fixed set of words, so that nobody can put others on a page by a link.
+fn done(exchange: &Exchange, known: &[(&str, &'static str)]) -> Option<Alert> {
+    let done = exchange.query.get("done")?;
+    known.iter().find(|(name, _)| *name == done).map(|(_, key)| Alert::notice(key))
+}
+
+/// Back to a page of these, which says what was done.
+fn back_to(exchange: Exchange, page: &str, done: &str) -> Response {
+    let path = format!("{}?done={done}", exchange.page_path(page));
+    exchange.redirect(&path)
+}
+
+/// Where an outcome leads from `page`: on, to what has to be given again, or to the login.
+///
+/// # Errors
+/// What the page has to say.
+fn lead_on(
+    exchange: Exchange,
+    outcome: Outcome<Step>,
+    wish: Wish,
+    page: &str,
+) -> Result<Response, (Exchange, Obstacle)> {
+    let here = exchange.page_path(page);
+    match outcome {
+        Outcome::Done(step) => match step::taken(step) {
+            Ok(advance) => Ok(step::lead_on(exchange, advance)),
+            Err(_) => Ok(exchange.redirect_to_login(&here, Some("restart"))),
+        },
+        Outcome::ConfirmationDue => {
+            let confirm = way_to_confirm(&exchange, wish, &format!("{here}?done=confirmed"));
+            Ok(exchange.redirect(&confirm))
+        }
+        Outcome::SignedOut => Ok(exchange.redirect_to_login(&here, None)),
+        Outcome::Refused(obstacle) => Err((exchange, obstacle)),
+    }
+}
+
+/// What is said of an obstacle.
+const fn obstacle(obstacle: Obstacle) -> Alert {
+    Alert::problem(match obstacle {
+        Obstacle::FactorRequired => "problem-factor-required",
+        Obstacle::NotInUse => "problem-factor-not-in-use",
+        Obstacle::NoSecondFactor => "problem-no-factor",
+    })
+}
+
+/// The status that goes with it.
+const REFUSED: StatusCode = StatusCode::CONFLICT;

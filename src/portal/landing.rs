@@ -17,6 +17,7 @@ pub struct LandingPage {
     /// Empty where the account has no name.
     name: String,
     home: String,
+    account: String,
     logout: String,
     csrf: String,
 }
@@ -36,6 +37,7 @@ pub async fn show(mut exchange: Exchange) -> Result<Response, PortalError> {
         login: account.login.to_string(),
         name: account.name.to_string(),
         home: "/".to_owned(),
+        account: exchange.page_path("/account"),
         logout: exchange.page_path("/logout"),
         csrf: exchange.form_token(Form::Logout { session: &session })?,
     };
@@ -50,6 +52,7 @@ impl super::view::Samples for LandingPage {
                 login: "hanako.yamada".to_owned(),
                 name: name.to_owned(),
                 home: "/".to_owned(),
+                account: "/.sekisho/account".to_owned(),
                 logout: "/.sekisho/logout".to_owned(),
                 csrf: "x".repeat(43),
             };

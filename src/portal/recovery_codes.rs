@@ -30,6 +30,8 @@ pub struct RecoveryCodesPage {
     csrf: String,
     alert: Option<Alert>,
     codes: Vec<String>,
+    /// Made anew, not together with an app.
+    alone: bool,
     account: String,
     issuer: String,
     date: String,
@@ -149,6 +151,7 @@ async fn page(
         csrf: exchange.form_token(Form::RecoveryCodes { flow })?,
         alert,
         codes: view.codes.iter().map(|code| code.expose_secret().to_owned()).collect(),
+        alone: view.alone,
         account: view.account,
         issuer: view.issuer,
         date: date(view.made_at),
@@ -164,6 +167,7 @@ pub fn sample_view() -> RecoveryCodesView {
         account: "hanako.yamada".to_owned(),
         issuer: "Shop admin".to_owned(),
         made_at: Timestamp::from_secs(1_800_000_015),
+        alone: false,
     }
 }
 
@@ -177,6 +181,7 @@ impl super::view::Samples for RecoveryCodesPage {
                 csrf: "x".repeat(43),
                 alert,
                 codes: view.codes.iter().map(|code| code.expose_secret().to_owned()).collect(),
+                alone: name == "alone",
                 account: view.account,
                 issuer: view.issuer,
                 date: date(view.made_at),
@@ -184,6 +189,6 @@ impl super::view::Samples for RecoveryCodesPage {
             };
             (name.to_owned(), page)
         };
-        vec![sample("plain", None), sample("expired", Some(Alert::form_expired()))]
+        vec![sample("plain", None), sample("alone", None), sample("expired", Some(Alert::form_expired()))]
     }
 }

@@ -135,6 +135,10 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("shell.html", include_str!("../../assets/templates/shell.html")),
     ("account/confirm.html", include_str!("../../assets/templates/account/confirm.html")),
     ("admin/users.html", include_str!("../../assets/templates/admin/users.html")),
+    ("account/second_factor.html", include_str!("../../assets/templates/account/second_factor.html")),
+    ("account/recovery_codes.html", include_str!("../../assets/templates/account/recovery_codes.html")),
+    ("account/devices.html", include_str!("../../assets/templates/account/devices.html")),
+    ("account/sessions.html", include_str!("../../assets/templates/account/sessions.html")),
     ("account/overview.html", include_str!("../../assets/templates/account/overview.html")),
     #[cfg(test)]
     ("styleguide.html", include_str!("tests/styleguide.html")),

@@ -14,6 +14,7 @@ use super::records::{self, DeviceIndex, device_index, device_name};
 use super::rights::Authority;
 use super::session::Sessions;
 use super::users::Rejection;
+use super::visit::Visit;
 use crate::audit::Kind;
 use crate::authn::device::Device;
 use crate::authn::session::Session;
@@ -66,6 +67,16 @@ impl Devices {
             .collect();
         views.sort_by_key(|view| std::cmp::Reverse(view.device.last_seen));
         Ok(views)
+    }
+
+    /// The key that the visit's own browser has for its account, where it has one.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn here(&self, visit: &Visit) -> Result<Option<DeviceId>, ServiceError> {
+        let (Some(live), Some(token)) = (&visit.session, &visit.cookies.device) else { return Ok(None) };
+        let name = device_name(&token.digest(), live.account().id);
+        Ok(self.context.store.get::<Device>(&name, visit.now).await?.record.map(|device| device.id))
     }
 
     /// The browsers of all accounts.

@@ -103,7 +103,7 @@ impl Enrolments {
     }
 
     /// Not now: goes on without a second factor where that is allowed, else ends the flow ([`Refusal::RestartLogin`]). A
-    /// session that wanted a new app goes on as it is.
+    /// session that wanted an app goes on as it is.
     ///
     /// # Errors
     /// Where the store cannot.
@@ -111,7 +111,7 @@ impl Enrolments {
         let browser = Browser { visit, user_agent };
         for _ in 0..TRIES {
             let Some((found, due, account)) = self.load(visit, flow).await? else { break };
-            if let Some(session) = visit.cookies.session.clone().filter(|_| due.is_renewal()) {
+            if let Some(session) = visit.cookies.session.clone().filter(|_| due.is_in_session()) {
                 let return_to = found.return_to(&visit.config)?;
                 found.drop(&self.context).await?;
                 return Ok(Step::SignedIn { session, device: None, return_to, welcome: false });
@@ -179,7 +179,7 @@ impl Enrolments {
             codes: found.seal_codes(config, recovery::lines(&codes).as_bytes())?,
             remember,
         };
-        let renewal = due.is_renewal();
+        let (in_session, renewal) = (due.is_in_session(), due.is_renewal());
         let Found { user, seen } = &mut account;
         let Ok(shown) = due.proved(user, new, &proof, now) else {
             return Ok(Some(Step::Refused(Refusal::RestartLogin)));
@@ -188,8 +188,8 @@ impl Enrolments {
         let mut change = found.entered(Change::new(), visit, State::RecoveryCodesShown(shown));
         change = change.unchanged::<User>(&name, *seen).put(&name, &*user);
         let mut ended = Vec::new();
-        if renewal {
-            // The old app may be in wrong hands, and so may be what it has opened.
+        if in_session {
+            // Whoever changes a factor may do so because somebody else knows it: what was opened before is closed.
             ended = self.context.sessions.of_user(user.id, now).await?;
             let own = visit.cookies.session.as_ref().map(Token::digest);
             ended.retain(|(digest, _)| own.as_ref() != Some(digest));

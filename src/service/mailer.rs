@@ -42,6 +42,10 @@ pub enum Notice {
     FactorRemoved,
     /// Mails go to another address from now on; told to the old one.
     AddressChanged,
+    /// Codes by mail are asked for from now on.
+    SwitchedOn,
+    /// There are new recovery codes, and the old ones are void.
+    RecoveryCodesRenewed,
     /// A browser has signed in that was not known for this account.
     NewDevice { address: IpAddr },
     /// The owner has set another password, by hand or by a link.
@@ -161,6 +165,8 @@ fn notice_mail(
         Notice::AppAdded => ("app-added", String::new()),
         Notice::FactorRemoved => ("factor-removed", String::new()),
         Notice::AddressChanged => ("address-changed", String::new()),
+        Notice::SwitchedOn => ("switched-on", String::new()),
+        Notice::RecoveryCodesRenewed => ("codes-renewed", String::new()),
         Notice::NewDevice { address } => ("new-device", address.to_canonical().to_string()),
         Notice::PasswordChanged { address } => ("password-changed", address.to_canonical().to_string()),
     };

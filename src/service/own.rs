@@ -1,15 +1,86 @@
-//! Whoever is signed in at a visit, read anew from the store: what one's own settings are judged by.
+//! What people do to their own account (F29). Everything is judged by the session and the account as the store has them at that
+//! moment, and what changes how they sign in asks for the password and the second factor again
+//! ([`crate::authn::confirmation`]), here and not on a page.
+
+use std::sync::Arc;
 
 use super::ServiceError;
 use super::context::{Context, Found};
 use super::visit::Visit;
 use crate::authn::confirmation::{self, Confirmed, Missing};
 use crate::authn::session::Session;
+use crate::authz::Policy;
+use crate::config::Config;
 use crate::secret::{Token, TokenDigest};
 use crate::store::engine::Expect;
 
+mod factor;
+mod view;
+
+pub use self::view::{FactorView, OwnView};
+
+/// One's own settings.
+pub struct OwnSettings {
+    context: Arc<Context>,
+}
+
+impl OwnSettings {
+    pub(super) const fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+}
+
+/// What became of a wish.
+#[derive(Debug)]
+pub enum Outcome<T = ()> {
+    Done(T),
+    /// The password, or the second factor, has to be given again first.
+    ConfirmationDue,
+    /// Nobody is signed in any more.
+    SignedOut,
+    Refused(Obstacle),
+}
+
+impl Outcome {
+    /// What stood in the way, where it was not done; done, it leads nowhere else.
+    #[must_use]
+    pub fn not_done<T>(self) -> Outcome<T> {
+        match self {
+            Self::Done(()) | Self::SignedOut => Outcome::SignedOut,
+            Self::ConfirmationDue => Outcome::ConfirmationDue,
+            Self::Refused(obstacle) => Outcome::Refused(obstacle),
+        }
+    }
+}
+
+/// Why it cannot be, whoever wishes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The gateway or one of its routes asks everybody for a second factor.
+    FactorRequired,
+    /// No route asks anybody for one.
+    NotInUse,
+    /// There is no second factor that recovery codes could stand in for, or that could be given up.
+    NoSecondFactor,
+}
+
+/// Whether a second factor is asked for by the gateway or any of its routes.
+pub(super) fn is_asked_for_anywhere(config: &Config) -> bool {
+    policies(config).any(|policy| policy != Policy::Off)
+}
+
+/// Whether there is no way to do without.
+fn is_required_anywhere(config: &Config) -> bool {
+    policies(config).any(|policy| policy == Policy::Required)
+}
+
+fn policies(config: &Config) -> impl Iterator<Item = Policy> {
+    let routes = config.routes.iter().map(|(_, route)| route.second_factor.policy);
+    std::iter::once(config.second_factor.demand.policy).chain(routes)
+}
+
 /// A living session with its account, and what a commit must compare.
-pub struct Own {
+pub(super) struct Own {
     pub token: Token,
     pub session: Session,
     pub seen: Expect,
@@ -48,3 +119,6 @@ impl Own {
         Ok(others)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,6 @@ account-profile = Profile
 account-login = Login
 account-name = Name
 account-email = Mail address
-account-no-email = None
 
 form-expired-heading = This form has expired
 form-expired-text = Nothing was changed. Open the page again, and repeat what you did.

@@ -11,7 +11,6 @@ account-profile = プロフィール
 account-login = ログインID
 account-name = 名前
 account-email = メールアドレス
-account-no-email = 未登録
 
 form-expired-heading = フォームの有効期限が切れました
 form-expired-text = 変更は行われていません。ページを開き直して、もう一度操作してください。

@@ -48,6 +48,18 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     // They have signed in a moment ago, so nothing is asked again.
     ("GET", "/account/confirm", by_role("→/login", "→/login", ["→/account", "→/account", "→/account", "→/account"])),
     ("POST", "/account/confirm", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("GET", "/account/second-factor", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
+    ("POST", "/account/second-factor/app", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/account/second-factor/on", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/account/second-factor/remove", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("GET", "/account/recovery-codes", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
+    ("POST", "/account/recovery-codes", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("GET", "/account/devices", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
+    ("POST", "/account/devices/forget", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/account/devices/forget-all", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("GET", "/account/sessions", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
+    ("POST", "/account/sessions/end", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/account/sessions/end-others", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
 ];
 
 /// A page on which roles make no difference: nobody, somebody signed in, then a login that waits for a code, one that waits

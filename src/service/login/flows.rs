@@ -91,7 +91,7 @@ impl Found {
 
     /// Seals recovery codes for this flow alone.
     pub fn seal_codes(&self, config: &Config, codes: &[u8]) -> Result<Sealed, KeyError> {
-        config.keys.seal(Purpose::Flow, &codes_owner(&self.digest), codes)
+        seal_codes(config, &self.digest, codes)
     }
 
     /// Opens what [`Found::seal_codes`] made.
@@ -126,6 +126,11 @@ impl Found {
         context.commit(self.spend(Change::new()), &[]).await?;
         Ok(())
     }
+}
+
+/// Seals recovery codes for the flow of this digest alone.
+pub fn seal_codes(config: &Config, flow: &TokenDigest, codes: &[u8]) -> Result<Sealed, KeyError> {
+    config.keys.seal(Purpose::Flow, &codes_owner(flow), codes)
 }
 
 fn return_owner(digest: &TokenDigest) -> String {

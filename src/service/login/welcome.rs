@@ -24,7 +24,7 @@ pub async fn welcome(context: &Context, visit: &Visit) -> Result<Option<Welcome>
         return Ok(None);
     }
     let demand = visit.config.portal_demand();
-    let new_app_possible = crate::authn::login::again(&session, &account.user, demand, visit.now).is_ok();
+    let new_app_possible = crate::authn::login::has_lost_app(&session, &account.user, demand, visit.now);
     Ok(Some(Welcome { recovery_left, recovery_unsaved, by_recovery_code, new_app_possible }))
 }
 

@@ -15,6 +15,8 @@ pub fn samples(config: &Config, language: Language, user: &User) -> Vec<(String,
         ("app-added", Notice::AppAdded),
         ("factor-removed", Notice::FactorRemoved),
         ("address-changed", Notice::AddressChanged),
+        ("switched-on", Notice::SwitchedOn),
+        ("codes-renewed", Notice::RecoveryCodesRenewed),
         ("new-device", Notice::NewDevice { address }),
         ("password-changed", Notice::PasswordChanged { address }),
     ] {
