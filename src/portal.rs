@@ -82,6 +82,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/login", get(login::show).post(login::submit)),
         ("/second-factor", get(second_factor::show).post(second_factor::submit)),
         ("/second-factor/resend", post(second_factor::resend)),
+        ("/second-factor/delivery", get(second_factor::delivery)),
         ("/second-factor/recovery", get(recovery::show).post(recovery::submit)),
         ("/enrol", get(enrol::show).post(enrol::submit)),
         ("/enrol/cancel", post(enrol::cancel)),

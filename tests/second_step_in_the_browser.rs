@@ -142,6 +142,41 @@ async fn by_mail(words: &Words) {
     browser.see("the tool").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a53_a_refused_mail_is_told_without_a_reload_and_what_was_typed_stays() {
+    for (words, sent) in [(&ENGLISH, "A mail with a code was sent to"), (&JAPANESE, "認証コードをお送りしました")]
+    {
+        let (upstream, mail) = (page("the tool"), MailServer::start());
+        let gate = builder(&upstream, &mail).start();
+        let browser = start(words).await;
+        mail.behave(Behaviour::Stall);
+        browser.open(&gate.url("/orders")).await;
+        give_password(&browser, "bob").await;
+        browser.arrive("/second-factor").await;
+        browser.see(words.on_its_way).await;
+        browser.fill("input[name=code]", "1234").await;
+        browser.click("input[name=remember]").await;
+        let script = "window.here = true; return window.performance.getEntriesByType('navigation').length";
+        browser.execute(script, vec![]).await.unwrap();
+        mail.behave(Behaviour::Refuse);
+        browser.see(words.failed).await;
+        assert_eq!(browser.text_of("#delivery[role=alert] p").await.matches("b••@example.com").count(), 1);
+        let kept = "return [window.here, document.querySelector('input[name=code]').value, \
+                    document.querySelector('input[name=remember]').checked, document.activeElement.name]";
+        let kept = browser.execute(kept, vec![]).await.unwrap();
+        assert_eq!(kept, serde_json::json!([true, "1234", true, "remember"]), "the page is the same");
+
+        mail.behave(Behaviour::Accept);
+        gate.advance(Duration::from_secs(31));
+        browser.click("form[action$=resend] button").await;
+        browser.see(words.resent).await;
+        browser.see(sent).await;
+        let code = mail.code_to(&gate, BOB);
+        give_code(&browser, &code).await;
+        browser.see("the tool").await;
+    }
+}
+
 /// Reloads the page for the code until it says this.
 async fn until_shown(gate: &Sekisho, browser: &Browser, words: &str) {
     let end = tokio::time::Instant::now() + crate::harness::PATIENCE;

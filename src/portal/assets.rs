@@ -35,12 +35,18 @@ pub static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../assets/static/icon.svg")));
 
 /// The script of every form that takes a new password.
-pub static NEW_PASSWORD: LazyLock<Asset> = LazyLock::new(|| {
-    let bytes = include_bytes!("../../assets/static/new-password.js");
-    Asset::new("new-password", "js", "text/javascript; charset=utf-8", bytes)
-});
+pub static NEW_PASSWORD: LazyLock<Asset> =
+    LazyLock::new(|| Asset::script("new-password", include_bytes!("../../assets/static/new-password.js")));
+
+/// Tells on the page for a mailed code what became of the mail.
+pub static DELIVERY: LazyLock<Asset> =
+    LazyLock::new(|| Asset::script("delivery", include_bytes!("../../assets/static/delivery.js")));
 
 impl Asset {
+    fn script(stem: &str, bytes: &'static [u8]) -> Self {
+        Self::new(stem, "js", "text/javascript; charset=utf-8", bytes)
+    }
+
     fn new(stem: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
         let mut digest = HEXLOWER.encode(&Sha256::digest(bytes));
         digest.truncate(16);
@@ -54,9 +60,9 @@ impl Asset {
     }
 }
 
-/// Everything that is served; scripts among it are `text/javascript; charset=utf-8` ([`super::view::Page::script`]).
-pub fn all() -> [&'static Asset; 4] {
-    [&STYLE, &SHELL_STYLE, &ICON, &NEW_PASSWORD]
+/// Everything that is served.
+pub fn all() -> [&'static Asset; 5] {
+    [&STYLE, &SHELL_STYLE, &ICON, &NEW_PASSWORD, &DELIVERY]
 }
 
 /// `GET /static/{file}`

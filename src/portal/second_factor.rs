@@ -1,19 +1,26 @@
-//! `/second-factor`: the code of the authenticator app, or the one that was mailed; `/second-factor/resend`: another mail.
+//! `/second-factor`: the code of the authenticator app, or the one that was mailed; `/second-factor/resend`: another mail;
+//! `/second-factor/delivery`: what became of it, for the script of the page.
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use fluent_bundle::FluentArgs;
 use http::StatusCode;
 use serde::Serialize;
 
+use super::assets::{self, Asset};
 use super::csrf::Form;
 use super::error::PortalError;
 use super::exchange::Exchange;
+use super::message::Kind;
+use super::problem::Problem;
 use super::refusal::{self, Alert};
 use super::span::Span;
 use super::view::Page;
 use super::{guard, login, return_to, step};
 use crate::authn::mail_code;
+use crate::i18n;
 use crate::secret::Token;
 use crate::service::Services;
 use crate::service::cookies::CookieKind;
@@ -46,14 +53,18 @@ struct Mailed {
     /// Masked.
     address: String,
     sending: Sending,
+    /// The key of what is said of it.
+    text: &'static str,
     lifetime: Span,
+    /// Where a script asks what became of it; `None`: there is nothing to wait for.
+    ask: Option<String>,
     /// The action of "send again".
     resend: String,
     /// How long that has to wait; `None`: not any more.
     wait: Option<Span>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Sending {
     /// None was sent in this login.
@@ -66,6 +77,10 @@ enum Sending {
 impl Page for SecondFactorPage {
     const TEMPLATE: &'static str = "second_factor.html";
     const LEADS_OUT: bool = true;
+
+    fn script(&self) -> Option<&'static Asset> {
+        self.mail.as_ref().and_then(|mail| mail.ask.as_ref()).map(|_| -> &'static Asset { &assets::DELIVERY })
+    }
 }
 
 /// `GET /second-factor`
@@ -160,6 +175,40 @@ pub async fn resend(State(services): State<Services>, exchange: Exchange, body: 
     }
 }
 
+/// What became of the mail, in words.
+#[derive(Serialize)]
+struct Told {
+    delivery: Sending,
+    /// What the page says of it.
+    text: String,
+    /// The alert, where it did not go out.
+    problem: Option<String>,
+}
+
+/// `GET /second-factor/delivery`
+pub async fn delivery(State(services): State<Services>, exchange: Exchange) -> Response {
+    match told(&services, &exchange).await {
+        Ok(told) => exchange.finish(Json(told).into_response()),
+        Err(problem) => problem.answer(exchange),
+    }
+}
+
+async fn told(services: &Services, exchange: &Exchange) -> Result<Told, Problem> {
+    if !exchange.visit.may_sign_in {
+        return Err(Kind::PlainHttp.into());
+    }
+    let Some((_, view)) = in_progress(services, exchange).await? else {
+        return Err(Refusal::RestartLogin.into());
+    };
+    let Some(mail) = view.mail else { return Err(Kind::NotFound.into()) };
+    let delivery = Sending::of(mail.delivery);
+    let mut address = FluentArgs::new();
+    address.set("address", mail.address.clone());
+    let say = |key| i18n::text(exchange.language, key, Some(&address));
+    let problem = if delivery == Sending::Failed { say("mailed-failed") } else { None };
+    Ok(Told { delivery, text: say(delivery.text()).unwrap_or_default(), problem })
+}
+
 /// The login that this browser is in the middle of.
 ///
 /// # Errors
@@ -191,7 +240,7 @@ fn page(
         csrf: exchange.form_token(Form::SecondFactor { flow })?,
         login: view.login.clone(),
         digits: if view.mail.is_some() { mail_code::DIGITS } else { exchange.visit.config.second_factor.totp.digits },
-        mail: view.mail.as_ref().map(|mail| Mailed::of(mail, exchange.page_path("/second-factor/resend"))),
+        mail: view.mail.as_ref().map(|mail| Mailed::of(mail, &exchange.page_path("/second-factor"))),
         remember: view.offers_remember.then(|| Span::exactly(view.recheck_interval)),
         remember_ticked,
         step_up: view.step_up,
@@ -203,18 +252,37 @@ fn page(
 }
 
 impl Mailed {
-    fn of(mail: &MailView, resend: String) -> Self {
+    /// `page`: the path of the page.
+    fn of(mail: &MailView, page: &str) -> Self {
         Self {
             address: mail.address.clone(),
-            sending: match mail.delivery {
-                None => Sending::HeldBack,
-                Some(Delivery::Waiting) => Sending::OnItsWay,
-                Some(Delivery::Delivered) => Sending::Sent,
-                Some(Delivery::Failed) => Sending::Failed,
-            },
+            sending: Sending::of(mail.delivery),
+            text: Sending::of(mail.delivery).text(),
+            ask: (mail.delivery == Some(Delivery::Waiting)).then(|| format!("{page}/delivery")),
             lifetime: Span::exactly(mail.lifetime),
-            resend,
+            resend: format!("{page}/resend"),
             wait: (!mail.resend_wait.is_zero()).then(|| Span::waiting(mail.resend_wait)),
+        }
+    }
+}
+
+impl Sending {
+    const fn of(delivery: Option<Delivery>) -> Self {
+        match delivery {
+            None => Self::HeldBack,
+            Some(Delivery::Waiting) => Self::OnItsWay,
+            Some(Delivery::Delivered) => Self::Sent,
+            Some(Delivery::Failed) => Self::Failed,
+        }
+    }
+
+    /// The key of what is said of it.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::HeldBack => "mailed-held-back",
+            Self::OnItsWay => "mailed-on-its-way",
+            Self::Sent => "mailed-sent",
+            Self::Failed => "mailed-lead",
         }
     }
 }
@@ -251,7 +319,7 @@ impl super::view::Samples for SecondFactorPage {
                 resend_wait: Duration::from_secs(wait),
                 delivery: (!name.starts_with("mail-held")).then_some(delivery),
             };
-            (name, Self { mail: Some(Mailed::of(&view, "/.sekisho/second-factor/resend".to_owned())), ..page })
+            (name, Self { mail: Some(Mailed::of(&view, "/.sekisho/second-factor")), ..page })
         };
         let wait = Duration::from_secs(900);
         let too_soon = Alert::waiting("problem-resend-wait", Duration::from_secs(20));

@@ -250,6 +250,47 @@ async fn f9_a_mail_that_cannot_be_delivered_is_said_to_be_so() {
     };
     let page = tokio::time::timeout(20 * SECOND, told).await.expect("the page tells of it");
     assert!(page.body.contains("Send it again, or ask your administrator") && page.body.contains("role=\"alert\""));
+    assert!(!page.body.contains("<script"), "there is nothing more to wait for");
+    let told = browser.get("/.sekisho/second-factor/delivery").await;
+    assert_protected(&told);
+    let told: serde_json::Value = serde_json::from_str(&told.body).unwrap();
+    assert_eq!(told["delivery"], "failed");
+    assert_eq!(told["text"], "Enter the code that was sent to you by mail.");
+    assert!(told["problem"].as_str().unwrap().starts_with("The mail to a••@example.com could not be delivered."));
+}
+
+#[tokio::test]
+async fn the_page_that_waits_for_a_mail_alone_has_a_script_and_it_asks_in_the_readers_language() {
+    // Takes connections and never says a word, so that the mail stays on its way.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let (bench, _mailbox) = Bench::with_mail(|config| config.mail.as_mut().unwrap().smtp.port = port).await;
+    bench.add_with_mail("alice", Method::Mail).await;
+    let mut browser = Browser::with(bench);
+    let login = browser.get("/.sekisho/login").await;
+    assert!(!login.body.contains("<script") && !login.header("content-security-policy").contains("script-src"));
+    give_password(&mut browser, PASSWORD).await;
+    for (language, words) in [("ja", "認証コードをお送りしています"), ("en", "A mail with a code is on its way")]
+    {
+        browser.cookies.language = Some(language.to_owned());
+        let page = browser.get("/.sekisho/second-factor").await;
+        assert_protected(&page);
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("script-src 'nonce-") && policy.contains("connect-src 'self'"), "{policy}");
+        let (_, rest) = page.body.split_once("<script src=\"").expect("a script");
+        let script = browser.get(rest.split('"').next().unwrap()).await;
+        assert_eq!(script.status, StatusCode::OK);
+        assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
+        let told = browser.get("/.sekisho/second-factor/delivery").await;
+        assert_protected(&told);
+        assert_eq!((told.status, told.header("content-type")), (StatusCode::OK, "application/json"));
+        let told: serde_json::Value = serde_json::from_str(&told.body).unwrap();
+        assert_eq!(told["delivery"], "on-its-way");
+        assert!(told["text"].as_str().unwrap().contains(words) && told["problem"].is_null(), "{told}");
+    }
+    // Another browser learns nothing.
+    let mut stranger = another(browser);
+    assert_eq!(stranger.get("/.sekisho/second-factor/delivery").await.code(), "restart_login");
 }
 
 #[tokio::test]
@@ -268,7 +309,7 @@ async fn f9_whoever_begins_again_at_once_is_told_when_a_code_can_be_sent() {
             "that of another login does not work here",
         ),
     ] {
-        let (mut browser, mut mailbox) = mailed("en").await;
+        let (browser, mut mailbox) = mailed("en").await;
         let code = mailbox.code().await;
         browser.bench.advance(10 * SECOND);
         let mut browser = another(browser);

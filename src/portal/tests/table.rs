@@ -23,6 +23,8 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
         "/second-factor/resend",
         everybody_alike("401", "401", "→/second-factor", "→/enrol", "→/enrol/recovery-codes"),
     ),
+    // Asked by the page's script; the code that is due here is an app's.
+    ("GET", "/second-factor/delivery", everybody_alike("401", "401", "404", "404", "404")),
     ("GET", "/second-factor/recovery", everybody_alike("→/login", "→//", "200", "→/enrol", "→/enrol/recovery-codes")),
     ("POST", "/second-factor/recovery", everybody_alike("401", "401", "403", "→/enrol", "→/enrol/recovery-codes")),
     ("GET", "/enrol", everybody_alike("→/login", "→//", "→/second-factor", "200", "→/enrol/recovery-codes")),
