@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::AuditFile;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -54,6 +55,8 @@ pub enum StartError {
     ProxyProtocol,
     #[error("cannot open the control socket {}: {source}", path.display())]
     Control { path: PathBuf, source: std::io::Error },
+    #[error("cannot write the audit file {}: {source}", path.display())]
+    AuditFile { path: PathBuf, source: std::io::Error },
     #[error("the machine's list of certification authorities cannot be read, and an upstream speaks https")]
     Authorities,
     #[error("TLS cannot be set up: {0}")]
@@ -86,7 +89,7 @@ impl StartError {
             Self::Mail(_) => {
                 Some("see `mail.smtp`: `ca` names a file of PEM certificates, and must be one that rustls takes")
             }
-            Self::Tls(_) | Self::Entropy(_) => None,
+            Self::AuditFile { .. } | Self::Tls(_) | Self::Entropy(_) => None,
         }
     }
 }
@@ -112,6 +115,10 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
         None => None,
     };
     let services = Services::new(Arc::new(ArcSwap::from_pointee(config)), store, clock, outbox);
+    if let Some(path) = services.config.load().audit.file.as_deref() {
+        let file = AuditFile::open(path, Arc::clone(&services.clock));
+        services.write_events_to(file.map_err(|source| StartError::AuditFile { path: path.to_owned(), source })?);
+    }
     let portal = portal::service(services.clone());
     let tls_port = sockets.iter().find(|socket| socket.tls).map(|socket| socket.address.port());
     // Pingora reads the list of authorities while it is built, and panics where it cannot.
@@ -190,6 +197,9 @@ impl Running {
         self.stop_background.cancel();
         for task in self.background {
             let _ = task.await;
+        }
+        if let Some(file) = self.services.events_file() {
+            file.sync();
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -221,7 +221,16 @@ impl Writer {
 
 /// Opens for appending. A line that a crash has cut short is taken away, so that every line is whole; true: there was one.
 fn open(path: &Path) -> io::Result<(File, bool)> {
-    let mut file = OpenOptions::new().append(true).read(true).create(true).mode(0o640).open(path)?;
+    let mut options = OpenOptions::new();
+    options.append(true).read(true).mode(0o640);
+    let mut file = match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            give_away(&file, path);
+            file
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path)?,
+        Err(error) => return Err(error),
+    };
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() == 0 {
         return Ok((file, false));
@@ -244,6 +253,17 @@ fn open(path: &Path) -> io::Result<(File, bool)> {
         file.set_len(end)?;
     }
     Ok((file, end < metadata.len()))
+}
+
+/// What root makes on the command line belongs to the folder's owner, so that the service can go on with it.
+fn give_away(file: &File, path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if rustix::process::geteuid().is_root()
+        && let Ok(owner) = std::fs::metadata(folder)
+    {
+        let (user, group) = (rustix::fs::Uid::from_raw(owner.uid()), rustix::fs::Gid::from_raw(owner.gid()));
+        let _ = rustix::fs::fchown(file, Some(user), Some(group));
+    }
 }
 
 /// All of it, or nothing: half a line would spoil the next one.

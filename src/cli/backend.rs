@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::{ConfigFile, Failure};
+use crate::audit::AuditFile;
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
 use crate::control::{self, Client, ClientError, Command, Reply};
@@ -100,7 +101,14 @@ async fn find(config: &Config, may_create: bool) -> Result<Executor, Failure> {
             Err(error) => return Err(store_failure(&error, config)),
             Ok(store) => {
                 let current = Arc::new(ArcSwap::from_pointee(config.clone()));
-                return Ok(Executor::Own(Services::new(current, store, Arc::new(SystemClock), None)));
+                let services = Services::new(current, store, Arc::new(SystemClock), None);
+                // Without the file the command is done all the same; the store has its events.
+                if let Some(file) = &config.audit.file
+                    && let Ok(file) = AuditFile::open(file, Arc::new(SystemClock))
+                {
+                    services.write_events_to(file);
+                }
+                return Ok(Executor::Own(services));
             }
         }
     }

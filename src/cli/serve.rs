@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::backend::{open_for_gateway, store_failure};
@@ -11,6 +11,7 @@ use super::{ConfigFile, Failure};
 use crate::clock::SystemClock;
 use crate::config::LogFormat;
 use crate::server;
+use crate::service::Services;
 
 pub fn run(file: &ConfigFile) -> Result<(), Failure> {
     let config = super::load(file)?;
@@ -23,15 +24,34 @@ pub fn run(file: &ConfigFile) -> Result<(), Failure> {
         .map_err(|error| Failure::of("cannot start", &error))?;
     runtime.block_on(async {
         let mut stop = StopSignals::new()?;
+        // By itself it would end the process, and a rotation of logs may send it at any moment.
+        let mut hangup = listen(SignalKind::hangup())?;
         let store = open_for_gateway(&config).await.map_err(|error| store_failure(&error, &config))?;
         let running = server::start(config, store, Arc::new(SystemClock)).await.map_err(|error| not_started(&error))?;
-        stop.next().await;
+        loop {
+            tokio::select! {
+                () = stop.next() => break,
+                _ = hangup.recv() => reopen(running.services()),
+            }
+        }
         tokio::select! {
             () = running.stop() => (),
             () = stop.next() => return Err(Failure::because("stopped at once by a second signal")),
         }
         Ok(())
     })
+}
+
+/// After a rotation of logs.
+fn reopen(services: &Services) {
+    let services = services.clone();
+    // Waits for the disk.
+    tokio::task::spawn_blocking(move || {
+        if let Some(file) = services.events_file() {
+            file.reopen();
+            tracing::info!("the audit file was opened again");
+        }
+    });
 }
 
 fn not_started(error: &server::StartError) -> Failure {
@@ -69,16 +89,19 @@ pub fn log_to_stderr(format: LogFormat, default: &str) {
     }
 }
 
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::of("cannot listen for signals", &error))
+}
+
 /// SIGTERM and SIGINT, in the order in which they come.
 pub struct StopSignals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl StopSignals {
     /// From now on they no longer end the process by themselves.
     pub fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::of("cannot listen for signals", &error));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::Access;
 use rustls::sign::CertifiedKey;
 use rustls::{Error as TlsError, InconsistentKeys};
 use rustls_pki_types::pem::PemObject;
@@ -94,6 +95,32 @@ pub(super) fn certified(
 /// The command that keeps others out.
 pub(super) fn chmod_hint(path: &Path) -> String {
     format!("chmod o= {}", path.display())
+}
+
+/// Why the gateway may not be able to append to this file, or should not, and what to do. As seen by whoever asks, who may not
+/// be the gateway's user.
+pub(super) fn hard_to_append(path: &Path) -> Option<(String, String)> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let may = |path: &Path, access| rustix::fs::access(path, access).is_ok();
+    let give =
+        |path: &Path| format!("the gateway's user must be able to write there: chown sekisho {}", path.display());
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            Some((format!("{} is a folder", path.display()), "name a file".to_owned()))
+        }
+        Ok(_) if !may(path, Access::WRITE_OK) => Some((format!("{} cannot be written", path.display()), give(path))),
+        Ok(metadata) if metadata.is_file() && is_open_to_others(&metadata) => {
+            Some((format!("every account of this machine can get at {}", path.display()), chmod_hint(path)))
+        }
+        Ok(_) => None,
+        Err(_) if !folder.is_dir() => {
+            Some((format!("there is no folder {}", folder.display()), format!("mkdir {}", folder.display())))
+        }
+        Err(_) if !may(folder, Access::WRITE_OK | Access::EXEC_OK) => {
+            Some((format!("no file can be made in {}", folder.display()), give(folder)))
+        }
+        Err(_) => None,
+    }
 }
 
 fn is_open_to_others(metadata: &Metadata) -> bool {

@@ -32,7 +32,6 @@ const REFUSED: &[Row] = &[
     (&["portal", "host"], Given, "each host has its own login; remove the key"),
     (&["portal", "theme"], Given, REMOVE),
     (&["identity", "assertion"], IsTrue, "the upstream can rely on the identity headers"),
-    (&["audit", "file"], Given, "events are kept in the store; remove the key"),
     (&["routes", "*", "upstreams"], Items(2), "name one `upstream`"),
     (&["routes", "*", "health_check"], Given, REMOVE),
     (&["routes", "*", "upstream_auth"], Given, "people sign in to the tool themselves; remove the key"),

@@ -129,5 +129,10 @@ pub(super) fn held(section: &mut Section<'_>) {
 }
 
 pub(super) fn audit(section: &mut Section<'_>) -> Audit {
-    Audit { file: section.field("file").path(), retain: section.duration("retain", days(400), days(1)..=days(36_500)) }
+    let field = section.field("file");
+    let file = field.path();
+    if let Some((problem, hint)) = file.as_deref().and_then(files::hard_to_append) {
+        field.warn(problem, Some(hint));
+    }
+    Audit { file, retain: section.duration("retain", days(400), days(1)..=days(36_500)) }
 }

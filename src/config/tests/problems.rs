@@ -250,7 +250,6 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("portal: {host: auth.example.com}", "portal.host"),
         ("portal: {theme: theme}", "portal.theme"),
         ("identity: {assertion: true}", "identity.assertion"),
-        ("audit: {file: audit.jsonl}", "audit.file"),
         ("routes: [{name: a, upstream: \"http://a\", forget_cookies: [sid]}]", "routes[0].forget_cookies"),
         ("routes: [{name: a, upstreams: [{url: \"http://a\"}, {url: \"http://b\"}]}]", "routes[0].upstreams"),
         ("routes: [{name: a, upstream: \"http://a\", health_check: {path: /}}]", "routes[0].health_check"),
@@ -272,6 +271,14 @@ fn what_is_not_there_yet_is_refused_by_name() {
         said,
         ["1:18: warning: `held.max_size`: has no effect in this version (forms are not kept over a login)"]
     );
+}
+
+#[test]
+fn an_audit_file_that_cannot_be_written_is_warned_of() {
+    let warned = |snippet: &str| said(snippet).join("\n");
+    assert_eq!(warned("audit: {file: audit.jsonl}"), "");
+    assert!(warned("audit: {file: none/audit.jsonl}").starts_with("1:15: warning: `audit.file`: there is no folder"));
+    assert!(warned("audit: {file: /}").contains("is a folder"));
 }
 
 #[test]
