@@ -5,6 +5,7 @@ pub mod actor;
 mod background;
 mod context;
 pub mod cookies;
+pub mod denials;
 pub mod devices;
 pub mod directory;
 pub mod enrolment;
@@ -48,6 +49,7 @@ pub struct Services {
     pub enrolment: Arc<enrolment::Enrolments>,
     pub users: Arc<users::Users>,
     pub history: Arc<history::History>,
+    pub denials: Arc<denials::Denials>,
     pub resets: Arc<reset::Resets>,
     pub devices: Arc<devices::Devices>,
     pub own: Arc<own::OwnSettings>,
@@ -77,6 +79,7 @@ impl Services {
             login: Arc::new(login::Logins::new(Arc::clone(&context))),
             enrolment: Arc::new(enrolment::Enrolments::new(Arc::clone(&context))),
             history: Arc::new(history::History::new(Arc::clone(&context))),
+            denials: Arc::new(denials::Denials::new(Arc::clone(&context))),
             devices: Arc::new(devices::Devices::new(Arc::clone(&context))),
             own: Arc::new(own::OwnSettings::new(Arc::clone(&context))),
             directory: Arc::clone(&context.directory),

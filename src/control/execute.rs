@@ -175,7 +175,7 @@ fn account_row(view: &UserView) -> AccountRow {
 }
 
 fn sessions(views: &[SessionView]) -> Reply {
-    let row = |SessionView { session, login }: &SessionView| SessionRow {
+    let row = |SessionView { session, login, .. }: &SessionView| SessionRow {
         id: session.id.to_string(),
         user_id: session.user.to_string(),
         login: login.clone(),

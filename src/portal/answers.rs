@@ -18,6 +18,7 @@ use super::view::Page;
 use super::{headers, refusal, return_to, step};
 use crate::authz::Challenge;
 use crate::service::Services;
+use crate::service::denials::Denied;
 use crate::service::login::Refusal;
 use crate::service::visit::{Ask, Visit};
 
@@ -36,7 +37,10 @@ pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Reque
             Audience::Html => small_page(exchange, challenge),
             Audience::Programme => Problem::new(StatusCode::UNAUTHORIZED, code(challenge)).answer(exchange),
         },
-        Ask::Denied(denial) => refuse(exchange, audience, denial.into()),
+        Ask::Denied(denial) => {
+            services.denials.note(&exchange.visit, exchange.user_agent(), Denied::Route(denial)).await;
+            refuse(exchange, audience, denial.into())
+        }
         Ask::Failure(failure) => refuse(exchange, audience, failure.into()),
         // The router's, not ours; nothing is better than a page at the wrong place.
         Ask::Page => refuse(exchange, audience, Kind::NotFound),

@@ -54,7 +54,7 @@ impl Exchange {
     /// What the browser calls itself.
     #[must_use]
     pub fn user_agent(&self) -> Option<&str> {
-        self.headers.get(USER_AGENT).and_then(|value| value.to_str().ok())
+        self.headers.get(USER_AGENT).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
     }
 
     /// Who asks. The API is for programmes, whatever they say that they accept.

@@ -21,6 +21,7 @@ use crate::authz::requirement::Due;
 use crate::secret::Token;
 use crate::service::Services;
 use crate::service::actor::Actor;
+use crate::service::denials::Denied;
 use crate::service::session::LiveSession;
 
 /// Somebody signed in, with nothing due.
@@ -71,9 +72,11 @@ pub async fn at_least(
     let networks = &exchange.visit.config.portal.admin_networks;
     let client = exchange.visit.client.to_canonical();
     if !networks.is_empty() && !networks.iter().any(|network| network.contains(&client)) {
+        services.denials.note(&exchange.visit, exchange.user_agent(), Denied::AdminNetwork).await;
         return Err(Box::new(message::page(exchange, Kind::DeniedNetwork)));
     }
     if person.account.role < role {
+        services.denials.note(&exchange.visit, exchange.user_agent(), Denied::AdminRole).await;
         return Err(Box::new(message::page(exchange, Kind::DeniedAccount)));
     }
     Ok((exchange, person))

@@ -271,4 +271,6 @@ impl TryFrom<String> for Cursor {
 }
 
 #[cfg(test)]
+mod acts;
+#[cfg(test)]
 mod tests;

@@ -54,6 +54,20 @@ impl Record for SessionIndex {
     }
 }
 
+/// `session-at/TIME-ID`: all sessions in the order in which they began. Committed together with them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionAt {
+    pub expires_at: Timestamp,
+    pub digest: TokenDigest,
+}
+
+impl Record for SessionAt {
+    const KIND: &'static str = "session-at";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
 /// Browsers keep a cookie for 400 days at most (RFC 6265bis §5.5), so a key that was renewed earlier than that is never
 /// shown again.
 pub const DEVICE_LIFETIME: std::time::Duration = std::time::Duration::from_secs(400 * 24 * 3600);
@@ -150,6 +164,10 @@ pub fn parse_digest(name: &str) -> Option<TokenDigest> {
 
 pub fn session_index(user: UserId, digest: &TokenDigest) -> String {
     format!("{user}/{digest}")
+}
+
+pub fn session_at(session: &Session) -> String {
+    format!("{:016}-{}", session.created_at.millis(), session.id)
 }
 
 pub fn device_name(digest: &TokenDigest, user: UserId) -> String {

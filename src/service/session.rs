@@ -23,13 +23,14 @@ use self::live::{AccountCell, Lifeline, Lines};
 use super::ServiceError;
 use super::actor::Actor;
 use super::events::{self, By};
+use super::history::Cursor;
 use super::journal::Journal;
-use super::records::{SessionIndex, parse_digest, session_index};
+use super::records::{SessionAt, SessionIndex, parse_digest, session_at, session_index};
 use super::rights::Authority;
 use super::users::Rejection;
 use crate::audit::{Event, Kind};
 use crate::authn::session::{Origin, Session};
-use crate::authn::user::User;
+use crate::authn::user::{Role, User};
 use crate::authz::Route;
 use crate::authz::permission::{Act, Task};
 use crate::clock::Timestamp;
@@ -45,6 +46,8 @@ const CACHED: u64 = 100_000;
 const STRIPES: usize = 64;
 /// How many records are read at once where all have to be looked at.
 const PAGE: usize = 500;
+/// How often a page is filled up in the place of sessions that are over.
+const PAGES: usize = 20;
 /// How often a read is repeated that others came in between of.
 const TRIES: usize = 32;
 
@@ -69,6 +72,15 @@ pub struct Sessions {
 pub struct SessionView {
     pub session: Session,
     pub login: String,
+    pub role: Role,
+}
+
+/// Some of all living sessions, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct SessionPage {
+    pub sessions: Vec<SessionView>,
+    /// Where to go on; `None`: that is all there is.
+    pub next: Option<Cursor>,
 }
 
 impl Sessions {
@@ -257,26 +269,69 @@ impl Sessions {
             Some(user) => self.of_user(user, now).await?,
             None => self.search(|_| true, now).await?,
         };
-        let idle_timeout = self.config.load().session.idle_timeout;
-        let mut users = HashMap::<UserId, Option<User>>::new();
+        let mut owners = HashMap::new();
         let mut views = Vec::with_capacity(sessions.len());
-        for (_, mut session) in sessions {
-            let line = lock(&self.lines).get(session.id).cloned();
-            if let Some(line) = line {
-                line.write_into(&mut session);
-            }
-            if let std::collections::hash_map::Entry::Vacant(entry) = users.entry(session.user) {
-                entry.insert(self.store.get::<User>(&session.user.to_string(), now).await?.record);
-            }
-            let owner = users.get(&session.user).and_then(Option::as_ref);
-            let standing = owner.filter(|owner| !owner.disabled && owner.epoch == session.epoch);
-            if let Some(owner) = standing
-                && now.since(session.last_seen) < idle_timeout
-            {
-                views.push(SessionView { login: owner.login.to_string(), session });
-            }
+        for (_, session) in sessions {
+            views.extend(self.view(session, &mut owners, now).await?);
         }
         Ok(views)
+    }
+
+    /// Living sessions of everybody, at most `limit`: those that began last, or before the one at `older_than`.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn page(
+        &self,
+        older_than: Option<&Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<SessionPage, ServiceError> {
+        let mut page = SessionPage::default();
+        let mut owners = HashMap::new();
+        let mut before = older_than.map(|cursor| cursor.as_str().to_owned());
+        // Those that are over and not yet gone are passed over; not for ever, though.
+        for _ in 0..PAGES {
+            let from = before.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let listed = self.store.list_back::<SessionAt>("", from, limit + 1, now).await?;
+            let full = listed.len() > limit;
+            for entry in listed {
+                if page.sessions.len() == limit {
+                    return Ok(page);
+                }
+                let digest = entry.record.digest;
+                if let Some(session) = self.store.get::<Session>(&digest.to_string(), now).await?.record {
+                    page.sessions.extend(self.view(session, &mut owners, now).await?);
+                }
+                page.next = Cursor::parse(&entry.name);
+                before = Some(entry.name);
+            }
+            if !full {
+                return Ok(SessionPage { next: None, ..page });
+            }
+        }
+        Ok(page)
+    }
+
+    /// A session as it is shown, with what was not written yet; `None`: it is over.
+    async fn view(
+        &self,
+        mut session: Session,
+        owners: &mut HashMap<UserId, Option<User>>,
+        now: Timestamp,
+    ) -> Result<Option<SessionView>, ServiceError> {
+        let line = lock(&self.lines).get(session.id).cloned();
+        if let Some(line) = line {
+            line.write_into(&mut session);
+        }
+        if let std::collections::hash_map::Entry::Vacant(entry) = owners.entry(session.user) {
+            entry.insert(self.store.get::<User>(&session.user.to_string(), now).await?.record);
+        }
+        let owner = owners.get(&session.user).and_then(Option::as_ref);
+        let idle_timeout = self.config.load().session.idle_timeout;
+        let standing = owner.filter(|owner| !owner.disabled && owner.epoch == session.epoch);
+        let living = standing.filter(|_| now.since(session.last_seen) < idle_timeout);
+        Ok(living.map(|owner| SessionView { login: owner.login.to_string(), role: owner.role, session }))
     }
 
     /// The records of an account's sessions, with their values' digests.
@@ -309,7 +364,8 @@ impl Sessions {
         for (digest, session) in sessions {
             change = change
                 .delete::<Session>(&digest.to_string())
-                .delete::<SessionIndex>(&session_index(session.user, digest));
+                .delete::<SessionIndex>(&session_index(session.user, digest))
+                .delete::<SessionAt>(&session_at(session));
         }
         change
     }
@@ -317,7 +373,11 @@ impl Sessions {
     /// A change that also begins this session, or gives it its new value.
     pub(super) fn with(change: Change, digest: &TokenDigest, session: &Session) -> Change {
         let index = SessionIndex { expires_at: session.expires_at, created_at: session.created_at };
-        change.put(&digest.to_string(), session).put(&session_index(session.user, digest), &index)
+        let at = SessionAt { expires_at: session.expires_at, digest: *digest };
+        change
+            .put(&digest.to_string(), session)
+            .put(&session_index(session.user, digest), &index)
+            .put(&session_at(session), &at)
     }
 
     /// The record of this value is gone: so is the session, unless it lives on under another value.

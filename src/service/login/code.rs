@@ -183,7 +183,9 @@ pub async fn conclude(
         Judged::Wrong { due, refusal, why } => {
             let step = if due.is_exhausted() { exhausted(browser, &flow) } else { Step::Refused(refusal) };
             let change = count_failure(flow.moved(Change::new(), State::CodeDue(due)), &account.user, throttle);
-            let (by, user) = (By::Oneself(browser.visit.origin(browser.user_agent)), &account.user);
+            let (origin, user) = (browser.visit.origin(browser.user_agent), &account.user);
+            // Within a session it is known who tries.
+            let by = flow.flow.state.session().map_or(By::Oneself(origin.clone()), |id| By::InSession(origin, id));
             let event = events::failure(Kind::SecondFactor, browser.visit.now, Some(user.id), user.login.as_str(), by)?;
             Ok(context.commit(change, &[events::detailed(event, why)]).await?.map(|_| step))
         }

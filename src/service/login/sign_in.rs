@@ -10,6 +10,7 @@ use crate::authn::user::User;
 use crate::id::{DeviceId, SessionId};
 use crate::secret::{Token, TokenDigest, random_bytes};
 use crate::service::ServiceError;
+use crate::service::actor::Actor;
 use crate::service::context::{Context, Found};
 use crate::service::events::{self, By};
 use crate::service::mailer::Notice;
@@ -48,6 +49,9 @@ pub struct Entry<'a> {
 /// What there is to do once it has happened.
 struct Aftermath {
     token: Token,
+    session: SessionId,
+    /// The browser's session before, whoever's it was.
+    replaced: Option<SessionId>,
     ended: Vec<(TokenDigest, Session)>,
     rotated: Option<(TokenDigest, SessionId)>,
 }
@@ -107,8 +111,13 @@ pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>)
     };
     let Some((aftermath, change)) = begun else { return Ok(None) };
     let kind = if signed_in.session().is_some() { Kind::SecondFactor } else { Kind::Login };
-    let by = By::Oneself(browser.visit.origin(browser.user_agent));
-    events.push(events::success(kind, now, Some(user.id), user.login.as_str(), by)?);
+    let origin = browser.visit.origin(browser.user_agent);
+    let by = By::InSession(origin, aftermath.session);
+    let event = events::success(kind, now, Some(user.id), user.login.as_str(), by)?;
+    events.push(events::detailed(event, how(&signed_in, is_new_device)));
+    for (_, ended) in &aftermath.ended {
+        events.push(session_ended(context, browser, &aftermath, ended, &user).await?);
+    }
     let name = user.id.to_string();
     let change = change.unchanged::<User>(&name, seen).put(&name, &user);
     if context.commit(change, &events).await?.is_none() {
@@ -162,6 +171,7 @@ async fn begin(
         ended.push((old, session));
     }
     let mut others = context.sessions.of_user(user.id, now).await?;
+    let replaced = ended.first().map(|(_, session)| session.id);
     others.retain(|(digest, _)| ended.iter().all(|(old, _)| old != digest));
     others.sort_by_key(|(_, session)| session.created_at);
     let too_many = match signed_in.changed_password() {
@@ -170,7 +180,44 @@ async fn begin(
     };
     ended.extend(others.into_iter().take(too_many));
     let change = Sessions::with(Sessions::without(change, &ended), &token.digest(), &session);
-    Ok((Aftermath { token, ended, rotated: None }, change))
+    Ok((Aftermath { token, session: session.id, replaced, ended, rotated: None }, change))
+}
+
+/// That a session has ended by this login: the browser's own of before, or the oldest where there were too many.
+async fn session_ended(
+    context: &Context,
+    browser: Browser<'_>,
+    aftermath: &Aftermath,
+    ended: &Session,
+    user: &User,
+) -> Result<Event, ServiceError> {
+    let now = browser.visit.now;
+    let login = match ended.user == user.id {
+        true => user.login.to_string(),
+        false => context.user(ended.user, now).await?.map(|found| found.user.login.to_string()).unwrap_or_default(),
+    };
+    let event = events::success(Kind::SessionEnded, now, Some(ended.user), &login, By::Actor(&Actor::Sekisho))?;
+    let event = events::in_session(event, ended.id);
+    if aftermath.replaced != Some(ended.id) {
+        return Ok(events::detailed(event, "more than session.max_per_user"));
+    }
+    Ok(Event {
+        actor: Some(user.login.to_string()),
+        actor_id: Some(user.id),
+        client: browser.visit.origin(browser.user_agent),
+        ..events::detailed(event, "the browser has signed in anew")
+    })
+}
+
+/// How somebody signed in, for the event.
+fn how(signed_in: &SignedIn, is_new_device: bool) -> &'static str {
+    match (signed_in.gave_second_factor(), signed_in.by_recovery_code(), is_new_device) {
+        (true, true, _) => "recovery code",
+        (true, false, true) => "code, from a new device",
+        (true, false, false) => "code",
+        (false, ..) if signed_in.second_factor_at().is_some() => "remembered device",
+        (false, ..) => "password alone",
+    }
 }
 
 /// The session that has stepped up gets a new value; its inner id, and with it what is open, stays. `None`: it is over.
@@ -198,5 +245,5 @@ async fn rotate(
     let token = Token::generate()?;
     let change = change.unchanged::<Session>(&old.to_string(), slot.seen);
     let change = Sessions::with(Sessions::without(change, &[(old, session)]), &token.digest(), &stepped_up);
-    Ok(Some((Aftermath { token, ended: Vec::new(), rotated: Some((old, id)) }, change)))
+    Ok(Some((Aftermath { token, session: id, replaced: None, ended: Vec::new(), rotated: Some((old, id)) }, change)))
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::live::Lifeline;
 use super::{ServiceError, Sessions, lock};
-use crate::audit::Kind;
+use crate::audit::{Event, Kind};
 use crate::authn::session::Session;
 use crate::clock::Timestamp;
 use crate::secret::TokenDigest;
 use crate::service::actor::Actor;
 use crate::service::events::{self, By};
 use crate::service::records::parse_digest;
-use crate::store::engine::{Change as Seen, Outcome};
+use crate::store::engine::{Change as Seen, Expect, Outcome};
 use crate::store::record::Change;
 
 /// At most one write of last-seen times a session in this time.
@@ -84,6 +84,15 @@ impl Sessions {
         let slot = self.store.get::<Session>(&name, now).await?;
         let Some(session) = slot.record else {
             // The maximum lifetime is the record's own expiry, too.
+            if let Expect::At(_) = slot.seen {
+                let event = events::detailed(self.ended(line, now).await?, "lifetime");
+                let change = Change::new().unchanged::<Session>(&name, slot.seen).delete::<Session>(&name);
+                if let Outcome::Committed(_) =
+                    self.store.commit(events::with(change, std::slice::from_ref(&event))).await?
+                {
+                    self.journal.tell(&[event]);
+                }
+            }
             self.forget(&digest, Some(line.id));
             return Ok(());
         };
@@ -91,9 +100,7 @@ impl Sessions {
         if now < line.expires_at && now.since(line.last_seen()) < idle_timeout {
             return Ok(());
         }
-        let login = self.login_of(session.user, now).await?;
-        let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(&Actor::Sekisho))?;
-        let event = events::detailed(events::in_session(event, session.id), "idle");
+        let event = events::detailed(self.ended(line, now).await?, "idle");
         let change = Change::new().unchanged::<Session>(&name, slot.seen);
         let change = Self::without(events::with(change, std::slice::from_ref(&event)), &[(digest, session)]);
         if let Outcome::Committed(_) = self.store.commit(change).await? {
@@ -101,6 +108,13 @@ impl Sessions {
             self.journal.tell(&[event]);
         }
         Ok(())
+    }
+
+    async fn ended(&self, line: &Lifeline, now: Timestamp) -> Result<Event, ServiceError> {
+        let login = self.login_of(line.user, now).await?;
+        let by = By::Actor(&Actor::Sekisho);
+        let event = events::success(Kind::SessionEnded, now, Some(line.user), &login, by)?;
+        Ok(events::in_session(event, line.id))
     }
 
     /// A session's record was changed, here or on another node.
