@@ -58,6 +58,7 @@ use http::{Request, Response, StatusCode, Uri};
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
+use self::admin::user::deed::Deed;
 use self::error::Trouble;
 use crate::service::Services;
 use crate::service::visit::{Ask, Visit};
@@ -98,7 +99,6 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/api/session", get(api::session)),
         ("/account", get(account::overview::show)),
         ("/account/confirm", get(account::confirm::show).post(account::confirm::submit)),
-        ("/admin/users", get(admin::users::show)),
         ("/account/second-factor", get(account::second_factor::show)),
         ("/account/second-factor/app", post(account::second_factor::app)),
         ("/account/second-factor/on", post(account::second_factor::on)),
@@ -110,6 +110,20 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/account/sessions", get(account::sessions::show)),
         ("/account/sessions/end", post(account::sessions::end)),
         ("/account/sessions/end-others", post(account::sessions::end_others)),
+        ("/admin/users", get(admin::users::show)),
+        ("/admin/users/new", get(admin::user::new::show).post(admin::user::new::submit)),
+        ("/admin/users/{id}", get(admin::user::show)),
+        ("/admin/users/{id}/edit", get(admin::user::edit::show).post(admin::user::edit::submit)),
+        ("/admin/users/{id}/disable", Deed::Disable.page()),
+        ("/admin/users/{id}/enable", Deed::Enable.page()),
+        ("/admin/users/{id}/unlock", Deed::Unlock.page()),
+        ("/admin/users/{id}/reset-second-factor", Deed::ResetSecondFactor.page()),
+        ("/admin/users/{id}/send-link", Deed::SendLink.page()),
+        ("/admin/users/{id}/end-session", Deed::EndSession.page()),
+        ("/admin/users/{id}/end-sessions", Deed::EndSessions.page()),
+        ("/admin/users/{id}/forget-device", Deed::ForgetDevice.page()),
+        ("/admin/users/{id}/forget-devices", Deed::ForgetDevices.page()),
+        ("/admin/users/{id}/delete", Deed::Delete.page()),
         ("/static/{file}", get(assets::serve)),
     ]
 }

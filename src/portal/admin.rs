@@ -1,4 +1,5 @@
 //! `/admin`: the pages of those who handle other people's accounts.
 
 pub mod rejection;
+pub mod user;
 pub mod users;

@@ -18,17 +18,21 @@ use crate::portal::error::PortalError;
 use crate::portal::exchange::Exchange;
 use crate::portal::nav::{Nav, Room};
 use crate::portal::person;
+use crate::portal::refusal::Alert;
 use crate::portal::view::Page;
 use crate::service::Services;
 use crate::service::directory;
 
 /// The list's path below the portal's.
 const PATH: &str = "/admin/users";
+/// What is said after an account was deleted: it has no page any more.
+const DELETED: &str = "user-done-deleted";
 
 /// The page.
 #[derive(Debug, Serialize)]
 pub struct UsersPage {
     nav: Nav,
+    alert: Option<Alert>,
     /// The list's own address, without a query.
     path: String,
     filter: FilterView,
@@ -87,7 +91,9 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
         Policy::PerUser => None,
         Policy::Off => Some("off"),
     };
+    let alert = exchange.query.get("done").filter(|done| *done == "deleted").map(|_| Alert::notice(DELETED));
     let page = UsersPage::new(nav, path, &listing, &found, person.account.role, policy);
+    let page = UsersPage { alert, ..page };
     Ok(exchange.page(StatusCode::OK, &page))
 }
 
@@ -109,6 +115,7 @@ impl UsersPage {
         let before = found.page * PER_PAGE;
         Self {
             nav,
+            alert: None,
             filter: listing.form(found.groups.iter()),
             columns: columns.collect(),
             rows: found.rows.iter().map(|row| RowView::new(row, &path)).collect(),

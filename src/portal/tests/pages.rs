@@ -53,12 +53,16 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         try_all::<account::overview::AccountPage>(language);
         try_all::<super::styleguide::StyleGuide>(language);
         admin::rejection::every_text(language);
+        admin::user::deed::every_text(language);
         try_all::<account::confirm::ConfirmPage>(language);
         try_all::<admin::users::UsersPage>(language);
         try_all::<account::second_factor::OwnFactorPage>(language);
         try_all::<account::recovery_codes::OwnCodesPage>(language);
         try_all::<account::devices::DevicesPage>(language);
         try_all::<account::sessions::SessionsPage>(language);
+        try_all::<admin::user::UserPage>(language);
+        try_all::<admin::user::edit::EditPage>(language);
+        try_all::<admin::user::new::NewPage>(language);
         crate::service::testing::every_mail(language);
         let used: BTreeSet<String> = i18n::used::take().into_iter().map(|(_, key)| key).collect();
         assert_eq!(used, i18n::tests::keys(language), "texts that nothing uses in {language:?}");

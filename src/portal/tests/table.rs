@@ -46,6 +46,21 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("GET", "/api/session", everybody_alike("401", "200", "401", "401", "401")),
     ("GET", "/static/{file}", everybody_alike("404", "404", "404", "404", "404")),
     ("GET", "/admin/users", by_role("→/login", "→/login", ["403", "200", "200", "200"])),
+    ("GET", "/admin/users/new", by_role("→/login", "→/login", ["403", "403", "200", "200"])),
+    ("POST", "/admin/users/new", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("GET", "/admin/users/{id}", by_role("→/login", "→/login", ["403", "200", "200", "200"])),
+    ("GET", "/admin/users/{id}/edit", by_role("→/login", "→/login", ["403", "403", "200", "200"])),
+    ("POST", "/admin/users/{id}/edit", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/disable", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/enable", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/unlock", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/reset-second-factor", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/send-link", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/end-session", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/end-sessions", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/forget-device", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/forget-devices", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/delete", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
     ("GET", "/account", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
     // They have signed in a moment ago, so nothing is asked again.
     ("GET", "/account/confirm", by_role("→/login", "→/login", ["→/account", "→/account", "→/account", "→/account"])),
@@ -99,7 +114,9 @@ async fn everybody() -> [Browser; 8] {
     assert_eq!(codes_shown.post("/.sekisho/enrol", &form).await.location(), "/.sekisho/enrol/recovery-codes");
     let mut everybody = vec![nobody, code_due, enrolment_due, codes_shown];
     for role in [Role::User, Role::Viewer, Role::Manager, Role::Admin] {
-        everybody.push(enrolled_as(Bench::new(|_| {}), role).await.0);
+        let browser = enrolled_as(Bench::new(|_| {}), role).await.0;
+        browser.bench.add("bob").await;
+        everybody.push(browser);
     }
     everybody.try_into().unwrap_or_else(|_| unreachable!("eight"))
 }
@@ -159,7 +176,13 @@ async fn over_an_open_line_there_is_no_page_of_a_login() {
 }
 
 async fn ask(browser: &mut Browser, method: &str, path: &str) -> Answer {
-    let path = format!("/.sekisho{path}").replace("{file}", "none.css");
+    let users = &browser.bench.services.users;
+    // Somebody else's account, where there is one.
+    let id = match users.show("bob", browser.bench.now()).await.unwrap() {
+        Ok(bob) => bob.user.id.to_string(),
+        Err(_) => "0000000000000000".to_owned(),
+    };
+    let path = format!("/.sekisho{path}").replace("{file}", "none.css").replace("{id}", &id);
     match method {
         "POST" => browser.post(&path, "code=123456").await,
         method => browser.send(Ask::Page, request(method, &path, &[("accept", BROWSER)], "")).await,

@@ -10,6 +10,7 @@ use crate::authn::user::{Method, Role};
 use crate::clock::Timestamp;
 use crate::id::UserId;
 use crate::portal::nav::{Nav, Room};
+use crate::portal::refusal::Alert;
 use crate::portal::view::Samples;
 use crate::service::directory::{Page, Row};
 
@@ -66,7 +67,10 @@ impl Samples for UsersPage {
         let none = Page { pages: 1, ..Page::default() };
         let narrowed = "q=%E5%B1%B1%E7%94%B0&role=admin&group=gone&second-factor=on&enrolled=no&method=totp\
              &state=locked&last-login=never&from=2026-11-01&to=2026-11-22&sort=-last-login";
+        let (file, page) = sample("deleted", "", some.clone(), Role::Admin, None);
+        let deleted = (file, Self { alert: Some(Alert::notice(super::DELETED)), ..page });
         vec![
+            deleted,
             sample("some", "", some.clone(), Role::Admin, None),
             sample("viewer", "sort=email", some, Role::Viewer, Some("required")),
             sample("middle", narrowed, middle, Role::Manager, Some("off")),
