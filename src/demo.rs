@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`shop`] | the sample tool behind the wall |
 //! | [`accounts`] | the people who may sign in, and what each of them shows |
+//! | [`people`] | further people, to fill lists with |
 //! | [`mailbox`] | where mails to them arrive |
 //! | [`phone`] | a page that stands for their authenticator app |
 //!
@@ -11,6 +12,7 @@
 
 pub mod accounts;
 pub mod mailbox;
+pub mod people;
 pub mod phone;
 pub mod shop;
 

@@ -14,13 +14,13 @@ fn start(folder: &TempDir, listen: &str, language: &str) -> Process {
     Process::start("sekisho demo", &mut command)
 }
 
-/// The addresses that it prints: the wall, and the page with the codes.
+/// The addresses that it prints first: the wall, and the page with the codes.
 fn addresses(demo: &mut Process) -> Vec<String> {
     demo.wait_for("the demo says where it is", |lines| {
         let words = lines.iter().flat_map(|line| line.split_whitespace());
         let found: Vec<String> =
             words.filter_map(|word| Some(word.strip_prefix("http://")?.trim_end_matches('/').to_owned())).collect();
-        (found.len() == 2).then_some(found)
+        found.get(..2).map(<[String]>::to_vec)
     })
 }
 

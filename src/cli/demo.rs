@@ -126,15 +126,25 @@ fn welcome(demo: &Demo, language: Language) -> String {
         let shows = match sample.shows {
             Shows::Administrator => pick("管理者", "administrator"),
             Shows::FirstLogin => {
-                pick("初回ログイン: QR コードで二要素認証を設定", "first login: sets up the second factor by QR code")
+                pick("初回ログイン: QR コードで2段階認証を設定", "first login: sets up the second factor by QR code")
             }
             Shows::JapaneseName => pick("閲覧者 (日本語の氏名)", "viewer, with a Japanese name"),
-            Shows::CodeByMail => {
-                pick("コードはメールで届きます (上の「コード」のページ)", "gets codes by mail (on the page above)")
-            }
+            Shows::CodeByMail => pick(
+                "マネージャー。コードはメールで届きます (上の「コード」のページ)",
+                "manager; gets codes by mail (on the page above)",
+            ),
             Shows::Forbidden => pick("「経理」は開けません (403)", "may not open “Accounting” (403)"),
         };
         lines.push(format!("{}  {}  {shows}", pad(sample.login, 8), pad(sample.password, 16)));
+    }
+    lines.push(String::new());
+    let portal = format!("http://{}/.sekisho", demo.address);
+    let rooms = [
+        ("/account", pick("自分の設定", "one's own settings"), ""),
+        ("/admin", pick("管理", "administration"), pick(" (alice、kenji、hanako)", " (alice, kenji, hanako)")),
+    ];
+    for (below, what, who) in rooms {
+        lines.push(format!("{}  {what}{who}", pad(&format!("{portal}{below}"), 40)));
     }
     lines.push(String::new());
     if std::io::stdin().is_terminal() {

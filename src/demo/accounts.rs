@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::DemoError;
+use super::people;
 use super::phone::App;
 use crate::authn::totp::KEY_BYTES;
 use crate::authn::user::{InvalidField, Method, Role, TotpEnrolment, User};
@@ -94,7 +95,7 @@ pub const SAMPLES: [Sample; 5] = [
         password: "Genmai-toast-5",
         name: "佐藤 健司",
         email: "kenji@example.com",
-        role: Role::User,
+        role: Role::Manager,
         groups: &["shop", "accounting"],
         method: Method::Mail,
         enrolled: false,
@@ -122,6 +123,7 @@ pub async fn create(config: &Config, store: &Store, clock: Arc<dyn Clock>) -> Re
             apps.push(App { label: sample.login.to_owned(), key: key.to_vec().into() });
         }
     }
+    people::settle(config, &services, store, now).await?;
     Ok(apps)
 }
 

@@ -23,6 +23,13 @@ pub enum Room {
 const ROOMS: &[(Room, Role, &str)] =
     &[(Room::Account, Role::User, "/account"), (Room::Users, Role::Viewer, "/admin/users")];
 
+/// The first room of administration that is open to this role.
+#[must_use]
+pub fn administration(role: Role) -> Option<&'static str> {
+    let mut rooms = ROOMS.iter().filter(|(_, least, _)| *least > Role::User && role >= *least);
+    rooms.next().map(|(_, _, below)| *below)
+}
+
 /// A link to a room.
 #[derive(Debug, Clone, Serialize)]
 struct Link {

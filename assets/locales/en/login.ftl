@@ -23,3 +23,4 @@ logout-back = Stay logged in
 
 landing-title = You are logged in
 landing-home = Go to { $title }
+landing-administration = Administration
