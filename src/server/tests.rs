@@ -1,5 +1,6 @@
 //! The request's road from socket to socket, within one process: raw bytes in, what reached a raw upstream, raw bytes out.
 
+mod accounts;
 mod bench;
 
 use std::time::Duration;

@@ -259,6 +259,14 @@ impl Feed {
     }
 }
 
+#[cfg(test)]
+impl Directory {
+    /// Another index beside the services' own, to see what one costs.
+    pub fn measured(store: Store, config: Current) -> Self {
+        Self::new(store, config)
+    }
+}
+
 /// What is there to be received now. Not within tokio's budget for a task: a change that has come must not look as if it had
 /// not.
 fn told(watch: &mut dyn Watch) -> Option<Seen> {

@@ -11,10 +11,11 @@ use tokio::time::timeout;
 use super::{A_WHILE, PATIENCE};
 use crate::authn::session::{Origin, Session};
 use crate::authn::user::{Method, Role, SecondFactor, User};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::id::{SessionId, UserId};
 use crate::secret::{ExposeSecret, Keys, Token, random_bytes};
 use crate::server::{Running, start};
+use crate::service::Services;
 use crate::service::actor::Actor;
 use crate::store::record::{Change, Store};
 use crate::store::sled::testing::scratch;
@@ -147,6 +148,24 @@ pub async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     [head, body].concat()
 }
 
+/// An account as it is stored, that nobody can sign in to by a page.
+pub fn user(login: &str) -> User {
+    User {
+        id: UserId::from_bytes(random_bytes().unwrap()),
+        login: login.parse().unwrap(),
+        name: crate::authn::user::DisplayName::default(),
+        email: None,
+        groups: std::collections::BTreeSet::new(),
+        role: Role::User,
+        password: None,
+        disabled: false,
+        second_factor: SecondFactor { switched_on: false, method: Method::Totp, totp: None, recovery: None },
+        epoch: 0,
+        registered_at: SystemClock.now(),
+        last_login: None,
+    }
+}
+
 /// A gateway with one route for signed-in people, and one at `/public` for everybody.
 pub struct Gate {
     pub address: SocketAddr,
@@ -179,21 +198,18 @@ impl Gate {
 
     /// An account with a session; returns the session's cookie.
     pub async fn sign_in(&self, login: &str) -> String {
+        self.sign_in_as(user(login), None).await
+    }
+
+    /// The same with a role, after a code by mail.
+    pub async fn sign_in_to_manage(&self, login: &str, role: Role) -> String {
+        let email = Some(format!("{login}@example.com").parse().unwrap());
+        let second_factor = SecondFactor { switched_on: true, method: Method::Mail, totp: None, recovery: None };
+        self.sign_in_as(User { role, email, second_factor, ..user(login) }, Some(SystemClock.now())).await
+    }
+
+    async fn sign_in_as(&self, user: User, second_factor_at: Option<Timestamp>) -> String {
         let now = SystemClock.now();
-        let user = User {
-            id: UserId::from_bytes(random_bytes().unwrap()),
-            login: login.parse().unwrap(),
-            name: crate::authn::user::DisplayName::default(),
-            email: None,
-            groups: std::collections::BTreeSet::new(),
-            role: Role::User,
-            password: None,
-            disabled: false,
-            second_factor: SecondFactor { switched_on: false, method: Method::Totp, totp: None, recovery: None },
-            epoch: 0,
-            registered_at: now,
-            last_login: None,
-        };
         let token = Token::generate().unwrap();
         let session = Session {
             id: SessionId::from_bytes(random_bytes().unwrap()),
@@ -203,7 +219,7 @@ impl Gate {
             expires_at: now.plus(std::time::Duration::from_secs(3600)),
             last_seen: now,
             route_last_seen: Vec::new(),
-            second_factor_at: None,
+            second_factor_at,
             by_recovery_code: false,
             password_at: None,
             device: None,
@@ -212,6 +228,14 @@ impl Gate {
         let change = Change::new().put(&user.id.to_string(), &user).put(&token.digest().to_string(), &session);
         self.store.commit(change).await.unwrap();
         format!("sekisho-session={}", token.encode().expose_secret())
+    }
+
+    pub const fn services(&self) -> &Services {
+        self.running.services()
+    }
+
+    pub const fn store(&self) -> &Store {
+        &self.store
     }
 
     pub async fn end_all(&self) {
