@@ -202,16 +202,18 @@ impl Directory {
             waiting: BTreeSet::new(),
         };
         let mut index = Index::default();
+        let mut accounts = Vec::new();
         let mut after: Option<String> = None;
         loop {
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let page = self.store.list::<User>("", from, PAGE, now).await?;
-            page.iter().for_each(|listed| index.put(&listed.record));
+            accounts.extend(page.iter().map(|listed| (listed.record.id, index.entry(&listed.record))));
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
                 _ => break,
             }
         }
+        index.fill(accounts);
         after = None;
         loop {
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);

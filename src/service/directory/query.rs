@@ -117,7 +117,8 @@ impl<'a> Wanted<'a> {
     }
 
     fn text_matches(&self, id: UserId, entry: &Entry) -> bool {
-        self.words.iter().all(|word| entry.folded.contains(word))
+        let folded = entry.folded();
+        self.words.iter().all(|word| folded.contains(word))
             || self.ids.as_ref().is_some_and(|ids| ids.contains(&id))
     }
 }
@@ -162,9 +163,9 @@ impl<'a> SortKey<'a> {
         match column {
             // IDs are what the index stands by: all are equal here, and the order is kept.
             Column::Id => Self::Numbers(0, 0),
-            Column::Login => Self::Text(entry.folded.login()),
-            Column::Name => Self::Text(entry.folded.name()),
-            Column::Email => Self::Text(entry.folded.email()),
+            Column::Login => Self::Text(entry.folded().login()),
+            Column::Name => Self::Text(entry.folded().name()),
+            Column::Email => Self::Text(entry.folded().email()),
             Column::Role => Self::Numbers(entry.role as u64, 0),
             Column::Groups => Self::Groups(&entry.groups),
             Column::SecondFactor => {

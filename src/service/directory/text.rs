@@ -8,6 +8,7 @@ use crate::authn::user::User;
 const BREAK: char = '\n';
 
 /// Login, name and mail address in one piece.
+#[derive(PartialEq, Eq)]
 pub struct Texts {
     all: Box<str>,
     name: u16,
@@ -55,6 +56,10 @@ fn email(user: &User) -> &str {
 
 /// One form for all ways to write the same.
 pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        let kept = text.chars().filter(|character| !character.is_ascii_control());
+        return kept.map(|character| character.to_ascii_lowercase()).collect();
+    }
     // Some small letters come apart into what could be put together again: so once more.
     let lower = text.nfkc().collect::<String>().to_lowercase();
     lower.nfkc().filter(|character| !character.is_control()).collect()
