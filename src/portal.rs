@@ -99,6 +99,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/api/session", get(api::session)),
         ("/account", get(account::overview::show)),
         ("/account/confirm", get(account::confirm::show).post(account::confirm::submit)),
+        ("/admin/users", get(admin::users::show)),
+        ("/admin/users.csv", get(admin::users::export::download)),
         ("/account/second-factor", get(account::second_factor::show)),
         ("/account/second-factor/app", post(account::second_factor::app)),
         ("/account/second-factor/on", post(account::second_factor::on)),

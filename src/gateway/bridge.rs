@@ -4,14 +4,15 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::header::{CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING};
-use http::{Method, StatusCode};
-use pingora::Error;
+use http::{Method, StatusCode, Version};
+use http_body_util::BodyExt as _;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
+use pingora::{Error, ErrorType, OrErr as _};
 use tokio::time::timeout;
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
@@ -63,15 +64,18 @@ pub async fn answer(portal: &Portal, session: &mut Session, mut visit: Visit) ->
         return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await;
     };
     let (parts, body) = response.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, MAX_PAGE).await else {
-        return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await;
-    };
     let mut head = ResponseHeader::build(parts.status, Some(parts.headers.len() + 3))?;
     for (name, value) in &parts.headers {
         if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
             head.append_header(name, value)?;
         }
     }
+    if body.size_hint().exact().is_none() {
+        return pass_on(session, head, body).await;
+    }
+    let Ok(body) = axum::body::to_bytes(body, MAX_PAGE).await else {
+        return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await;
+    };
     write(session, head, body).await
 }
 
@@ -130,6 +134,30 @@ async fn write(session: &mut Session, mut head: ResponseHeader, body: Bytes) -> 
     if !end {
         session.write_response_body(Some(body), true).await?;
     }
+    Ok(status)
+}
+
+/// Passes on what is made while it is sent, as a list that is too long to be held. What breaks off there breaks off here.
+async fn pass_on(session: &mut Session, mut head: ResponseHeader, mut body: Body) -> Result<StatusCode, Box<Error>> {
+    let status = head.status;
+    let end = session.req_header().method == Method::HEAD;
+    match session.req_header().version {
+        Version::HTTP_11 => head.insert_header(TRANSFER_ENCODING, "chunked")?,
+        // Its end is the connection's.
+        Version::HTTP_10 => session.set_keepalive(None),
+        _ => {}
+    }
+    session.write_response_header(Box::new(head), end).await?;
+    if end {
+        return Ok(status);
+    }
+    while let Some(piece) = body.frame().await {
+        let piece = piece.or_err(ErrorType::InternalError, "an answer of sekisho's own broke off")?;
+        if let Ok(piece) = piece.into_data() {
+            session.write_response_body(Some(piece), false).await?;
+        }
+    }
+    session.write_response_body(None, true).await?;
     Ok(status)
 }
 

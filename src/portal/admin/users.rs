@@ -1,5 +1,6 @@
 //! `GET /admin/users`: all accounts (F24), to be searched, narrowed, sorted, ticked.
 
+pub mod export;
 mod listing;
 mod row;
 #[cfg(test)]

@@ -45,6 +45,7 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("POST", "/api/logout", everybody_alike("415", "415", "415", "415", "415")),
     ("GET", "/api/session", everybody_alike("401", "200", "401", "401", "401")),
     ("GET", "/static/{file}", everybody_alike("404", "404", "404", "404", "404")),
+    ("GET", "/admin/users.csv", by_role("→/login", "→/login", ["403", "200", "200", "200"])),
     ("GET", "/admin/users", by_role("→/login", "→/login", ["403", "200", "200", "200"])),
     ("GET", "/admin/users/new", by_role("→/login", "→/login", ["403", "403", "200", "200"])),
     ("POST", "/admin/users/new", by_role("→/login", "→/login", ["403", "403", "403", "403"])),

@@ -76,6 +76,25 @@ async fn f24_what_people_wrote_is_text_on_the_page_and_in_its_links() {
 }
 
 #[tokio::test]
+async fn f24_the_export_is_the_list_as_it_is_narrowed_and_sorted() {
+    let mut browser = office(Role::Viewer).await;
+    let all = browser.get(&format!("{LIST}.csv?sort=-login&page=7")).await;
+    assert_eq!((all.status, all.header("content-type")), (StatusCode::OK, "text/csv; charset=utf-8"));
+    assert_eq!(all.header("content-disposition"), "attachment; filename=\"accounts-2027-01-15.csv\"");
+    let lines: Vec<&str> = all.body.split_terminator("\r\n").collect();
+    assert!(
+        lines[0].starts_with("\u{feff}id,login,name,email,role,groups,second_factor,method,enrolled,"),
+        "{}",
+        lines[0]
+    );
+    let logins: Vec<&str> = lines[1..].iter().map(|line| line.split(',').nth(1).unwrap()).collect();
+    assert_eq!(logins, ["yamada", "taro", "hanako", "alice"]);
+    assert!(lines[1].contains(",ﾔﾏﾀﾞ <花子>,,user,ops,on,totp,no,,2027-01-15T08:00:15Z,active,"), "{}", lines[1]);
+    let some = browser.get(&format!("{LIST}.csv?group=ops")).await;
+    assert_eq!(some.body.lines().count(), 2);
+}
+
+#[tokio::test]
 async fn f24_a_page_behind_the_last_one_is_the_last_one() {
     let mut browser = office(Role::Viewer).await;
     for number in 0..60 {

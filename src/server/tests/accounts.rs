@@ -146,6 +146,22 @@ async fn f24_the_list_of_100_000_accounts() {
     gate.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn f24_an_export_is_sent_piece_by_piece_and_whole() {
+    let up = Upstream::start(Answer::Bytes(OK)).await;
+    let gate = Gate::start(&up, "").await;
+    let cookie = gate.sign_in_to_manage("manager", Role::Viewer).await;
+    fill(gate.store(), 0, 1200).await;
+    let lines = format!("/.sekisho/admin/users.csv HTTP/1.1\r\nHost: app.test\r\nCookie: {cookie}\r\n\r\n");
+    let answer = gate.ask(format!("GET {lines}").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("Transfer-Encoding: chunked\r\n"), "{answer}");
+    assert!((0..1200).all(|number| answer.contains(&format!(",user.{number:06},"))));
+    assert!(answer.contains(",manager,"));
+    let head = gate.ask(format!("HEAD {lines}").as_bytes()).await;
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    gate.stop().await;
+}
+
 /// The bound is a ratio to what is measured in the same run, with room for a machine that has other things to do: that a page
 /// costs what it shows, not what there is, and far less than reading every account.
 #[tokio::test(flavor = "multi_thread")]

@@ -118,8 +118,7 @@ impl<'a> Wanted<'a> {
 
     fn text_matches(&self, id: UserId, entry: &Entry) -> bool {
         let folded = entry.folded();
-        self.words.iter().all(|word| folded.contains(word))
-            || self.ids.as_ref().is_some_and(|ids| ids.contains(&id))
+        self.words.iter().all(|word| folded.contains(word)) || self.ids.as_ref().is_some_and(|ids| ids.contains(&id))
     }
 }
 

@@ -33,12 +33,7 @@ pub struct RowView {
 impl RowView {
     /// `base`: the address of the list.
     pub fn new(row: &Row, base: &str) -> Self {
-        let state = match (row.disabled, row.locked_until) {
-            (true, _) => State::Disabled,
-            (false, Some(_)) => State::Locked,
-            (false, None) => State::Active,
-        };
-        let until = row.locked_until.filter(|until| state == State::Locked && *until < INDEFINITELY);
+        let until = row.locked_until.filter(|until| !row.disabled && *until < INDEFINITELY);
         Self {
             id: row.id.to_string(),
             href: format!("{base}/{}", row.id),
@@ -52,8 +47,18 @@ impl RowView {
             enrolled: row.is_enrolled(),
             last_login: row.last_login.map(Moment::of),
             registered: Moment::of(row.registered_at),
-            state: STATES.iter().find(|(known, _)| *known == state).map_or("active", |(_, name)| name),
+            state: state(row),
             locked_until: until.map(Moment::of),
         }
     }
+}
+
+/// The name of an account's state.
+pub fn state(row: &Row) -> &'static str {
+    let state = match (row.disabled, row.locked_until) {
+        (true, _) => State::Disabled,
+        (false, Some(_)) => State::Locked,
+        (false, None) => State::Active,
+    };
+    STATES.iter().find(|(known, _)| *known == state).map_or("active", |(_, name)| name)
 }
