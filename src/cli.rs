@@ -3,6 +3,7 @@
 //!
 //! Exit status: 0 done; 1 it could not be done, with the reason on standard error; 2 wrong usage; 78 invalid configuration.
 
+mod audit;
 mod backend;
 pub mod check;
 mod demo;
@@ -59,6 +60,9 @@ enum Command {
     /// See and end the sessions of people who are signed in
     #[command(subcommand)]
     Session(session::SessionCommand),
+    /// Search, follow and export what happened: who did what, when and from where
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Make the key that encrypts secrets at rest
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -102,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::User(command) => user::run(command),
         Command::Device(command) => device::run(command),
         Command::Session(command) => session::run(command),
+        Command::Audit(command) => audit::run(command),
         Command::Key(command) => key::run(&command),
         Command::Completions(command) => shell::completions(&command),
         Command::Man => shell::man(),

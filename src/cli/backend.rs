@@ -27,6 +27,7 @@ pub struct Backend {
     runtime: tokio::runtime::Runtime,
     config: Config,
     may_create: bool,
+    needs_gateway: bool,
 }
 
 enum Executor {
@@ -54,28 +55,45 @@ impl Backend {
         let config = super::load(file)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::of("cannot start", &error))?;
-        Ok(Self { runtime, config, may_create })
+        Ok(Self { runtime, config, may_create, needs_gateway: false })
+    }
+
+    /// The gateway of this configuration, which must run: what is asked of it is what happens there.
+    pub fn running(config: &ConfigFile) -> Result<Self, Failure> {
+        Ok(Self { needs_gateway: true, ..Self::open(config)? })
     }
 
     /// Has a command carried out. What was refused or failed comes back as a [`Failure`].
     pub fn reply(&self, command: Command) -> Result<Reply, Failure> {
-        let reply = self.runtime.block_on(async {
-            match find(&self.config, self.may_create).await? {
-                Executor::Gateway(mut client) => client.ask(&command).await.map_err(|error| unreachable(&error)),
-                Executor::Own(services) => Ok(control::execute(&services, command).await),
-            }
+        let mut answer = None;
+        self.converse(command, |reply| {
+            answer = Some(reply);
+            Ok(None)
         })?;
-        match reply {
-            Reply::Refused { reason, hint } => {
-                let failure = Failure::because(reason);
-                Err(match hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                })
+        answer.ok_or_else(|| Backend::unexpected(&Reply::Done))
+    }
+
+    /// Has one command after the other carried out, as `next` says to each reply, over one connection.
+    pub fn converse(
+        &self,
+        first: Command,
+        mut next: impl FnMut(Reply) -> Result<Option<Command>, Failure>,
+    ) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            let mut executor = match self.needs_gateway {
+                true => Executor::Gateway(gateway(&self.config).await?),
+                false => find(&self.config, self.may_create).await?,
+            };
+            let mut command = Some(first);
+            while let Some(asked) = command {
+                let reply = match &mut executor {
+                    Executor::Gateway(client) => client.ask(&asked).await.map_err(|error| unreachable(&error))?,
+                    Executor::Own(services) => control::execute(services, asked).await,
+                };
+                command = next(accepted(reply)?)?;
             }
-            Reply::Failed { reason } => Err(Failure::because(reason)),
-            reply => Ok(reply),
-        }
+            Ok(())
+        })
     }
 
     /// A reply of another kind than the command's: a gateway of another version.
@@ -83,6 +101,29 @@ impl Backend {
         Failure::because("the gateway gave an answer that this command does not understand")
             .hint("the gateway that runs and this command are of different versions; restart the gateway")
     }
+}
+
+fn accepted(reply: Reply) -> Result<Reply, Failure> {
+    match reply {
+        Reply::Refused { reason, hint } => {
+            let failure = Failure::because(reason);
+            Err(match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            })
+        }
+        Reply::Failed { reason } => Err(Failure::because(reason)),
+        reply => Ok(reply),
+    }
+}
+
+async fn gateway(config: &Config) -> Result<Client, Failure> {
+    Client::connect(&config.server.admin_socket).await.map_err(|error| match error {
+        ClientError::NobodyThere => {
+            Failure::from_error(&error).hint("start it with `sekisho serve`; without one, nothing happens")
+        }
+        error => unreachable(&error),
+    })
 }
 
 async fn find(config: &Config, may_create: bool) -> Result<Executor, Failure> {

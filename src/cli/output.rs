@@ -12,12 +12,19 @@ use super::Failure;
 /// # Errors
 /// Where standard output cannot take it. A reader that left (`| head`) is no error.
 pub fn print(text: &str) -> Result<(), Failure> {
+    stream(text).map(|_| ())
+}
+
+/// Prints text of which more may follow; false: the reader has left.
+///
+/// # Errors
+/// Where standard output cannot take it.
+pub fn stream(text: &str) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::of("cannot write to standard output", &error))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::of("cannot write to standard output", &error)),
     }
 }
 

@@ -1,17 +1,25 @@
 //! Carries out a command: the same function for the socket's server and for a command line that has the store to itself.
 
+use std::time::Duration;
+
 use super::protocol::{AccountRow, Changes, Command, DeviceRow, NewAccount, Reply, SecondFactorRow, SessionRow};
 use crate::authn::recovery_code::RecoverySet;
 use crate::authn::user::Email;
 use crate::clock::Timestamp;
 use crate::service::actor::Actor;
 use crate::service::devices::{DeviceView, Forgotten};
+use crate::service::history::EventRow;
 use crate::service::session::SessionView;
 use crate::service::users::{NewUser, Rejection, UserChange, UserView};
 use crate::service::{ServiceError, Services};
 
 /// Who acts.
 const ACTOR: &Actor = &Actor::CommandLine;
+
+/// How many events come at once; so many of the longest fit into a frame.
+const EVENTS: usize = 200;
+/// How long somebody who follows waits for an answer without news.
+const FOLLOWED_FOR: Duration = Duration::from_secs(20);
 
 /// Does what `command` asks. Reads the clock once.
 pub async fn execute(services: &Services, command: Command) -> Reply {
@@ -53,6 +61,16 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
             },
             Err(rejection) => refused(&rejection),
         },
+        Command::AuditSearch { filter, seek } => {
+            let page = services.history.search(&filter, &seek, EVENTS, now).await?;
+            Reply::Events { rows: page.events.iter().map(EventRow::from).collect(), next: page.next }
+        }
+        Command::AuditFollow { filter, place } => {
+            let place = place.unwrap_or_else(|| services.history.place());
+            let followed = services.history.follow(place, FOLLOWED_FOR).await;
+            let rows = followed.events.iter().filter(|event| filter.wants_now(event)).map(EventRow::from).collect();
+            Reply::Followed { rows, place: followed.place, missed: followed.missed }
+        }
         Command::SessionEndAll { who } => match users.show(&who, now).await? {
             Ok(view) => match services.sessions.end_all_of(view.user.id, ACTOR, now).await? {
                 Ok(ended) => Reply::Ended(ended),

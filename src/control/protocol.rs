@@ -9,6 +9,7 @@ use super::{MAX_FRAME, VERSION};
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role};
 use crate::id::{DeviceId, SessionId};
 use crate::secret::{ExposeSecret, SecretString};
+use crate::service::history::{Cursor, EventRow, Filter, Seek};
 
 /// What is asked. `who` is a login or an account's id.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -16,19 +17,55 @@ use crate::secret::{ExposeSecret, SecretString};
 pub enum Command {
     UserAdd(NewAccount),
     UserList,
-    UserShow { who: String },
-    UserSet { who: String, changes: Changes },
-    UserDisable { who: String },
-    UserEnable { who: String },
-    UserUnlock { who: String },
-    UserResetSecondFactor { who: String },
-    UserDelete { who: String },
-    SessionList { who: Option<String> },
-    SessionEnd { id: SessionId },
-    SessionEndAll { who: String },
-    DeviceList { who: Option<String> },
-    DeviceForget { id: DeviceId },
-    DeviceForgetAll { who: String },
+    UserShow {
+        who: String,
+    },
+    UserSet {
+        who: String,
+        changes: Changes,
+    },
+    UserDisable {
+        who: String,
+    },
+    UserEnable {
+        who: String,
+    },
+    UserUnlock {
+        who: String,
+    },
+    UserResetSecondFactor {
+        who: String,
+    },
+    UserDelete {
+        who: String,
+    },
+    SessionList {
+        who: Option<String>,
+    },
+    SessionEnd {
+        id: SessionId,
+    },
+    SessionEndAll {
+        who: String,
+    },
+    AuditSearch {
+        filter: Filter,
+        seek: Seek,
+    },
+    /// What was committed after `place`, as soon as there is something; `None`: from now on.
+    AuditFollow {
+        filter: Filter,
+        place: Option<u64>,
+    },
+    DeviceList {
+        who: Option<String>,
+    },
+    DeviceForget {
+        id: DeviceId,
+    },
+    DeviceForgetAll {
+        who: String,
+    },
 }
 
 /// An account to be added.
@@ -91,6 +128,17 @@ pub enum Reply {
     Account(Box<AccountRow>),
     Accounts(Vec<AccountRow>),
     Sessions(Vec<SessionRow>),
+    /// Some of the events that a search finds, and where it goes on.
+    Events {
+        rows: Vec<EventRow>,
+        next: Option<Cursor>,
+    },
+    /// What has just happened; where to go on; how many were not kept for so long.
+    Followed {
+        rows: Vec<EventRow>,
+        place: u64,
+        missed: u64,
+    },
     /// So many sessions were ended.
     Ended(u64),
     Devices(Vec<DeviceRow>),

@@ -184,6 +184,7 @@ impl Sekisho {
         let folder = TempDir::with_prefix("sekisho-test-").unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let (socket, store, key) = (path("admin.sock"), path("store"), path("secret.key"));
+        let events = path("audit.jsonl");
         let yaml = Value::Mapping(Mapping::new());
         Builder { folder, yaml, users: Vec::new(), authority: None, clock: false }
             .set("server.listen", "[\"127.0.0.1:0\"]")
@@ -193,6 +194,7 @@ impl Sekisho {
             .set("log", "{access: json, format: json}")
             .set("store.path", &store)
             .set("secrets.key_file", &key)
+            .set("audit.file", &events)
             .set("portal.languages", "[en, ja]")
     }
 
@@ -339,6 +341,12 @@ impl Sekisho {
         status
     }
 
+    /// Sends a signal to the process that serves.
+    #[track_caller]
+    pub fn signal(&self, signal: Signal) {
+        self.process.as_ref().expect("the gateway runs").signal(signal);
+    }
+
     /// `kill -9`.
     #[track_caller]
     pub fn kill(&mut self) {
@@ -405,11 +413,12 @@ impl Sekisho {
         self.secrets.clone()
     }
 
-    /// What must not be in the logs: panics, and anything that the test knows to be secret.
+    /// What must not be in the logs and in the file of events: panics, and anything that the test knows to be secret.
     fn faults_in_logs(&self) -> Vec<String> {
         let secrets = self.secrets.0.lock().unwrap();
         let mut faults = Vec::new();
-        for line in self.logs() {
+        let events = std::fs::read_to_string(self.path("audit.jsonl")).unwrap_or_default();
+        for line in self.logs().into_iter().chain(events.lines().map(str::to_owned)) {
             let searched = without_times(&line);
             if searched.contains("panicked at") {
                 faults.push(format!("a panic: {line}"));
