@@ -153,26 +153,51 @@ fn a_store_that_is_suddenly_empty_or_another_one_is_refused() {
 }
 
 #[test]
-fn a_damaged_store_is_refused_and_left_as_it_is() {
-    let mut gate = builder().start();
+fn a_damaged_store_shows_everything_or_is_refused_and_left_as_it_is() {
+    let mut gate = (0..20).fold(builder(), |builder, number| builder.user(&format!("user{number}"), &[])).start();
     gate.stop();
+    let accounts = gate.cli_json(&["user", "list"]);
+    assert_eq!(accounts.as_array().map(Vec::len), Some(21));
     let file = gate.path("store").join("db");
-    let mut bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let middle = bytes.len() / 2;
-    bytes.truncate(middle);
-    std::fs::write(&file, &bytes).unwrap();
-    let mut process = gate.spawn_serve();
-    // What was cut may have been empty space: then it serves, with every record there.
-    let ended = crate::harness::poll(std::time::Duration::from_secs(10), || {
-        (!process.is_running() || process.lines().iter().any(|line| line.contains("\"listening\""))).then_some(())
-    });
-    assert!(ended.is_some(), "neither serves nor gives up: {:?}", process.lines());
-    let said = process.lines().join("\n");
-    if !process.is_running() {
-        says(&said, &["store"]);
-        assert!(!process.wait().success());
+    let whole = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let used = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    assert!(used < whole.len(), "sled sets space aside, which is where a cut does no harm");
+    let kept = gate.path("kept");
+    std::fs::create_dir(&kept).unwrap();
+    copy_files(&gate.path("store"), &kept);
+    let (mut refused, mut served) = (0, 0);
+    for end in [used / 4, used / 2, used - 1, used, whole.len() - 1] {
+        copy_files(&kept, &gate.path("store"));
+        let cut = &whole[..end];
+        std::fs::write(&file, cut).unwrap();
+        let mut process = gate.spawn_serve();
+        let settled = crate::harness::poll(std::time::Duration::from_secs(20), || {
+            (!process.is_running() || process.lines().iter().any(|line| line.contains("\"listening\""))).then_some(())
+        });
+        assert!(settled.is_some(), "cut at {end}: neither serves nor gives up: {:?}", process.lines());
+        if process.is_running() {
+            assert_eq!(gate.cli_json(&["user", "list"]), accounts, "cut at {end}: it serves with something missing");
+            assert!(process.stop(std::time::Duration::from_secs(10)).is_some_and(|status| status.success()));
+            served += 1;
+        } else {
+            assert!(!process.wait().success(), "cut at {end}");
+            says(&process.lines().join("\n"), &["store"]);
+            assert!(std::fs::read(&file).unwrap() == cut, "cut at {end}: what is refused is left as it is");
+            refused += 1;
+        }
+        let said = process.lines().join("\n");
+        assert!(!said.contains("panicked") && !said.contains("RUST_BACKTRACE"), "cut at {end}: {said}");
     }
-    assert!(!process.lines().join("\n").contains("RUST_BACKTRACE"), "{said}");
+    assert!(refused >= 2 && served >= 1, "{refused} refused, {served} served");
+}
+
+/// Every file of `from`, written over those of the same name in `to`.
+fn copy_files(from: &std::path::Path, to: &std::path::Path) {
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
 }
 
 #[test]

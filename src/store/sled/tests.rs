@@ -70,6 +70,28 @@ fn child(test: &str, store: &Path) -> Command {
     command
 }
 
+/// Runs one ignored test as root, in namespaces of its own (`unshare`'s `options`): with root's rights where we have them, else
+/// as root of a user namespace. Where neither can be had it fails, since a test that is passed over proves nothing.
+fn in_its_own_namespace(test: &str, options: &[&str]) {
+    const USER: &[&str] = &["--user", "--map-root-user"];
+    let ways: &[&[&str]] = if rustix::process::geteuid().is_root() { &[&[], USER] } else { &[USER] };
+    let mut said = String::new();
+    for way in ways {
+        let mut command = Command::new("unshare");
+        command.args(*way).args(options).arg(std::env::current_exe().unwrap());
+        command.args(["--ignored", "--exact", "--nocapture", &format!("store::sled::tests::{test}")]);
+        let output = command.output().expect("util-linux has `unshare`");
+        said += &format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if output.status.success() && said.contains("1 passed") {
+            return;
+        }
+        if said.contains("running 1 test") {
+            break;
+        }
+    }
+    panic!("{test} failed, or needs root, or user namespaces (with ids of their own in /etc/subuid):\n{said}");
+}
+
 /// Where a child finds its store.
 fn given() -> PathBuf {
     std::env::var_os("SEKISHO_TEST_STORE").expect("only ever started by another test").into()
