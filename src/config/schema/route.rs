@@ -151,7 +151,7 @@ fn allow(section: &mut Section<'_>, access: Access) -> Allow {
         for (field, given) in [(groups, !allow.groups.is_empty()), (users, !allow.users.is_empty())] {
             if given {
                 let hint = "use `access: authenticated`, or limit the route by `networks`".to_owned();
-                field.error("a public route asks nobody to sign in", Some(hint));
+                field.error("contradicts `access: public`: whom a list names is known after a login alone", Some(hint));
             }
         }
     }

@@ -161,7 +161,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "routes:\n- {name: a, upstream: \"http://a\", path: /a, access: public, allow: {groups: [ops]}}",
         "2:77: error:",
-        "asks nobody to sign in",
+        "contradicts `access: public`",
     ),
     ("routes:\n- {name: a, upstream: \"http://a\", allow: {groups: ops}}", "2:51: error:", "must be a list, not text"),
     ("routes:\n- {name: a, upstream: \"http://a\", allow: {users: [\"a b\"]}}", "2:51: error:", "1 to 64 letters"),
