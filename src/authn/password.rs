@@ -211,7 +211,31 @@ pub fn renewed(stored: &str, wanted: Cost) -> Option<Cost> {
     })
 }
 
+/// What is to be hashed beside `stored`, so that both together are as much work as one hash of `wanted`: whoever asks must
+/// not tell by the time that somebody has this login. `None`: nothing, or so little that no clock shows it.
+#[must_use]
+pub fn missing(stored: &str, wanted: Cost) -> Option<Cost> {
+    let missing = wanted.work().checked_sub(work_of(stored)?)?.checked_div(u64::from(wanted.iterations))?;
+    let memory_kib = u32::try_from(missing).ok()?;
+    // Less than argon2 takes at all (RFC 9106 §3.1).
+    (memory_kib >= wanted.parallelism.saturating_mul(8)).then_some(Cost { memory_kib, ..wanted })
+}
+
+/// How much a check against `stored` computes, as [`Cost::work`] counts it. `None`: it is no hash that is understood.
+#[must_use]
+pub fn work_of(stored: &str) -> Option<u64> {
+    let parsed = PasswordHash::new(stored).ok()?;
+    let params = Params::try_from(&parsed).ok()?;
+    Some(u64::from(params.m_cost()) * u64::from(params.t_cost()))
+}
+
 impl Cost {
+    /// How much is computed: KiB of memory, times the passes over them.
+    #[must_use]
+    pub const fn work(self) -> u64 {
+        self.memory_kib as u64 * self.iterations as u64
+    }
+
     fn params(self) -> Result<Params, HashError> {
         Ok(Params::new(self.memory_kib, self.iterations, self.parallelism, None)?)
     }
@@ -280,6 +304,22 @@ mod tests {
         assert_eq!(real.rsplit_once('$').unwrap().0, decoy.rsplit_once('$').unwrap().0);
         assert_eq!(real.len(), decoy.len());
         assert!(verify(&decoy, "x").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_missing_makes_a_cheap_hash_as_much_work_as_a_dear_one() {
+        let cost = |memory_kib, iterations| Cost { memory_kib, iterations, parallelism: 1 };
+        let missing = |stored, wanted| missing(&hash("x", &[1; 16], stored).unwrap(), wanted);
+        for (stored, wanted) in [(CHEAP, cost(64, 2)), (cost(64, 1), cost(64, 2)), (cost(8, 3), cost(19_456, 2))] {
+            let added = missing(stored, wanted).unwrap();
+            assert_eq!(stored.work() + added.work(), wanted.work(), "{stored:?} for {wanted:?}");
+            assert!(added.memory_kib <= wanted.memory_kib);
+            assert!(decoy(&[1; 16], &[2; 32], added).is_ok());
+        }
+        for (stored, wanted) in [(cost(64, 2), cost(64, 2)), (cost(64, 3), cost(64, 2)), (cost(60, 1), cost(64, 1))] {
+            assert_eq!(missing(stored, wanted), None, "{stored:?} for {wanted:?}");
+        }
+        assert_eq!(super::missing("no hash", CHEAP), None);
     }
 
     #[test]

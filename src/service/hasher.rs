@@ -27,12 +27,31 @@ pub struct Hasher {
     jobs: SyncSender<Job>,
     /// How many were computed: whether two requests cost the same is asked of this number.
     #[cfg(test)]
-    done: Arc<AtomicU64>,
+    done: Arc<Done>,
+}
+
+/// What was computed so far.
+#[cfg(test)]
+#[derive(Default)]
+struct Done {
+    hashes: AtomicU64,
+    /// As [`Cost::work`] counts it.
+    work: AtomicU64,
+}
+
+#[cfg(test)]
+impl Done {
+    fn count(&self, work: u64) {
+        self.hashes.fetch_add(1, Ordering::SeqCst);
+        self.work.fetch_add(work, Ordering::SeqCst);
+    }
 }
 
 enum Job {
     Verify {
         stored: String,
+        /// A decoy to be checked as well.
+        beside: Option<String>,
         password: SecretString,
         answer: oneshot::Sender<Result<Option<Matches>, HashError>>,
     },
@@ -56,16 +75,17 @@ impl Hasher {
         let (jobs, queue) = sync_channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         #[cfg(test)]
-        let done = Arc::new(AtomicU64::new(0));
+        let done = Arc::new(Done::default());
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         for _ in 0..threads {
             let queue = Arc::clone(&queue);
             #[cfg(test)]
-            let done = Arc::clone(&done);
-            let after_each = move || {
-                #[cfg(test)]
-                done.fetch_add(1, Ordering::SeqCst);
+            let after_each = {
+                let done = Arc::clone(&done);
+                move |work| done.count(work)
             };
+            #[cfg(not(test))]
+            let after_each = |_| {};
             let spawned =
                 std::thread::Builder::new().name("password".to_owned()).spawn(move || work(&queue, after_each));
             if let Err(error) = spawned {
@@ -85,8 +105,34 @@ impl Hasher {
     /// # Errors
     /// [`ServiceError::Busy`]; [`ServiceError::Hash`] where `stored` is no hash.
     pub async fn verify(&self, stored: String, password: SecretString) -> Result<Option<Matches>, ServiceError> {
+        self.check(stored, None, password).await
+    }
+
+    /// The same, as much work as for a hash of this cost where `stored` is a cheaper one.
+    ///
+    /// # Errors
+    /// As [`Hasher::verify`].
+    pub async fn verify_at(
+        &self,
+        stored: String,
+        password: SecretString,
+        cost: Cost,
+    ) -> Result<Option<Matches>, ServiceError> {
+        let beside = match password::missing(&stored, cost) {
+            Some(missing) => Some(password::decoy(&random_bytes()?, &random_bytes()?, missing)?),
+            None => None,
+        };
+        self.check(stored, beside, password).await
+    }
+
+    async fn check(
+        &self,
+        stored: String,
+        beside: Option<String>,
+        password: SecretString,
+    ) -> Result<Option<Matches>, ServiceError> {
         let (answer, waiting) = oneshot::channel();
-        self.send(Job::Verify { stored, password, answer })?;
+        self.send(Job::Verify { stored, beside, password, answer })?;
         Ok(waiting.await.map_err(|_| busy())??)
     }
 
@@ -127,7 +173,13 @@ impl Hasher {
     /// How many hashes were computed so far.
     #[cfg(test)]
     pub fn computed(&self) -> u64 {
-        self.done.load(Ordering::SeqCst)
+        self.done.hashes.load(Ordering::SeqCst)
+    }
+
+    /// How much work that was.
+    #[cfg(test)]
+    pub fn work(&self) -> u64 {
+        self.done.work.load(Ordering::SeqCst)
     }
 
     fn send(&self, job: Job) -> Result<(), ServiceError> {
@@ -141,7 +193,7 @@ const fn busy() -> ServiceError {
     ServiceError::Busy { retry_after: RETRY_AFTER }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, after_each: impl Fn()) {
+fn work(queue: &Mutex<Receiver<Job>>, after_each: impl Fn(u64)) {
     // On Linux niceness is each thread's own. Where it cannot be changed, hashing merely competes on equal terms.
     if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::debug!(%error, "password hashing keeps its normal priority");
@@ -154,19 +206,25 @@ fn work(queue: &Mutex<Receiver<Job>>, after_each: impl Fn()) {
             Job::Verify { answer, .. } if answer.is_closed() => {}
             Job::Hash { answer, .. } if answer.is_closed() => {}
             Job::Derive { answer, .. } if answer.is_closed() => {}
-            Job::Verify { stored, password, answer } => {
-                let verdict = password::verify(&stored, password.expose_secret());
-                after_each();
+            Job::Verify { stored, beside, password, answer } => {
+                let verify = |stored: &str| {
+                    let verdict = password::verify(stored, password.expose_secret());
+                    after_each(password::work_of(stored).unwrap_or_default());
+                    verdict
+                };
+                let verdict = verify(&stored);
+                // A decoy matches nothing, and its answer says nothing.
+                let _ = beside.as_deref().map(verify);
                 let _ = answer.send(verdict);
             }
             Job::Hash { salt, password, cost, answer } => {
                 let hash = password::hash(password.expose_secret(), &salt, cost);
-                after_each();
+                after_each(cost.work());
                 let _ = answer.send(hash);
             }
             Job::Derive { code, salt, cost, answer } => {
                 let hash = password::derive(code.expose_secret(), &salt, cost);
-                after_each();
+                after_each(cost.work());
                 let _ = answer.send(hash);
             }
         }

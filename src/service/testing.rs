@@ -113,6 +113,11 @@ impl Bench {
         self.services.context.hasher.computed()
     }
 
+    /// How much work that was: KiB of memory, times the passes over them.
+    pub fn hash_work(&self) -> u64 {
+        self.services.context.hasher.work()
+    }
+
     /// The defaults again, with the same keys, to be changed and put in force.
     pub fn config(&self) -> Config {
         config(self.dir.path())

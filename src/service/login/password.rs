@@ -1,8 +1,8 @@
 //! The password step.
 //!
 //! Whoever asks cannot tell a login that nobody has from a wrong password, a disabled account or a locked one: each costs
-//! one hash, one durable commit under `throttle/`, and gets the same answer. (An account whose hash is older than the present
-//! settings costs what it cost then, until its owner signs in.)
+//! one hash of today's cost, one durable commit under `throttle/`, and gets the same answer. (Where the settings were lowered, an
+//! account with a dearer hash from before costs what it cost then, until its password changes.)
 
 use super::device_keys::Key;
 use super::{Browser, Credentials, Destination, Refusal, Step, device_keys, flows, mailed, sign_in};
@@ -109,7 +109,7 @@ async fn subject(
     Ok((subject, account))
 }
 
-/// One hash, whoever it is. One more where a right password is to be kept at a higher cost from now on.
+/// The work of one hash, whoever it is. One more where a right password is to be kept at a higher cost from now on.
 pub(super) async fn judge(
     context: &Context,
     browser: Browser<'_>,
@@ -121,7 +121,7 @@ pub(super) async fn judge(
         context.hasher.verify_nothing(cost, password).await?;
         return Ok(Judged { proof: None, renewed: None });
     };
-    let proof = context.hasher.verify(stored.hash.clone(), password.clone()).await?;
+    let proof = context.hasher.verify_at(stored.hash.clone(), password.clone(), cost).await?;
     let renewed = match password::renewed(&stored.hash, cost).filter(|_| proof.is_some()) {
         // Where too many wait, the next login renews it.
         Some(cost) => context.hasher.hash(password, cost).await.ok(),

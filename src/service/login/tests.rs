@@ -123,6 +123,29 @@ async fn wrong_login_wrong_password_disabled_and_locked_look_and_cost_the_same()
 }
 
 #[tokio::test]
+async fn a_hash_that_is_cheaper_than_todays_costs_the_same_as_an_unknown_login() {
+    let bench = Bench::new(no_second_factor);
+    bench.add("alice").await;
+    let mut config = bench.config();
+    no_second_factor(&mut config);
+    config.password.argon2 = Argon2 { memory_kib: 64, iterations: 2, parallelism: 1 };
+    bench.services.config.store(Arc::new(config));
+    bench.add("bob").await;
+    for login in ["nobody", "alice", "bob"] {
+        let (work, told) = (bench.hash_work(), events(&bench).await.len());
+        let step = Browser::default().password(&bench, login, "Wrong-horse-8").await;
+        assert!(matches!(step, Step::Refused(Refusal::InvalidCredentials)), "{login}: {step:?}");
+        assert_eq!(bench.hash_work() - work, 128, "{login}: KiB of memory times passes");
+        assert_eq!(events(&bench).await.len() - told, 1);
+    }
+    // Once its owner has signed in, the hash itself costs that much.
+    assert!(matches!(Browser::default().password(&bench, "alice", PASSWORD).await, Step::SignedIn { .. }));
+    let (work, hashes) = (bench.hash_work(), bench.hashes());
+    Browser::default().password(&bench, "alice", "Wrong-horse-8").await;
+    assert_eq!((bench.hash_work() - work, bench.hashes() - hashes), (128, 1));
+}
+
+#[tokio::test]
 async fn a_password_that_nobody_can_have_is_refused_without_hashing_it() {
     let bench = Bench::new(no_second_factor);
     bench.add("alice").await;
