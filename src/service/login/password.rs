@@ -170,6 +170,12 @@ async fn succeed(
     let Reading { account, key, throttle } = reading;
     let Some(Found { mut user, seen }) = account else { return Ok(None) };
     let mut change = forget_failures(Change::new(), subject, &throttle, device);
+    // The browser will not have its value any more, so whatever it had outstanding (a mailed code, recovery codes) is void.
+    if let Some(begun) = &browser.visit.cookies.flow
+        && let Some(begun) = flows::load(context, browser.visit, begun).await?
+    {
+        change = begun.spend(change);
+    }
     let renewed = judged.renewed.as_ref().zip(user.password.as_mut());
     let renews = renewed.is_some();
     if let Some((hash, stored)) = renewed {

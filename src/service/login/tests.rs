@@ -123,6 +123,27 @@ async fn wrong_login_wrong_password_disabled_and_locked_look_and_cost_the_same()
 }
 
 #[tokio::test]
+async fn another_login_in_the_same_browser_voids_the_one_before_it_and_no_other() {
+    let bench = Bench::new(|_| {});
+    bench.add("alice").await;
+    let app = Browser::default().enrol(&bench, "alice", false).await;
+    bench.advance(STEP);
+    let (mut browser, mut elsewhere) = (Browser::default(), Browser::default());
+    for begins in [&mut browser, &mut elsewhere] {
+        assert!(matches!(begins.password(&bench, "alice", PASSWORD).await, Step::Code { .. }));
+    }
+    let mut before = browser.clone();
+    // A wrong password is no login.
+    browser.password(&bench, "alice", "wrong").await;
+    assert!(before.view(&bench).await.is_some());
+    assert!(matches!(browser.password(&bench, "alice", PASSWORD).await, Step::Code { .. }));
+    let code = app.code(bench.now());
+    assert!(matches!(before.code(&bench, &code, false).await, Step::Refused(Refusal::RestartLogin)));
+    assert!(elsewhere.view(&bench).await.is_some());
+    assert!(matches!(browser.code(&bench, &code, false).await, Step::SignedIn { .. }));
+}
+
+#[tokio::test]
 async fn a_hash_that_is_cheaper_than_todays_costs_the_same_as_an_unknown_login() {
     let bench = Bench::new(no_second_factor);
     bench.add("alice").await;
