@@ -2,6 +2,7 @@
 //!
 //! What is judged here is carried out by `service`, which loads, takes a step of this module, commits, and answers.
 
+pub mod address_change;
 pub mod code;
 pub mod confirmation;
 pub mod device;

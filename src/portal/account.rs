@@ -2,6 +2,7 @@
 
 pub mod confirm;
 pub mod devices;
+pub mod email;
 pub mod overview;
 pub mod recovery_codes;
 pub mod second_factor;
@@ -60,6 +61,11 @@ const fn obstacle(obstacle: Obstacle) -> Alert {
         Obstacle::FactorRequired => "problem-factor-required",
         Obstacle::NotInUse => "problem-factor-not-in-use",
         Obstacle::NoSecondFactor => "problem-no-factor",
+        Obstacle::MailNotConfigured => "address-by-managers",
+        Obstacle::SameAddress => "problem-address-same",
+        // How long, the page says that has such a wish.
+        Obstacle::TooManyMails(_) => "problem-address-tries",
+        Obstacle::NothingBegun => "problem-address-gone",
     })
 }
 

@@ -1,5 +1,6 @@
 //! The portal as the gateway calls it: one request in, one answer out, over real services.
 
+mod account;
 mod answers;
 mod api;
 mod forms;

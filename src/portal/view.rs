@@ -141,6 +141,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("admin/users.html", include_str!("../../assets/templates/admin/users.html")),
     ("account/second_factor.html", include_str!("../../assets/templates/account/second_factor.html")),
     ("account/recovery_codes.html", include_str!("../../assets/templates/account/recovery_codes.html")),
+    ("account/email.html", include_str!("../../assets/templates/account/email.html")),
     ("account/devices.html", include_str!("../../assets/templates/account/devices.html")),
     ("account/sessions.html", include_str!("../../assets/templates/account/sessions.html")),
     ("account/overview.html", include_str!("../../assets/templates/account/overview.html")),

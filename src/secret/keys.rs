@@ -31,6 +31,8 @@ pub enum Purpose {
     Flow,
     /// Digests of mailed codes.
     MailedCode,
+    /// Digests of the codes that prove a new mail address.
+    AddressCode,
     /// The form tokens against cross-site requests.
     Csrf,
     /// Lists of accounts between their upload and their import.
@@ -46,6 +48,7 @@ impl Purpose {
             Self::RecoveryCodes => "sekisho/1/recovery-codes",
             Self::Flow => "sekisho/1/flow",
             Self::MailedCode => "sekisho/1/mailed-code",
+            Self::AddressCode => "sekisho/1/address-code",
             Self::Csrf => "sekisho/1/csrf",
             Self::Import => "sekisho/1/import",
             Self::UnknownLogin => "sekisho/1/unknown-login",

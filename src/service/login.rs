@@ -27,7 +27,7 @@ mod code;
 mod confirm;
 mod device_keys;
 pub(super) mod flows;
-mod mailed;
+pub(super) mod mailed;
 mod new_password;
 pub(super) mod password;
 pub(super) mod recovery;

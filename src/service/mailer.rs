@@ -14,7 +14,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, co
 use moka::sync::Cache;
 
 use super::visit::Visit;
-use crate::authn::user::User;
+use crate::authn::user::{DisplayName, Email, User};
 use crate::clock::Timestamp;
 use crate::config::{Config, Language};
 use crate::i18n;
@@ -52,6 +52,13 @@ pub enum Notice {
     PasswordChanged { address: IpAddr },
 }
 
+/// A code that proves a mail address.
+#[derive(Debug, Clone, Copy)]
+pub enum AddressLetter<'a> {
+    ToOld { new: &'a Email },
+    ToNew { new: &'a Email },
+}
+
 impl Mailer {
     pub fn new(outbox: Option<Outbox>) -> Self {
         let posted = Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
@@ -62,6 +69,18 @@ impl Mailer {
     pub fn code(&self, visit: &Visit, flow: &TokenDigest, user: &User, code: &SecretString) {
         let ticket = self.post(&visit.config, user, || code_mail(&visit.config, visit.language, user, code));
         self.posted.insert(*flow, ticket);
+    }
+
+    /// Sends a code that proves an address, to whichever of the two it is for.
+    pub fn address_code(&self, visit: &Visit, user: &User, letter: AddressLetter<'_>, code: &SecretString) {
+        let addressed = match letter {
+            AddressLetter::ToOld { .. } => user.clone(),
+            // Whoever gets it may be nobody of ours.
+            AddressLetter::ToNew { new } => {
+                User { email: Some(new.clone()), name: DisplayName::default(), ..user.clone() }
+            }
+        };
+        self.post(&visit.config, &addressed, || address_mail(&visit.config, visit.language, user, letter, code));
     }
 
     /// What became of the newest code of this login. After a restart nothing is known, which is said as "on its way": whoever
@@ -147,6 +166,38 @@ fn code_mail(config: &Config, language: Language, user: &User, code: &SecretStri
         &context! {
             title => config.portal.title.as_str(),
             login => user.login.as_str(),
+            lead => "mail-code-lead",
+            not_you => "mail-code-not-you",
+            to => "",
+            code => code.expose_secret(),
+            amount,
+            unit,
+        },
+    )
+}
+
+fn address_mail(
+    config: &Config,
+    language: Language,
+    user: &User,
+    letter: AddressLetter<'_>,
+    code: &SecretString,
+) -> Result<Written, Error> {
+    let (amount, unit) = amount_and_unit(config.second_factor.mail_code.lifetime);
+    let (side, to) = match letter {
+        AddressLetter::ToOld { new } => ("old", new),
+        AddressLetter::ToNew { new } => ("new", new),
+    };
+    write(
+        language,
+        "code",
+        "mail-address-subject",
+        &context! {
+            title => config.portal.title.as_str(),
+            login => user.login.as_str(),
+            lead => format!("mail-address-{side}-lead"),
+            not_you => format!("mail-address-{side}-not-you"),
+            to => to.as_str(),
             code => code.expose_secret(),
             amount,
             unit,

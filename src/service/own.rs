@@ -3,6 +3,7 @@
 //! ([`crate::authn::confirmation`]), here and not on a page.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ServiceError;
 use super::context::{Context, Found};
@@ -14,9 +15,11 @@ use crate::config::Config;
 use crate::secret::{Token, TokenDigest};
 use crate::store::engine::Expect;
 
+mod address;
 mod factor;
 mod view;
 
+pub use self::address::{AddressView, Given};
 pub use self::view::{FactorView, OwnView};
 
 /// One's own settings.
@@ -62,6 +65,13 @@ pub enum Obstacle {
     NotInUse,
     /// There is no second factor that recovery codes could stand in for, or that could be given up.
     NoSecondFactor,
+    /// Without the section `mail` no address can be proved.
+    MailNotConfigured,
+    SameAddress,
+    /// The next mail has to wait.
+    TooManyMails(Duration),
+    /// No change waits for codes in this session.
+    NothingBegun,
 }
 
 /// Whether a second factor is asked for by the gateway or any of its routes.

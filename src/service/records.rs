@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Event;
+use crate::authn::address_change::AddressChange;
 use crate::authn::device::Device;
 use crate::authn::lockout::{AccountThrottle, AddressThrottle};
 use crate::authn::login::Flow;
@@ -88,6 +89,14 @@ pub struct DeviceIndex {
 
 impl Record for DeviceIndex {
     const KIND: &'static str = "device-of";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
+/// `address-change/USER`
+impl Record for AddressChange {
+    const KIND: &'static str = "address-change";
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)
     }

@@ -18,6 +18,7 @@ use super::records::{self, AdminGuard, LoginIndex};
 use super::rights::Authority;
 use super::session::Sessions;
 use crate::audit::Kind;
+use crate::authn::address_change::AddressChange;
 use crate::authn::lockout::AccountThrottle;
 use crate::authn::login::facts;
 use crate::authn::password::Weakness;
@@ -318,7 +319,7 @@ impl Users {
                 .delete::<User>(&name)
                 .delete::<LoginIndex>(&records::login_name(&user.login))
                 .delete::<AccountThrottle>(&records::account_throttle(user.id));
-            let change = mail_limit::forget(change, user.id);
+            let change = mail_limit::forget(change, user.id).delete::<AddressChange>(&name);
             let change = self.context.without_devices(change, user.id, now).await?;
             if self.context.commit(change, &[event]).await?.is_some() {
                 self.after(user.id, &sessions, now).await;

@@ -21,6 +21,12 @@ mail-code-lifetime =
     }
 mail-code-not-you = If this was not you, give the code to nobody and change your password.
 
+mail-address-subject = Code to confirm a mail address
+mail-address-old-lead = The mail address of the account { $login } is to be changed to { $to }. To allow this, enter this code on the page:
+mail-address-old-not-you = If this was not you, give the code to nobody, change your password at once and tell your administrator.
+mail-address-new-lead = This address is to be the mail address of the account { $login }. Enter this code on the page:
+mail-address-new-not-you = If you know nothing about it, somebody has mistyped their address: you need not do anything.
+
 mail-app-added-subject = An authenticator app was set up
 mail-app-added-text = An authenticator app was set up for the account { $login }.
 mail-factor-removed-subject = Two-step login was reset or changed

@@ -12,6 +12,12 @@ mail-code-lifetime =
     }
 mail-code-not-you = お心当たりがない場合は、コードを誰にも教えず、パスワードを変更してください。
 
+mail-address-subject = メールアドレス確認用の認証コード
+mail-address-old-lead = ログインID { $login } のメールアドレスを { $to } に変更する手続きが行われています。変更を許可する場合は、次の認証コードを画面に入力してください。
+mail-address-old-not-you = お心当たりがない場合は、コードを誰にも教えず、すぐにパスワードを変更して管理者に連絡してください。
+mail-address-new-lead = このアドレスをログインID { $login } のメールアドレスとして登録する手続きが行われています。次の認証コードを画面に入力してください。
+mail-address-new-not-you = お心当たりがない場合は、アドレスの入力間違いと思われます。このメールは破棄してください。
+
 mail-app-added-subject = 認証アプリが設定されました
 mail-app-added-text = ログインID { $login } に認証アプリが設定されました。
 mail-factor-removed-subject = 2段階認証がリセットまたは変更されました

@@ -50,6 +50,7 @@ struct Recovery {
 
 #[derive(Debug, Serialize)]
 struct Links {
+    email: String,
     password: String,
     second_factor: String,
     recovery_codes: String,
@@ -106,6 +107,7 @@ impl Recovery {
 impl Links {
     fn to(path: impl Fn(&str) -> String) -> Self {
         Self {
+            email: path("/account/email"),
             password: path("/password"),
             second_factor: path("/account/second-factor"),
             recovery_codes: path("/account/recovery-codes"),

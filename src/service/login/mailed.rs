@@ -111,7 +111,7 @@ fn resend_wait(due: &CodeDue, allowance: &Allowance, visit: &Visit) -> Duration 
 }
 
 /// Enough to know one's own address by, and no more: `b••@example.com`.
-fn masked(address: &Email) -> String {
+pub fn masked(address: &Email) -> String {
     let (local, domain) = address.as_str().split_once('@').unwrap_or_default();
     let first = local.chars().next().map(String::from).unwrap_or_default();
     format!("{first}••@{domain}")

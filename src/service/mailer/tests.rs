@@ -7,9 +7,18 @@ use crate::service::testing::Bench;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_015);
 
+/// How many of them hold a code.
+const CODES: usize = 3;
+
 /// Every mail in one language: its name, subject, text and HTML.
 pub fn samples(config: &Config, language: Language, user: &User) -> Vec<(String, String, String, String)> {
     let mut mails = vec![("code", code_mail(config, language, user, &"123456".into()))];
+    let new: Email = "hanako.new@example.com".parse().unwrap();
+    for (name, letter) in
+        [("address-old", AddressLetter::ToOld { new: &new }), ("address-new", AddressLetter::ToNew { new: &new })]
+    {
+        mails.push((name, address_mail(config, language, user, letter, &"123456".into())));
+    }
     let address = "192.0.2.7".parse().unwrap();
     for (name, notice) in [
         ("app-added", Notice::AppAdded),
@@ -78,7 +87,7 @@ fn notices_hold_no_code_and_link_to_the_configured_address_alone() {
         let mut config = bench.config();
         config.portal.url = url.clone();
         for language in [Language::Ja, Language::En] {
-            for (name, _, text, html) in samples(&config, language, &user).into_iter().skip(1) {
+            for (name, _, text, html) in samples(&config, language, &user).into_iter().skip(CODES) {
                 assert!(text.contains("2027-01-15 08:00 UTC"), "{text}");
                 assert_eq!(text.contains("192.0.2.7"), ["new-device", "password-changed"].contains(&name.as_str()));
                 let links = html.matches("http").count();
