@@ -6,6 +6,7 @@ mod api;
 mod forms;
 mod journeys;
 mod pages;
+mod people;
 mod return_to;
 mod second_step;
 mod styleguide;
