@@ -2,6 +2,7 @@
 
 pub mod due;
 pub mod form;
+pub mod own;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -9,7 +10,7 @@ use axum::response::Response;
 
 use super::error::PortalError;
 use super::exchange::Exchange;
-use super::second_factor::{in_progress, nothing_in_progress};
+use super::second_factor::in_progress;
 use super::{guard, step};
 use crate::service::Services;
 use crate::service::login::Stage;
@@ -23,7 +24,7 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
     match in_progress(&services, &exchange).await? {
         Some((flow, view)) if view.stage == Stage::PasswordChangeDue => due::show(exchange, &flow, &view),
         Some((_, view)) if exchange.session().is_none() => Ok(step::to_page_of(exchange, view.stage)),
-        _ => Ok(nothing_in_progress(exchange)),
+        _ => own::show(&services, exchange).await,
     }
 }
 
@@ -38,6 +39,6 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
             due::submit(&services, exchange, body, &flow, &view).await
         }
         Some((_, view)) if exchange.session().is_none() => Ok(step::to_page_of(exchange, view.stage)),
-        _ => Ok(nothing_in_progress(exchange)),
+        _ => own::submit(&services, exchange, body).await,
     }
 }

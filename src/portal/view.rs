@@ -127,6 +127,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("recovery_codes.html", include_str!("../../assets/templates/recovery_codes.html")),
     ("welcome.html", include_str!("../../assets/templates/welcome.html")),
     ("new_password.html", include_str!("../../assets/templates/new_password.html")),
+    ("password/own.html", include_str!("../../assets/templates/password/own.html")),
     ("password/due.html", include_str!("../../assets/templates/password/due.html")),
     ("logout.html", include_str!("../../assets/templates/logout.html")),
     ("landing.html", include_str!("../../assets/templates/landing.html")),

@@ -29,6 +29,7 @@ mod device_keys;
 pub(super) mod flows;
 pub(super) mod mailed;
 mod new_password;
+mod own_password;
 pub(super) mod password;
 pub(super) mod recovery;
 pub(super) mod sign_in;
@@ -291,6 +292,22 @@ impl Logins {
             return Ok(Ok(Step::Refused(Refusal::RestartLogin)));
         }
         new_password::step(&self.context, Browser { visit, user_agent }, flow, new).await
+    }
+
+    /// Another password for whoever is signed in, in place of `current`. [`Step::SignedIn`]: the session's new value; all other
+    /// sessions and browsers have to sign in anew. Failures count as at the login, and nothing is said of `new` before
+    /// `current` was right.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`] where too many hashes wait; others where the store cannot.
+    pub async fn change_own_password(
+        &self,
+        visit: &Visit,
+        user_agent: Option<&str>,
+        current: SecretString,
+        new: SecretString,
+    ) -> Result<Result<Step, Weakness>, ServiceError> {
+        own_password::step(&self.context, Browser { visit, user_agent }, current, new).await
     }
 
     /// What there is to tell whoever has just signed in; `None`: nothing, or nobody is signed in.

@@ -5,6 +5,14 @@ password-due-expired = Your password has been in use for long. To go on, choose 
 password-due-given = Your password was set for you. To go on, choose one of your own.
 password-due-submit = Change and go on
 
+password-own-title = Change your password
+password-own-lead = Every other device and browser of yours has to sign in again afterwards.
+password-own-submit = Change password
+password-own-back = Back to your account
+password-current = Current password
+password-current-wrong = Your current password is wrong, or the account is locked for a while.
+password-changed = Your password was changed. Your other devices have to sign in again.
+
 new-password = New password
 new-password-again = New password, once more
 password-show = Show password

@@ -5,6 +5,14 @@ password-due-expired = 前回の変更から時間がたっています。続け
 password-due-given = 現在のパスワードは一時的なものです。続けるには、ご自身で新しいパスワードを設定してください。
 password-due-submit = 変更して進む
 
+password-own-title = パスワードの変更
+password-own-lead = 変更すると、この画面以外のすべての端末とブラウザーでは再度ログインが必要になります。
+password-own-submit = パスワードを変更する
+password-own-back = アカウントに戻る
+password-current = 現在のパスワード
+password-current-wrong = 現在のパスワードが違うか、しばらくのあいだロックされています。
+password-changed = パスワードを変更しました。ほかの端末では再度ログインが必要です。
+
 new-password = 新しいパスワード
 new-password-again = 新しいパスワード（確認用）
 password-show = パスワードを表示する

@@ -35,8 +35,8 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("GET", "/enrol/recovery-codes.txt", everybody_alike("→/login", "→//", "→/second-factor", "→/enrol", "200")),
     ("POST", "/enrol/again", everybody_alike("→/login", "→//", "→/login", "→/login", "→/login")),
     ("GET", "/welcome", everybody_alike("→/login", "→//", "→/login", "→/login", "→/login")),
-    ("GET", "/password", everybody_alike("→/login", "→//", "→/second-factor", "→/enrol", "→/enrol/recovery-codes")),
-    ("POST", "/password", everybody_alike("→/login", "→//", "→/second-factor", "→/enrol", "→/enrol/recovery-codes")),
+    ("GET", "/password", everybody_alike("→/login", "200", "→/second-factor", "→/enrol", "→/enrol/recovery-codes")),
+    ("POST", "/password", everybody_alike("→/login", "403", "→/second-factor", "→/enrol", "→/enrol/recovery-codes")),
     ("GET", "/logout", everybody_alike("→/login", "200", "→/login", "→/login", "→/login")),
     ("POST", "/logout", everybody_alike("→/login", "403", "→/login", "→/login", "→/login")),
     // A form is nothing for the API; what it does with JSON is told in `api`.
