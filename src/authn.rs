@@ -12,6 +12,7 @@ pub mod mail_code;
 pub mod mail_limit;
 pub mod password;
 pub mod recovery_code;
+pub mod reset_link;
 pub mod session;
 pub mod totp;
 pub mod user;

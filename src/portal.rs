@@ -92,6 +92,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/enrol/again", post(welcome::again)),
         ("/welcome", get(welcome::show)),
         ("/password", get(password::show).post(password::submit)),
+        ("/password/forgot", get(password::forgot::show).post(password::forgot::submit)),
+        ("/password/reset", get(password::reset::show).post(password::reset::submit)),
         ("/logout", get(logout::ask).post(logout::submit)),
         ("/api/login", post(api::login)),
         ("/api/second-factor", post(api::second_factor)),

@@ -86,6 +86,7 @@ impl Cookies {
             CookieKind::Device => self.own.device = Token::parse(text),
             CookieKind::Flow => self.own.flow = Token::parse(text),
             CookieKind::Csrf => self.own.csrf = Token::parse(text),
+            CookieKind::Reset => self.own.reset = Token::parse(text),
             CookieKind::Language => self.own.language = matches!(text, "ja" | "en").then(|| text.to_owned()),
         }
     }

@@ -10,13 +10,18 @@ use crate::service::cookies::CookieKind;
 /// The longest that a browser keeps a cookie (RFC 6265bis §5.6.2).
 const LONGEST: Duration = Duration::days(400);
 
+/// No longer than the link itself is good.
+const LINK: Duration = Duration::minutes(30);
+
 /// A bearer value. All but the device key go when the browser is closed.
 #[must_use]
 pub fn bearer(kind: CookieKind, token: &Token, secure: bool) -> Option<HeaderValue> {
     let value = token.encode();
     let mut line = base(kind, value.expose_secret(), secure);
-    if kind == CookieKind::Device {
-        line.set_max_age(LONGEST);
+    match kind {
+        CookieKind::Device => line.set_max_age(LONGEST),
+        CookieKind::Reset => line.set_max_age(LINK),
+        _ => {}
     }
     header(&line, true)
 }

@@ -33,6 +33,12 @@ pub enum Form<'a> {
     NewPassword {
         flow: &'a Token,
     },
+    /// Asking for a link to a new password.
+    Forgot,
+    /// Setting one by a link.
+    Reset {
+        link: &'a Token,
+    },
     EnrolAgain {
         session: &'a Token,
     },
@@ -55,6 +61,8 @@ impl Form<'_> {
             Self::Enrol { .. } => b"enrol",
             Self::RecoveryCodes { .. } => b"recovery-codes",
             Self::NewPassword { .. } => b"new-password",
+            Self::Forgot => b"forgot",
+            Self::Reset { .. } => b"reset",
             Self::EnrolAgain { .. } => b"enrol-again",
             Self::Logout { .. } => b"logout",
         }
@@ -62,7 +70,8 @@ impl Form<'_> {
 
     const fn acts_on(&self) -> Option<&Token> {
         match self {
-            Self::Login => None,
+            Self::Login | Self::Forgot => None,
+            Self::Reset { link } => Some(link),
             Self::SecondFactor { flow }
             | Self::Enrol { flow }
             | Self::RecoveryCodes { flow }
@@ -159,6 +168,8 @@ mod tests {
             Form::Enrol { flow: &flow },
             Form::RecoveryCodes { flow: &flow },
             Form::NewPassword { flow: &flow },
+            Form::Forgot,
+            Form::Reset { link: &flow },
             Form::EnrolAgain { session: &session },
             Form::Logout { session: &session },
             Form::Own { form: "second-factor", session: &flow },

@@ -28,6 +28,8 @@ pub struct LoginPage {
     login: String,
     /// Blanks that make pages with different logins equally long (attack case A26).
     padding: String,
+    /// To a link by mail, where mails can be sent.
+    forgot: Option<String>,
     alert: Option<Alert>,
 }
 
@@ -66,6 +68,7 @@ fn notice(name: &str) -> Option<Alert> {
         "restart" => Some(Alert::problem("problem-restart")),
         "signed-out" => Some(Alert::notice("notice-signed-out")),
         "cancelled" => Some(Alert::notice("notice-cancelled")),
+        "password-reset" => Some(Alert::notice("notice-password-reset")),
         "confirm" => Some(Alert::notice("notice-confirm")),
         _ => None,
     }
@@ -113,6 +116,7 @@ pub fn page(mut exchange: Exchange, status: StatusCode, shown: Shown<'_>) -> Res
         return_to,
         login: login.to_owned(),
         padding: " ".repeat(LOGIN_ROOM - escaped_len(login)),
+        forgot: exchange.visit.config.mail.is_some().then(|| exchange.page_path("/password/forgot")),
         alert: shown.alert,
     };
     Ok(exchange.page(status, &page))
@@ -150,6 +154,7 @@ impl super::view::Samples for LoginPage {
                 return_to: "/orders?page=2&sort=\"><script>".to_owned(),
                 login: login.to_owned(),
                 padding: " ".repeat(LOGIN_ROOM - escaped_len(login)),
+                forgot: (name != "signed-out").then(|| "/.sekisho/password/forgot".to_owned()),
                 alert,
             };
             (name.to_owned(), page)
@@ -166,6 +171,7 @@ impl super::view::Samples for LoginPage {
             sample("signed-out", "", notice("signed-out")),
             sample("cancelled", "", notice("cancelled")),
             sample("confirm", "alice", notice("confirm")),
+            sample("password-reset", "alice", notice("password-reset")),
             sample("expired", "alice", Some(Alert::form_expired())),
         ]
     }

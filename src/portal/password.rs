@@ -1,8 +1,11 @@
-//! `/password`: another password, because the login asks for one (F22) or because somebody signed in wishes to.
+//! `/password`: another password, because the login asks for one (F22) or because somebody signed in wishes to; and a new one by
+//! a link for whoever has forgotten theirs.
 
 pub mod due;
+pub mod forgot;
 pub mod form;
 pub mod own;
+pub mod reset;
 
 use axum::body::Body;
 use axum::extract::State;

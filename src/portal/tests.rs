@@ -100,6 +100,7 @@ impl Browser {
                 CookieKind::Device => self.cookies.device = token,
                 CookieKind::Flow => self.cookies.flow = token,
                 CookieKind::Csrf => self.cookies.csrf = token,
+                CookieKind::Reset => self.cookies.reset = token,
                 CookieKind::Language => self.cookies.language = Some(value),
             }
         }

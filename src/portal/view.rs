@@ -128,6 +128,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("welcome.html", include_str!("../../assets/templates/welcome.html")),
     ("new_password.html", include_str!("../../assets/templates/new_password.html")),
     ("password/own.html", include_str!("../../assets/templates/password/own.html")),
+    ("password/forgot.html", include_str!("../../assets/templates/password/forgot.html")),
+    ("password/reset.html", include_str!("../../assets/templates/password/reset.html")),
     ("password/due.html", include_str!("../../assets/templates/password/due.html")),
     ("logout.html", include_str!("../../assets/templates/logout.html")),
     ("landing.html", include_str!("../../assets/templates/landing.html")),

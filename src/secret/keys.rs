@@ -39,6 +39,8 @@ pub enum Purpose {
     Import,
     /// The slot in which failures of an unknown login are counted.
     UnknownLogin,
+    /// What the account was that a link to a new password was sent for.
+    ResetLink,
 }
 
 impl Purpose {
@@ -52,6 +54,7 @@ impl Purpose {
             Self::Csrf => "sekisho/1/csrf",
             Self::Import => "sekisho/1/import",
             Self::UnknownLogin => "sekisho/1/unknown-login",
+            Self::ResetLink => "sekisho/1/reset-link",
         }
     }
 }

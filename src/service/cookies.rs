@@ -11,13 +11,15 @@ pub enum CookieKind {
     Flow,
     /// What form tokens are bound to before anybody is known.
     Csrf,
+    /// The value of a link to a new password, out of the address that it came in.
+    Reset,
     /// The language that the person chose: `ja` or `en`; the only one that is no bearer value.
     Language,
 }
 
 impl CookieKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Session, Self::Device, Self::Flow, Self::Csrf, Self::Language];
+    pub const ALL: [Self; 6] = [Self::Session, Self::Device, Self::Flow, Self::Csrf, Self::Reset, Self::Language];
 
     /// The name under which it is set and read: over https one that only this host, over https, can have set (`__Host-`,
     /// RFC 6265bis §4.1.3.2).
@@ -32,6 +34,8 @@ impl CookieKind {
             (Self::Flow, false) => "sekisho-flow",
             (Self::Csrf, true) => "__Host-sekisho-csrf",
             (Self::Csrf, false) => "sekisho-csrf",
+            (Self::Reset, true) => "__Host-sekisho-reset",
+            (Self::Reset, false) => "sekisho-reset",
             (Self::Language, true) => "__Host-sekisho-language",
             (Self::Language, false) => "sekisho-language",
         }

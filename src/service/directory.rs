@@ -21,7 +21,7 @@ use super::ServiceError;
 use super::context;
 use super::records::{account_throttle, account_throttle_owner};
 use crate::authn::lockout::AccountThrottle;
-use crate::authn::user::{Group, Method, Role, User};
+use crate::authn::user::{Email, Group, Method, Role, User};
 use crate::clock::Timestamp;
 use crate::config::Current;
 use crate::id::UserId;
@@ -149,6 +149,20 @@ impl Directory {
         let limits = context::limits(&self.config.load());
         let index = self.read();
         Ok(ids.iter().filter_map(|id| index.row(*id, limits, now)).collect())
+    }
+
+    /// The accounts with this mail address, in whatever letters, and no more than `most` of them.
+    ///
+    /// # Errors
+    /// As [`Directory::query`].
+    pub async fn with_address(
+        &self,
+        address: &Email,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Vec<UserId>, ServiceError> {
+        self.catch_up(now).await?;
+        Ok(self.read().with_address(address.as_str(), most))
     }
 
     /// Totals.

@@ -25,7 +25,7 @@ use crate::secret::{SecretString, Token};
 
 mod code;
 mod confirm;
-mod device_keys;
+pub(super) mod device_keys;
 pub(super) mod flows;
 pub(super) mod mailed;
 mod new_password;

@@ -25,18 +25,21 @@ pub enum Letter {
     LoginCode,
     /// The code that proves a new mail address.
     AddressCode,
-    /// The link to a new password.
+    /// The link to a new password, for whoever says that they forgot theirs.
     PasswordLink,
+    /// The same, sent by a manager: whoever asks for links must not keep a manager's from being sent.
+    ManagersLink,
 }
 
 impl Letter {
-    const ALL: [Self; 3] = [Self::LoginCode, Self::AddressCode, Self::PasswordLink];
+    const ALL: [Self; 4] = [Self::LoginCode, Self::AddressCode, Self::PasswordLink, Self::ManagersLink];
 
     const fn name(self) -> &'static str {
         match self {
             Self::LoginCode => "login-code",
             Self::AddressCode => "address-code",
             Self::PasswordLink => "password-link",
+            Self::ManagersLink => "managers-link",
         }
     }
 }

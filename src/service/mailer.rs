@@ -14,6 +14,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, co
 use moka::sync::Cache;
 
 use super::visit::Visit;
+use crate::authn::reset_link::{self, SentBy};
 use crate::authn::user::{DisplayName, Email, User};
 use crate::clock::Timestamp;
 use crate::config::{Config, Language};
@@ -50,6 +51,8 @@ pub enum Notice {
     NewDevice { address: IpAddr },
     /// The owner has set another password, by hand or by a link.
     PasswordChanged { address: IpAddr },
+    /// Somebody has asked for a link, and the account is one that only a manager's is good for.
+    LinkNeedsManager { address: IpAddr },
 }
 
 /// A code that proves a mail address.
@@ -91,6 +94,11 @@ impl Mailer {
             Some(None) => Delivery::Failed,
             None => Delivery::Waiting,
         }
+    }
+
+    /// Sends a link by which a new password can be set.
+    pub fn link(&self, config: &Config, language: Language, user: &User, sent_by: SentBy, link: &SecretString) {
+        self.post(config, user, || link_mail(config, language, user, sent_by, link));
     }
 
     /// Tells the owner of something that has happened, where there is an address and a way to send.
@@ -205,6 +213,34 @@ fn address_mail(
     )
 }
 
+fn link_mail(
+    config: &Config,
+    language: Language,
+    user: &User,
+    sent_by: SentBy,
+    link: &SecretString,
+) -> Result<Written, Error> {
+    let (amount, unit) = amount_and_unit(reset_link::LIFETIME);
+    let lead = match (sent_by, user.password.is_some()) {
+        (SentBy::Asker, _) => "mail-link-asked",
+        (SentBy::Manager, true) => "mail-link-sent",
+        (SentBy::Manager, false) => "mail-link-first",
+    };
+    write(
+        language,
+        "link",
+        "mail-link-subject",
+        &context! {
+            title => config.portal.title.as_str(),
+            login => user.login.as_str(),
+            lead,
+            link => link.expose_secret(),
+            amount,
+            unit,
+        },
+    )
+}
+
 fn notice_mail(
     config: &Config,
     language: Language,
@@ -219,6 +255,7 @@ fn notice_mail(
         Notice::SwitchedOn => ("switched-on", String::new()),
         Notice::RecoveryCodesRenewed => ("codes-renewed", String::new()),
         Notice::NewDevice { address } => ("new-device", address.to_canonical().to_string()),
+        Notice::LinkNeedsManager { address } => ("link-needs-manager", address.to_canonical().to_string()),
         Notice::PasswordChanged { address } => ("password-changed", address.to_canonical().to_string()),
     };
     write(
@@ -261,10 +298,12 @@ fn moment(at: Timestamp) -> String {
     jiff::Timestamp::from_second(seconds).map(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default()
 }
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("layout.html", include_str!("../../assets/templates/mail/layout.html")),
     ("code.txt", include_str!("../../assets/templates/mail/code.txt")),
     ("code.html", include_str!("../../assets/templates/mail/code.html")),
+    ("link.txt", include_str!("../../assets/templates/mail/link.txt")),
+    ("link.html", include_str!("../../assets/templates/mail/link.html")),
     ("notice.txt", include_str!("../../assets/templates/mail/notice.txt")),
     ("notice.html", include_str!("../../assets/templates/mail/notice.html")),
 ];

@@ -11,6 +11,7 @@ use crate::authn::device::Device;
 use crate::authn::lockout::{AccountThrottle, AddressThrottle};
 use crate::authn::login::Flow;
 use crate::authn::mail_limit::MailThrottle;
+use crate::authn::reset_link::{NewestLink, ResetLink};
 use crate::authn::session::Session;
 use crate::authn::user::{LoginName, User};
 use crate::clock::Timestamp;
@@ -105,6 +106,22 @@ impl Record for AddressChange {
 /// `flow/SHA256`
 impl Record for Flow {
     const KIND: &'static str = "flow";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
+/// `reset/SHA256`
+impl Record for ResetLink {
+    const KIND: &'static str = "reset";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
+/// `reset-of/USER`
+impl Record for NewestLink {
+    const KIND: &'static str = "reset-of";
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)
     }
@@ -210,6 +227,11 @@ pub fn address_throttle(address: IpAddr) -> String {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).to_string(),
     }
+}
+
+/// Links to forgotten passwords asked for from there: a count beside that of failures.
+pub fn asking_throttle(address: IpAddr) -> String {
+    format!("asking-{}", address_throttle(address))
 }
 
 /// Times are padded, so that keys stand in their order.

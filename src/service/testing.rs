@@ -277,6 +277,14 @@ impl Browser {
         bench.services.login.missing(&visit, Wish::Anything).await.unwrap()
     }
 
+    /// Sets another password, within the session.
+    pub async fn own_password(&mut self, bench: &Bench, current: &str, new: &str) -> Result<Step, Weakness> {
+        let visit = self.visit(bench).await;
+        let login = &bench.services.login;
+        let changed = login.change_own_password(&visit, Some("test"), current.into(), new.into()).await.unwrap();
+        changed.map(|step| self.keep(step))
+    }
+
     /// Sets the password that the login asks for.
     pub async fn change_password(&mut self, bench: &Bench, new: &str) -> Result<Step, Weakness> {
         let Some(flow) = self.cookies.flow.clone() else { return Ok(Step::Refused(Refusal::RestartLogin)) };

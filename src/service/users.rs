@@ -22,6 +22,7 @@ use crate::authn::address_change::AddressChange;
 use crate::authn::lockout::AccountThrottle;
 use crate::authn::login::facts;
 use crate::authn::password::Weakness;
+use crate::authn::reset_link::NewestLink;
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role, SecondFactor, StoredPassword, User};
 use crate::authz::Policy as Demand;
 use crate::authz::permission::{Act, Task};
@@ -319,7 +320,7 @@ impl Users {
                 .delete::<User>(&name)
                 .delete::<LoginIndex>(&records::login_name(&user.login))
                 .delete::<AccountThrottle>(&records::account_throttle(user.id));
-            let change = mail_limit::forget(change, user.id).delete::<AddressChange>(&name);
+            let change = mail_limit::forget(change, user.id).delete::<AddressChange>(&name).delete::<NewestLink>(&name);
             let change = self.context.without_devices(change, user.id, now).await?;
             if self.context.commit(change, &[event]).await?.is_some() {
                 self.after(user.id, &sessions, now).await;

@@ -51,6 +51,8 @@ pub struct SekishoCookies {
     pub flow: Option<Token>,
     /// What form tokens are bound to before anybody is known.
     pub csrf: Option<Token>,
+    /// A link to a new password that was opened.
+    pub reset: Option<Token>,
     /// `ja` or `en`, as chosen by the person.
     pub language: Option<String>,
 }

@@ -39,6 +39,29 @@ mail-new-device-subject = A new device has signed in
 mail-new-device-text = A browser that was not known before has signed in as { $login }.
 mail-address-changed-subject = Your mail address was changed
 mail-address-changed-text = The account { $login } has another mail address from now on, or none. This is the last mail to this one.
+mail-link-needs-manager-subject = About your password
+mail-link-needs-manager-text = Someone asked for a link to a new password for the account { $login }. For this account only a link from an administrator is good. Please ask one.
+mail-link-subject = Choose a password
+mail-link-asked = Someone asked for a new password for the account { $login }.
+mail-link-sent = An administrator asks you to choose a new password for the account { $login }.
+mail-link-first = The account { $login } was made for you. An administrator asks you to choose its first password.
+mail-link-open = Open this link to choose one:
+mail-link-lifetime =
+    { $unit ->
+        [hours] It is valid for { $amount } { $amount ->
+            [one] hour
+           *[other] hours
+        }, once, and only until a newer one is sent.
+        [minutes] It is valid for { $amount } { $amount ->
+            [one] minute
+           *[other] minutes
+        }, once, and only until a newer one is sent.
+       *[seconds] It is valid for { $amount } { $amount ->
+            [one] second
+           *[other] seconds
+        }, once, and only until a newer one is sent.
+    }
+mail-link-not-you = If you do not know why you got it, do not open the link and delete this mail. The password stays as it is.
 mail-password-changed-subject = Your password was changed
 mail-password-changed-text = The password of the account { $login } was changed. Other devices have to sign in again.
 mail-notice-at = When: { $at }

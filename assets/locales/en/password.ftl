@@ -34,3 +34,25 @@ new-password-too-few-classes = This password needs at least { $count } of: lower
 new-password-personal = A password must not contain your login, name or mail address.
 new-password-leaked = This password has leaked before and is easy to guess, and so is one with digits or marks added to it. Choose another one.
 new-password-unchanged = This is the password that you have now. Choose another one.
+
+# A forgotten password
+
+forgot-link = Forgot your password?
+forgot-title = Set a new password
+forgot-lead = Enter your login or your mail address. You will get a mail with a link by which you can set a new password.
+forgot-who = Login or mail address
+forgot-submit = Send the link
+forgot-missing = Enter your login or your mail address.
+forgot-sent = If there is such an account, a mail is on its way to the address that it has. Please look into your mailbox.
+forgot-not-there = Nothing after a few minutes? Look among the spam, then ask your administrator.
+forgot-back = To the login page
+notice-password-reset = Your new password is set. Log in with it.
+
+reset-title = Set a new password
+reset-lead = Every device that you were logged in on has to log in again afterwards.
+reset-lead-first = Choose the first password of your account.
+reset-submit = Set password
+reset-code-hint = This account gets its codes by mail, so that the mailbox alone is not enough: one of your recovery codes is needed, too. If you have none, ask your administrator.
+reset-code-missing = Enter a recovery code.
+reset-gone = This link is good no more: it was used, it is too old, or a newer one was sent.
+reset-again = Have a new link sent

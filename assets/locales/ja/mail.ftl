@@ -30,6 +30,20 @@ mail-new-device-subject = 新しい端末からログインがありました
 mail-new-device-text = これまで使われていなかったブラウザーから、ログインID { $login } でログインがありました。
 mail-address-changed-subject = メールアドレスが変更されました
 mail-address-changed-text = ログインID { $login } のメールアドレスが変更または削除されました。このアドレスへのお知らせは、これが最後です。
+mail-link-needs-manager-subject = パスワードの再設定について
+mail-link-needs-manager-text = ログインID { $login } のパスワードの再設定が申し込まれましたが、このアカウントでは、管理者から届くリンクでのみ再設定できます。お手数ですが、管理者にご連絡ください。
+mail-link-subject = パスワードの設定
+mail-link-asked = ログインID { $login } のパスワードの再設定が申し込まれました。
+mail-link-sent = 管理者から、ログインID { $login } のパスワードの再設定をお願いするご案内です。
+mail-link-first = ログインID { $login } のアカウントが用意されました。管理者から、最初のパスワードの設定をお願いするご案内です。
+mail-link-open = 次のリンクを開き、新しいパスワードを設定してください。
+mail-link-lifetime =
+    { $unit ->
+        [hours] リンクの有効期間は{ $amount }時間で、1回だけ使えます。新しいリンクが届いた場合、古いリンクは使えません。
+        [minutes] リンクの有効期間は{ $amount }分で、1回だけ使えます。新しいリンクが届いた場合、古いリンクは使えません。
+       *[seconds] リンクの有効期間は{ $amount }秒で、1回だけ使えます。新しいリンクが届いた場合、古いリンクは使えません。
+    }
+mail-link-not-you = お心当たりがない場合は、リンクを開かず、このメールを破棄してください。パスワードは変わりません。
 mail-password-changed-subject = パスワードが変更されました
 mail-password-changed-text = ログインID { $login } のパスワードが変更されました。ほかの端末では再度ログインが必要です。
 mail-notice-at = 日時: { $at }

@@ -46,6 +46,8 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         text_file(language);
         try_all::<welcome::WelcomePage>(language);
         try_all::<password::due::DuePage>(language);
+        try_all::<password::forgot::ForgotPage>(language);
+        try_all::<password::reset::ResetPage>(language);
         try_all::<password::own::OwnPage>(language);
         try_all::<logout::LogoutPage>(language);
         try_all::<landing::LandingPage>(language);

@@ -37,6 +37,11 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("GET", "/welcome", everybody_alike("→/login", "→//", "→/login", "→/login", "→/login")),
     ("GET", "/password", everybody_alike("→/login", "200", "→/second-factor", "→/enrol", "→/enrol/recovery-codes")),
     ("POST", "/password", everybody_alike("→/login", "403", "→/second-factor", "→/enrol", "→/enrol/recovery-codes")),
+    // Nowhere without `mail`; with it everybody may come, whoever they are.
+    ("GET", "/password/forgot", everybody_alike("404", "404", "404", "404", "404")),
+    ("POST", "/password/forgot", everybody_alike("404", "404", "404", "404", "404")),
+    ("GET", "/password/reset", everybody_alike("410", "410", "410", "410", "410")),
+    ("POST", "/password/reset", everybody_alike("410", "410", "410", "410", "410")),
     ("GET", "/logout", everybody_alike("→/login", "200", "→/login", "→/login", "→/login")),
     ("POST", "/logout", everybody_alike("→/login", "403", "→/login", "→/login", "→/login")),
     // A form is nothing for the API; what it does with JSON is told in `api`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::query::{Column, Query, Sort, SortKey, State, Wanted};
-use super::text::Texts;
+use super::text::{self, Texts};
 use super::{Counts, Page, Row};
 use crate::authn::lockout::{AccountThrottle, Limits};
 use crate::authn::user::{Group, Method, Role, User};
@@ -203,6 +203,13 @@ impl Index {
         let mut found = self.matches(query, limits, now);
         found.sort_unstable_by(|a, b| a.order(b, query.sort));
         found.iter().map(|found| found.id).collect()
+    }
+
+    /// Whose mail address this is.
+    pub fn with_address(&self, address: &str, most: usize) -> Vec<UserId> {
+        let folded = text::fold(address);
+        let is_theirs = |entry: &Entry| entry.folded().email() == folded;
+        self.accounts.iter().filter(|(_, entry)| is_theirs(entry)).map(|(id, _)| *id).take(most).collect()
     }
 
     /// One page. Only its own rows are put in order, the others just before or behind them.

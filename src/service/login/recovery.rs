@@ -51,12 +51,12 @@ pub async fn step(
 }
 
 /// What was typed, hashed as the account's set was.
-struct Guess {
+pub struct Guess {
     salt: [u8; 16],
     hash: [u8; HASH_BYTES],
 }
 
-async fn guess(context: &Context, visit: &Visit, user: UserId, typed: &str) -> Result<Guess, ServiceError> {
+pub async fn guess(context: &Context, visit: &Visit, user: UserId, typed: &str) -> Result<Guess, ServiceError> {
     let code = SecretString::from(normalise(typed).unwrap_or_default());
     let account = context.user(user, visit.now).await?;
     let (salt, cost) = match account.as_ref().and_then(|found| found.user.second_factor.recovery.as_ref()) {
@@ -72,7 +72,7 @@ fn cost_of(set: &RecoverySet) -> Cost {
 }
 
 /// The unspent code that was given. A set that was made since the guess was hashed holds none of it.
-fn find(config: &Config, user: &User, guess: &Guess) -> Result<Option<recovery_code::Unspent>, ServiceError> {
+pub fn find(config: &Config, user: &User, guess: &Guess) -> Result<Option<recovery_code::Unspent>, ServiceError> {
     let Some(set) = user.second_factor.recovery.as_ref().filter(|set| set.salt == guess.salt) else {
         return Ok(None);
     };

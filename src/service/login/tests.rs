@@ -7,6 +7,7 @@ mod confirm;
 mod mail_flood;
 mod mailed;
 mod new_password;
+mod own_password;
 mod recovery;
 use crate::audit::{Event, Kind};
 use crate::authn::device::Device;

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::authn::user::{Method, Role, SecondFactor};
+use crate::authn::user::{Method, Role, SecondFactor, StoredPassword};
 use crate::id::UserId;
 use crate::service::testing::Bench;
 
@@ -28,9 +28,16 @@ pub fn samples(config: &Config, language: Language, user: &User) -> Vec<(String,
         ("codes-renewed", Notice::RecoveryCodesRenewed),
         ("new-device", Notice::NewDevice { address }),
         ("password-changed", Notice::PasswordChanged { address }),
+        ("link-needs-manager", Notice::LinkNeedsManager { address }),
     ] {
         mails.push((name, notice_mail(config, language, user, notice, NOW)));
     }
+    let link = "https://shop.example.com/.sekisho/password/reset?token=abc".into();
+    let set = StoredPassword { hash: String::new(), changed_at: NOW, must_change: false };
+    let with_password = User { password: Some(set), ..user.clone() };
+    mails.push(("link asked", link_mail(config, language, user, SentBy::Asker, &link)));
+    mails.push(("link sent", link_mail(config, language, &with_password, SentBy::Manager, &link)));
+    mails.push(("link first", link_mail(config, language, user, SentBy::Manager, &link)));
     let told = |secret: &SecretString| secret.expose_secret().to_owned();
     mails
         .into_iter()
@@ -87,9 +94,16 @@ fn notices_hold_no_code_and_link_to_the_configured_address_alone() {
         let mut config = bench.config();
         config.portal.url = url.clone();
         for language in [Language::Ja, Language::En] {
-            for (name, _, text, html) in samples(&config, language, &user).into_iter().skip(CODES) {
+            for (name, _, text, html) in samples(&config, language, &user)
+                .into_iter()
+                .skip(CODES)
+                .filter(|(name, ..)| !name.starts_with("link "))
+            {
                 assert!(text.contains("2027-01-15 08:00 UTC"), "{text}");
-                assert_eq!(text.contains("192.0.2.7"), ["new-device", "password-changed"].contains(&name.as_str()));
+                assert_eq!(
+                    text.contains("192.0.2.7"),
+                    ["new-device", "password-changed", "link-needs-manager"].contains(&name.as_str())
+                );
                 let links = html.matches("http").count();
                 assert_eq!(links, if url.is_some() { 2 } else { 0 }, "{name}: {html}");
             }
