@@ -162,8 +162,7 @@ fn refused(rejection: &Rejection) -> Reply {
         | Rejection::Oneself
         | Rejection::GroupNotHeld(_)
         | Rejection::LoginNamedByRoute(_)
-        | Rejection::ChangedMeanwhile
-        | Rejection::NotYet(_) => None,
+        | Rejection::ChangedMeanwhile => None,
     };
     Reply::Refused { reason: rejection.to_string(), hint }
 }

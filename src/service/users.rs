@@ -101,7 +101,7 @@ pub enum Rejection {
     WeakPassword(Weakness),
     #[error("{0} is the last administrator who can sign in; make another one first")]
     LastAdmin(LoginName),
-    #[error("codes by mail need the section `mail` in the configuration")]
+    #[error("mails need the section `mail` in the configuration")]
     MailNotConfigured,
     #[error("the account {0} has no mail address")]
     NoAddress(LoginName),
@@ -127,9 +127,6 @@ pub enum Rejection {
     /// The form was made from an account that looked different.
     #[error("the account was changed meanwhile")]
     ChangedMeanwhile,
-    /// Accepted now, it would lock the person out, or be ignored.
-    #[error("this version of sekisho has no {0} yet")]
-    NotYet(&'static str),
 }
 
 impl Users {

@@ -11,7 +11,6 @@ password-own-submit = Change password
 password-own-back = Back to your account
 password-current = Current password
 password-current-wrong = Your current password is wrong, or the account is locked for a while.
-password-changed = Your password was changed. Your other devices have to sign in again.
 
 new-password = New password
 new-password-again = New password, once more

@@ -15,7 +15,6 @@ rejection-oneself = You cannot do this to your own account here. Use “Your acc
 rejection-group-not-held = You can only give and take away groups that you have yourself.
 rejection-login-named-by-route = The configuration gives this login special access. Only an administrator can use it.
 rejection-changed-meanwhile = Somebody else has changed this account in the meantime. Nothing was saved: check the present values and try again.
-rejection-not-yet = This is not available in this version.
 
 user-edit = Edit
 user-none = None

@@ -11,7 +11,6 @@ password-own-submit = パスワードを変更する
 password-own-back = アカウントに戻る
 password-current = 現在のパスワード
 password-current-wrong = 現在のパスワードが違うか、しばらくのあいだロックされています。
-password-changed = パスワードを変更しました。ほかの端末では再度ログインが必要です。
 
 new-password = 新しいパスワード
 new-password-again = 新しいパスワード（確認用）

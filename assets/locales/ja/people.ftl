@@ -15,7 +15,6 @@ rejection-oneself = 自分のアカウントには、この画面からは行え
 rejection-group-not-held = 付け外しできるのは、自分が所属しているグループだけです。
 rejection-login-named-by-route = このログインIDには、設定ファイルで特別なアクセスが許可されています。使えるのは管理者だけです。
 rejection-changed-meanwhile = ほかの人がこのアカウントを変更したため、保存されませんでした。現在の内容を確認して、もう一度操作してください。
-rejection-not-yet = このバージョンではまだ利用できません。
 
 user-edit = 編集
 user-none = なし

@@ -23,7 +23,6 @@ pub const fn key(rejection: &Rejection) -> &'static str {
         Rejection::GroupNotHeld(_) => "rejection-group-not-held",
         Rejection::LoginNamedByRoute(_) => "rejection-login-named-by-route",
         Rejection::ChangedMeanwhile => "rejection-changed-meanwhile",
-        Rejection::NotYet(_) => "rejection-not-yet",
     }
 }
 
@@ -44,8 +43,7 @@ pub const fn status(rejection: &Rejection) -> StatusCode {
         Rejection::MailWithoutAddress
         | Rejection::WeakPassword(_)
         | Rejection::MailNotConfigured
-        | Rejection::NoAddress(_)
-        | Rejection::NotYet(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        | Rejection::NoAddress(_) => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 
@@ -69,7 +67,6 @@ pub fn every_text(language: crate::config::Language) {
         Rejection::GroupNotHeld("ops".parse().unwrap()),
         Rejection::LoginNamedByRoute(login()),
         Rejection::ChangedMeanwhile,
-        Rejection::NotYet(""),
     ] {
         assert!(crate::i18n::text(language, key(&rejection), None).is_some(), "{rejection:?}");
     }

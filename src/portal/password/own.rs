@@ -48,8 +48,7 @@ pub async fn show(services: &Services, exchange: Exchange) -> Result<Response, P
         Ok(signed_in) => signed_in,
         Err(answer) => return Ok(*answer),
     };
-    let changed = exchange.query.get("done") == Some("changed");
-    page(exchange, &person, StatusCode::OK, changed.then(|| Alert::notice("password-changed")))
+    page(exchange, &person, StatusCode::OK, None)
 }
 
 /// `POST`
@@ -71,7 +70,7 @@ pub async fn submit(services: &Services, exchange: Exchange, body: Body) -> Resu
     match step::taken(step) {
         Ok(step::Advance::SignedIn(signed_in)) => {
             step::keep(&mut exchange, &signed_in);
-            let path = format!("{}?done=changed", exchange.page_path("/password"));
+            let path = format!("{}?done=password", exchange.page_path("/account"));
             Ok(exchange.redirect(&path))
         }
         Ok(advance) => Ok(step::lead_on(exchange, advance)),
@@ -134,7 +133,6 @@ impl crate::portal::view::Samples for OwnPage {
         let too_many = Alert::of(Refusal::TooManyAttempts { retry_after: Duration::from_secs(600) });
         vec![
             sample("plain", None),
-            sample("changed", Some(Alert::notice("password-changed"))),
             sample("wrong", Some(Alert::problem("password-current-wrong"))),
             sample("too-many", Some(too_many)),
             sample("leaked", Some(form::alert(crate::authn::password::Weakness::Leaked))),

@@ -12,7 +12,7 @@ use crate::authn::user::{Email, LoginName, User};
 use crate::id::UserId;
 use crate::secret::Token;
 use crate::service::ServiceError;
-use crate::service::context::{Context, Found, TRIES};
+use crate::service::context::{Context, TRIES};
 use crate::service::events::{self, By};
 use crate::service::login::{Browser, device_keys};
 use crate::service::mail_limit::{self, Letter};
