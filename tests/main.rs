@@ -43,6 +43,10 @@ mod mailed_codes;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
+mod own_settings;
+#[cfg(test)]
+mod own_settings_in_the_browser;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod recovery_codes;
