@@ -111,8 +111,8 @@ fn f29_of_fifty_posts_of_the_codes_of_a_new_address_one_wins_and_the_old_address
     });
     assert!(mail.mails_to(NEW).iter().all(|mail| !mail.text.contains("another mail address")));
     let events = gate.cli_json(&["audit", "search", "--user", "alice"]);
-    let details: Vec<&str> = events.as_array().unwrap().iter().filter_map(|event| event["detail"].as_str()).collect();
-    assert_eq!(details.iter().filter(|detail| **detail == "mail address").count(), 1, "{details:?}");
+    let reasons: Vec<&str> = events.as_array().unwrap().iter().filter_map(|event| event["reason"].as_str()).collect();
+    assert_eq!(reasons.iter().filter(|reason| **reason == "mail address").count(), 1, "{reasons:?}");
 }
 
 #[test]

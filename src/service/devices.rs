@@ -177,7 +177,7 @@ impl Devices {
             }
             let sessions = self.begun_by(&devices, user, own_session(actor), now).await?;
             let by = match actor {
-                Actor::Person(person) if person.user == user => By::Oneself(person.client.clone()),
+                Actor::Person(person) if person.user == user => By::InSession(person.client.clone(), person.session),
                 _ => By::Actor(actor),
             };
             let mut change = Sessions::without(without(authority.held(Change::new()), &devices), &sessions);
