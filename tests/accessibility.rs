@@ -2,6 +2,7 @@
 //! and dark, on a phone and as every role; nothing scrolls sideways at 320 pixels; a keyboard is enough.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::harness::axe::Look;
 use crate::harness::browser::Setup;
@@ -11,7 +12,8 @@ use crate::harness::{Browser, Client, MailServer, PASSWORD, Recorder, Sekisho};
 const ALL: &[Look] = &[Look::Light, Look::Dark, Look::Narrow];
 
 /// Answers to GET that are no pages.
-const NO_PAGES: &[&str] = &["/api/session", "/static/{file}", "/enrol/recovery-codes.txt"];
+const NO_PAGES: &[&str] =
+    &["/api/session", "/static/{file}", "/enrol/recovery-codes.txt", "/second-factor/delivery", "/admin/users.csv"];
 
 /// Pages that come only at some point of a way, each visited by name below.
 const ON_THE_WAY: &[&str] =
@@ -50,6 +52,7 @@ impl Walk {
             .user("alice", &["--role", "admin", "--name", "Alice Martin", "--email", "alice@example.com"])
             .user("mika", &["--role", "manager", "--name", "森 美香", "--email", "mika@example.com"])
             .user("vera", &["--role", "viewer", "--group", "ops"])
+            .user("dora", &["--must-change"])
             .user("una", &[])
             .user("ulf", &["--name", "Ulf"])
             .user("bob", &["--email", "bob@example.com", "--method", "mail"])
@@ -129,6 +132,7 @@ impl Walk {
         self.browser.find_soon("#alert.problem").await;
         self.judge("/second-factor").await;
 
+        self.a_password_due("dora").await;
         self.open("/login").await;
         self.send(&[("login", login), ("password", PASSWORD)]).await;
         self.browser.arrive("/second-factor").await;
@@ -141,6 +145,22 @@ impl Walk {
         self.send(&[("code", &code)]).await;
         self.browser.arrive("/welcome").await;
         self.judge("/welcome").await;
+    }
+
+    /// Up to the page that asks for a new password before the login is over.
+    async fn a_password_due(&mut self, login: &str) {
+        self.open("/login").await;
+        self.send(&[("login", login), ("password", PASSWORD)]).await;
+        self.browser.arrive("/enrol").await;
+        let key = self.browser.text_of("#key").await;
+        self.gate.secrets().add(&key);
+        self.send(&[("code", &self.gate.code(&key))]).await;
+        self.browser.save_recovery_codes().await;
+        self.browser.arrive("/password").await;
+        self.judge("/password").await;
+        self.browser.click("main form button[type=submit]").await;
+        self.browser.find_soon("[aria-invalid=true], #alert").await;
+        self.judge("/password").await;
     }
 
     async fn sign_out(&mut self) {
@@ -170,6 +190,10 @@ impl Walk {
             self.open(&self.filled(page)).await;
             self.judge(page).await;
         }
+        // Whoever has been here for a while is asked again who they are before settings change.
+        self.gate.advance(Duration::from_secs(6 * 60));
+        self.open("/account/confirm").await;
+        self.judge("/account/confirm").await;
     }
 
     /// A page's path with something for each of its parameters.

@@ -130,7 +130,7 @@ fn welcome(demo: &Demo, language: Language) -> String {
             }
             Shows::JapaneseName => pick("閲覧者 (日本語の氏名)", "viewer, with a Japanese name"),
             Shows::CodeByMail => pick(
-                "マネージャー。コードはメールで届きます (上の「コード」のページ)",
+                "担当者。コードはメールで届きます (上の「コード」のページ)",
                 "manager; gets codes by mail (on the page above)",
             ),
             Shows::Forbidden => pick("「経理」は開けません (403)", "may not open “Accounting” (403)"),

@@ -77,7 +77,7 @@ done-session-ended = The session was logged out.
 done-sessions-ended = All other sessions were logged out.
 problem-session-gone = This session is not there any more.
 
-landing-account = Your account settings
+landing-account = Your account
 
 address-now = Your mail address
 address-use = What changes about your account is told to this address.

@@ -4,9 +4,9 @@ nav-rooms = メニュー
 nav-skip = 本文へ移動
 nav-who = ログイン中：
 nav-home = ツールに戻る
-nav-account = アカウント
+nav-account = マイアカウント
 
-account-title = アカウント
+account-title = マイアカウント
 account-profile = プロフィール
 account-login = ログインID
 account-name = 名前

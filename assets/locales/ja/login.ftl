@@ -23,4 +23,4 @@ logout-back = ログアウトせずに戻る
 
 landing-title = ログインしています
 landing-home = { $title } へ進む
-landing-administration = ユーザーと監査の管理
+landing-administration = アカウント管理

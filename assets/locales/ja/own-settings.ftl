@@ -77,7 +77,7 @@ done-session-ended = ログアウトしました。
 done-sessions-ended = ほかの場所をすべてログアウトしました。
 problem-session-gone = このログインはすでに終了しています。
 
-landing-account = アカウントの設定
+landing-account = マイアカウント
 
 address-now = 現在のメールアドレス
 address-use = アカウントの変更に関するお知らせが、このアドレスに届きます。
