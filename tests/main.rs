@@ -37,9 +37,12 @@ mod layers;
 mod licences;
 #[cfg(test)]
 mod mail_flood;
+#[cfg(test)]
 mod mail_trouble;
 #[cfg(test)]
 mod mailed_codes;
+#[cfg(test)]
+mod managers_morning;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
