@@ -70,7 +70,6 @@ welcome-codes-left = { $count ->
     [one] You have only { $count } recovery code left.
    *[other] You have only { $count } recovery codes left.
 }
-welcome-codes-ask = To get new ones, ask your administrator to reset your two-step login; new codes come with the new setup.
 welcome-codes-unsaved = You have not confirmed that your recovery codes are saved. If you do not have them, make new ones; those from before then stop working.
 welcome-codes-new = Make new recovery codes
 welcome-by-recovery-code = You logged in with a recovery code. That code cannot be used again.
