@@ -9,7 +9,7 @@ use unic_langid::LanguageIdentifier;
 use crate::config::Language;
 
 /// The texts of one language, file by file; both languages have the same files and the same keys.
-const fn sources(language: Language) -> [&'static str; 10] {
+const fn sources(language: Language) -> [&'static str; 12] {
     match language {
         Language::Ja => [
             include_str!("../assets/locales/ja/common.ftl"),
@@ -22,6 +22,8 @@ const fn sources(language: Language) -> [&'static str; 10] {
             include_str!("../assets/locales/ja/own-settings.ftl"),
             include_str!("../assets/locales/ja/users.ftl"),
             include_str!("../assets/locales/ja/password.ftl"),
+            include_str!("../assets/locales/ja/import.ftl"),
+            include_str!("../assets/locales/ja/overview.ftl"),
         ],
         Language::En => [
             include_str!("../assets/locales/en/common.ftl"),
@@ -34,6 +36,8 @@ const fn sources(language: Language) -> [&'static str; 10] {
             include_str!("../assets/locales/en/own-settings.ftl"),
             include_str!("../assets/locales/en/users.ftl"),
             include_str!("../assets/locales/en/password.ftl"),
+            include_str!("../assets/locales/en/import.ftl"),
+            include_str!("../assets/locales/en/overview.ftl"),
         ],
     }
 }

@@ -46,6 +46,7 @@ mod return_to;
 mod second_factor;
 mod span;
 mod step;
+mod upload;
 mod view;
 mod welcome;
 
@@ -101,6 +102,9 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/api/session", get(api::session)),
         ("/account", get(account::overview::show)),
         ("/account/confirm", get(account::confirm::show).post(account::confirm::submit)),
+        ("/admin/users", get(admin::users::show)),
+        ("/admin/users.csv", get(admin::users::export::download)),
+        ("/admin", get(admin::overview::show)),
         ("/account/second-factor", get(account::second_factor::show)),
         ("/account/second-factor/app", post(account::second_factor::app)),
         ("/account/second-factor/on", post(account::second_factor::on)),
@@ -116,8 +120,6 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/account/sessions", get(account::sessions::show)),
         ("/account/sessions/end", post(account::sessions::end)),
         ("/account/sessions/end-others", post(account::sessions::end_others)),
-        ("/admin/users", get(admin::users::show)),
-        ("/admin/users.csv", get(admin::users::export::download)),
         ("/admin/users/new", get(admin::user::new::show).post(admin::user::new::submit)),
         ("/admin/users/{id}", get(admin::user::show)),
         ("/admin/users/{id}/edit", get(admin::user::edit::show).post(admin::user::edit::submit)),
@@ -131,6 +133,10 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/admin/users/{id}/forget-device", Deed::ForgetDevice.page()),
         ("/admin/users/{id}/forget-devices", Deed::ForgetDevices.page()),
         ("/admin/users/{id}/delete", Deed::Delete.page()),
+        (admin::import::PATH, get(admin::import::show).post(admin::import::submit)),
+        ("/admin/users/import/preview", get(admin::import::preview::show).post(admin::import::preview::submit)),
+        ("/admin/users/import/result", get(admin::import::result::show)),
+        ("/admin/users/import/refused.csv", get(admin::import::refused::download)),
         ("/static/{file}", get(assets::serve)),
     ]
 }

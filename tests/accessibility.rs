@@ -12,8 +12,14 @@ use crate::harness::{Browser, Client, MailServer, PASSWORD, Recorder, Sekisho};
 const ALL: &[Look] = &[Look::Light, Look::Dark, Look::Narrow];
 
 /// Answers to GET that are no pages.
-const NO_PAGES: &[&str] =
-    &["/api/session", "/static/{file}", "/enrol/recovery-codes.txt", "/second-factor/delivery", "/admin/users.csv"];
+const NO_PAGES: &[&str] = &[
+    "/api/session",
+    "/static/{file}",
+    "/enrol/recovery-codes.txt",
+    "/second-factor/delivery",
+    "/admin/users.csv",
+    "/admin/users/import/refused.csv",
+];
 
 /// Pages that come only at some point of a way, each visited by name below.
 const ON_THE_WAY: &[&str] = &[
@@ -25,6 +31,8 @@ const ON_THE_WAY: &[&str] = &[
     "/welcome",
     "/password",
     "/account/confirm",
+    "/admin/users/import/preview",
+    "/admin/users/import/result",
 ];
 
 /// Every path that answers a GET, from the table of pages, which the portal's own tests hold complete.
@@ -171,6 +179,22 @@ impl Walk {
         self.judge("/password").await;
     }
 
+    /// A list of accounts, from its upload to its result.
+    async fn the_import(&mut self) {
+        self.open("/admin/users/import").await;
+        self.browser.fill("#text", "login,name\n").await;
+        self.browser.click("main form button.primary").await;
+        self.browser.find_soon("#alert").await;
+        self.judge("/admin/users/import").await;
+        self.browser.fill("#text", "login,name,nickname\nnew.person,New Person,Newbie\nnot a login,,\n").await;
+        self.browser.click("main form button.primary").await;
+        self.browser.arrive("/admin/users/import/preview").await;
+        self.judge("/admin/users/import/preview").await;
+        self.browser.click("main form button.primary").await;
+        self.browser.arrive("/admin/users/import/result").await;
+        self.judge("/admin/users/import/result").await;
+    }
+
     async fn sign_out(&mut self) {
         self.open("/logout").await;
         self.judge("/logout").await;
@@ -239,6 +263,7 @@ async fn everything(language: &'static str) {
     let mut walk = Walk::start(language, ALL).await;
     walk.the_way_in("alice").await;
     walk.every_room().await;
+    walk.the_import().await;
     walk.messages().await;
     // What an old tool's frame shows when the session is over.
     walk.sign_out().await;

@@ -28,6 +28,8 @@ mod http2_on_the_wire;
 #[cfg(test)]
 mod identity_headers;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod in_the_browser;
 #[cfg(test)]
 mod json_api;

@@ -42,7 +42,6 @@ const REFUSED: &[Row] = &[
 
 const WITHOUT_EFFECT: &[Row] = &[
     (&["server", "upgrade_grace"], IsNot("1h"), "a restart is all there is"),
-    (&["portal", "admin", "networks"], Items(1), "there are no pages for administration"),
     (&["held", "max_size"], IsNot("1MiB"), NO_HELD),
     (&["held", "lifetime"], IsNot("10m"), NO_HELD),
     (&["held", "per_session"], IsNot("3"), NO_HELD),

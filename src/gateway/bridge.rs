@@ -13,10 +13,12 @@ use http_body_util::BodyExt as _;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, OrErr as _};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
+use crate::service::import;
 use crate::service::visit::{Ask, Failure, Visit};
 
 /// The portal as the gateway sees it.
@@ -26,6 +28,9 @@ pub type Portal = BoxCloneSyncService<http::Request<Body>, http::Response<Body>,
 const MAX_FORM: usize = 64 * 1024;
 /// How long such a body may take in all.
 const FORM_TIME: Duration = Duration::from_secs(30);
+/// How many uploads are held in memory at once, some megabytes each, and how long one may take.
+static UPLOADS: Semaphore = Semaphore::const_new(4);
+const UPLOAD_TIME: Duration = Duration::from_secs(120);
 /// Larger than any page of ours.
 const MAX_PAGE: usize = 16 * 1024 * 1024;
 
@@ -45,8 +50,16 @@ const HSTS: (&str, &str) = ("Strict-Transport-Security", "max-age=31536000");
 /// # Errors
 /// Where the client is gone.
 pub async fn answer(portal: &Portal, session: &mut Session, mut visit: Visit) -> Result<StatusCode, Box<Error>> {
+    let posts = visit.ask == Ask::Page && session.req_header().method == Method::POST;
+    let limit = if posts { Limit::of(&visit) } else { Limit::FORM };
+    // Held until the page has done with the upload.
+    let place = if limit.most > MAX_FORM { UPLOADS.try_acquire().map(Some) } else { Ok(None) };
     let body = match visit.ask {
-        Ask::Page => match read_form(session).await? {
+        Ask::Page if place.is_err() => {
+            visit.ask = Ask::Failure(Failure::Unavailable);
+            Bytes::new()
+        }
+        Ask::Page => match read_form(session, limit).await? {
             Form::Whole(body) => body,
             Form::TooLarge => {
                 visit.ask = Ask::Failure(Failure::TooLarge);
@@ -167,12 +180,29 @@ enum Form {
     TooSlow,
 }
 
-async fn read_form(session: &mut Session) -> Result<Form, Box<Error>> {
+/// How much is read of a body, and for how long.
+#[derive(Clone, Copy)]
+struct Limit {
+    most: usize,
+    time: Duration,
+}
+
+impl Limit {
+    const FORM: Self = Self { most: MAX_FORM, time: FORM_TIME };
+
+    /// A form, unless this visitor may upload a list here.
+    fn of(visit: &Visit) -> Self {
+        import::may_upload(visit).map_or(Self::FORM, |most| Self { most, time: UPLOAD_TIME })
+    }
+}
+
+async fn read_form(session: &mut Session, limit: Limit) -> Result<Form, Box<Error>> {
+    let Limit { most, time } = limit;
     if session.is_body_empty() {
         return Ok(Form::Whole(Bytes::new()));
     }
     let announced = session.get_header(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > MAX_FORM as u64) {
+    if announced.is_some_and(|length| length > most as u64) {
         return Ok(Form::TooLarge);
     }
     if session.get_header_bytes("expect").eq_ignore_ascii_case(b"100-continue") {
@@ -181,14 +211,14 @@ async fn read_form(session: &mut Session) -> Result<Form, Box<Error>> {
     let reading = async {
         let mut body = BytesMut::new();
         while let Some(piece) = session.read_request_body().await? {
-            if body.len() + piece.len() > MAX_FORM {
+            if body.len() + piece.len() > most {
                 return Ok(Form::TooLarge);
             }
             body.extend_from_slice(&piece);
         }
         Ok(Form::Whole(body.freeze()))
     };
-    timeout(FORM_TIME, reading).await.unwrap_or(Ok(Form::TooSlow))
+    timeout(time, reading).await.unwrap_or(Ok(Form::TooSlow))
 }
 
 fn request(session: &Session, visit: Visit, body: Bytes) -> Option<http::Request<Body>> {

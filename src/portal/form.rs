@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use percent_encoding::percent_decode_str;
 
-/// The gateway's cap on what is sent to the portal, in bytes.
+/// The gateway's cap on what is sent to the portal, in bytes; uploads have another one.
 pub const MAX_BODY: usize = 64 * 1024;
 
 /// The fields of a form or of a query string.
@@ -44,6 +44,12 @@ impl Fields {
     #[must_use]
     pub fn of_query(query: Option<&str>) -> Self {
         query.and_then(Self::parse).unwrap_or_default()
+    }
+
+    /// Fields that came in another form than this module reads.
+    #[must_use]
+    pub const fn of(fields: BTreeMap<String, String>) -> Self {
+        Self(fields)
     }
 
     fn parse(text: &str) -> Option<Self> {

@@ -20,8 +20,11 @@ pub enum Room {
 }
 
 /// The rooms, from which role on, and their paths below the portal's.
-const ROOMS: &[(Room, Role, &str)] =
-    &[(Room::Account, Role::User, "/account"), (Room::Users, Role::Viewer, "/admin/users")];
+const ROOMS: &[(Room, Role, &str)] = &[
+    (Room::Account, Role::User, "/account"),
+    (Room::Overview, Role::Viewer, "/admin"),
+    (Room::Users, Role::Viewer, "/admin/users"),
+];
 
 /// The first room of administration that is open to this role.
 #[must_use]

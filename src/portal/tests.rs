@@ -4,6 +4,7 @@ mod account;
 mod answers;
 mod api;
 mod forms;
+mod import;
 mod journeys;
 mod pages;
 mod people;

@@ -150,6 +150,12 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("account/overview.html", include_str!("../../assets/templates/account/overview.html")),
     #[cfg(test)]
     ("styleguide.html", include_str!("tests/styleguide.html")),
+    ("admin/overview.html", include_str!("../../assets/templates/admin/overview.html")),
+    ("admin/plot.html", include_str!("../../assets/templates/admin/plot.html")),
+    ("admin/import.html", include_str!("../../assets/templates/admin/import.html")),
+    ("admin/import_preview.html", include_str!("../../assets/templates/admin/import_preview.html")),
+    ("admin/import_refused.html", include_str!("../../assets/templates/admin/import_refused.html")),
+    ("admin/import_result.html", include_str!("../../assets/templates/admin/import_result.html")),
 ];
 
 static JA: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Language::Ja));

@@ -224,6 +224,20 @@ impl Users {
         Ok(all.iter().filter(|user| is_effective_admin(&config, user)).count())
     }
 
+    /// How many of these are administrators who can sign in: the same without reading all accounts, for who knows whom it can be.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn effective_admins_among(&self, ids: &[UserId], now: Timestamp) -> Result<usize, ServiceError> {
+        let config = self.context.config.load_full();
+        let mut effective = 0;
+        for id in ids {
+            let found = self.context.user(*id, now).await?;
+            effective += usize::from(found.is_some_and(|found| is_effective_admin(&config, &found.user)));
+        }
+        Ok(effective)
+    }
+
     /// All accounts, by login.
     ///
     /// # Errors

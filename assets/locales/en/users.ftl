@@ -52,6 +52,7 @@ users-method-mail = Mail
 users-enrolled-yes = Set up
 users-enrolled-no = Not set up
 users-last-login-never = Never
+users-last-login-unused = Not for 90 days
 users-state-active = Active
 users-state-locked = Locked
 users-state-disabled = Disabled

@@ -49,6 +49,7 @@ users-method-mail = メール
 users-enrolled-yes = 設定済み
 users-enrolled-no = 未設定
 users-last-login-never = 履歴なし
+users-last-login-unused = 90日以上なし
 users-state-active = 有効
 users-state-locked = ロック中
 users-state-disabled = 無効

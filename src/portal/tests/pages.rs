@@ -57,6 +57,10 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         try_all::<super::styleguide::StyleGuide>(language);
         admin::rejection::every_text(language);
         admin::user::deed::every_text(language);
+        try_all::<admin::overview::OverviewPage>(language);
+        try_all::<admin::import::ImportPage>(language);
+        try_all::<admin::import::preview::PreviewPage>(language);
+        try_all::<admin::import::result::ResultPage>(language);
         try_all::<account::confirm::ConfirmPage>(language);
         try_all::<admin::users::UsersPage>(language);
         try_all::<account::second_factor::OwnFactorPage>(language);

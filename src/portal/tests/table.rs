@@ -88,6 +88,26 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("GET", "/account/sessions", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
     ("POST", "/account/sessions/end", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
     ("POST", "/account/sessions/end-others", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("GET", "/admin", by_role("→/login", "→/login", ["403", "200", "200", "200"])),
+    ("GET", "/admin/users/import", by_role("→/login", "→/login", ["403", "403", "200", "200"])),
+    // A form without a file is nothing for this page.
+    ("POST", "/admin/users/import", by_role("→/login", "→/login", ["403", "403", "415", "415"])),
+    (
+        "GET",
+        "/admin/users/import/preview",
+        by_role("→/login", "→/login", ["403", "403", "→/admin/users/import", "→/admin/users/import"]),
+    ),
+    ("POST", "/admin/users/import/preview", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    (
+        "GET",
+        "/admin/users/import/result",
+        by_role("→/login", "→/login", ["403", "403", "→/admin/users/import", "→/admin/users/import"]),
+    ),
+    (
+        "GET",
+        "/admin/users/import/refused.csv",
+        by_role("→/login", "→/login", ["403", "403", "→/admin/users/import", "→/admin/users/import"]),
+    ),
 ];
 
 /// A page on which roles make no difference: nobody, somebody signed in, then a login that waits for a code, one that waits

@@ -56,6 +56,11 @@ impl Entry {
         }
     }
 
+    /// Nobody has signed in as it for so long, and it is neither new nor disabled.
+    pub fn is_unused(&self, now: Timestamp) -> bool {
+        !self.disabled && now.since(self.last_login.unwrap_or(self.registered_at).max(self.registered_at)) > UNUSED
+    }
+
     pub const fn state(&self, locked: bool) -> State {
         match (self.disabled, locked) {
             (true, _) => State::Disabled,
@@ -190,7 +195,7 @@ impl Index {
         let mut found = Vec::new();
         for (id, entry) in &self.accounts {
             let locked_until = self.locked_until(*id, limits, now);
-            if wanted.matches(*id, entry, locked_until.is_some()) {
+            if wanted.matches(*id, entry, locked_until.is_some(), now) {
                 let key = SortKey::new(query.sort.column, entry, locked_until);
                 found.push(Match { key, id: *id, entry });
             }
@@ -241,13 +246,12 @@ impl Index {
         let mut counts = Counts { accounts: self.accounts.len(), ..Counts::default() };
         for (id, entry) in &self.accounts {
             let locked = self.locked_until(*id, limits, now).is_some();
-            let idle = now.since(entry.last_login.unwrap_or(entry.registered_at).max(entry.registered_at));
             let count = |counter: &mut usize, counts: bool| *counter += usize::from(counts);
             count(&mut counts.switched_on, entry.switched_on);
             count(&mut counts.enrolled, entry.is_enrolled());
             count(&mut counts.locked, entry.state(locked) == State::Locked);
             count(&mut counts.disabled, entry.disabled);
-            count(&mut counts.unused, !entry.disabled && idle > UNUSED);
+            count(&mut counts.unused, entry.is_unused(now));
             count(&mut counts.admins, entry.role == Role::Admin && !entry.disabled && entry.password_set);
         }
         counts

@@ -55,6 +55,8 @@ pub enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LastLogin {
     Never,
+    /// As [`super::Counts::unused`] counts them.
+    Unused,
     /// At `from` or later, and before `before`.
     Within {
         from: Option<Timestamp>,
@@ -104,7 +106,7 @@ impl<'a> Wanted<'a> {
         Self { filter, ids: ids(text.trim()), words }
     }
 
-    pub(super) fn matches(&self, id: UserId, entry: &Entry, locked: bool) -> bool {
+    pub(super) fn matches(&self, id: UserId, entry: &Entry, locked: bool, now: Timestamp) -> bool {
         let Filter { role, group, switched_on, enrolled, method, state, last_login, .. } = self.filter;
         is(*role, entry.role)
             && is(*switched_on, entry.switched_on)
@@ -112,7 +114,7 @@ impl<'a> Wanted<'a> {
             && is(*method, entry.method)
             && is(*state, entry.state(locked))
             && group.as_ref().is_none_or(|group| entry.groups.contains(group))
-            && last_login.is_none_or(|range| range.holds(entry.last_login))
+            && last_login.is_none_or(|range| range.holds(entry, now))
             && self.text_matches(id, entry)
     }
 
@@ -137,9 +139,10 @@ fn ids(text: &str) -> Option<RangeInclusive<UserId>> {
 }
 
 impl LastLogin {
-    fn holds(self, last_login: Option<Timestamp>) -> bool {
-        match (self, last_login) {
+    fn holds(self, entry: &Entry, now: Timestamp) -> bool {
+        match (self, entry.last_login) {
             (Self::Never, last_login) => last_login.is_none(),
+            (Self::Unused, _) => entry.is_unused(now),
             (Self::Within { from, before }, Some(at)) => {
                 from.is_none_or(|from| from <= at) && before.is_none_or(|before| at < before)
             }

@@ -54,7 +54,7 @@ const ANSWERS: &[(bool, &str)] = &[(true, "yes"), (false, "no")];
 const METHODS: &[(Method, &str)] = &[(Method::Totp, "totp"), (Method::Mail, "mail")];
 pub const STATES: &[(State, &str)] =
     &[(State::Active, "active"), (State::Locked, "locked"), (State::Disabled, "disabled")];
-const NEVER: &str = "never";
+const LAST_LOGINS: &[(LastLogin, &str)] = &[(LastLogin::Never, "never"), (LastLogin::Unused, "unused")];
 
 /// Which part of the list is shown, and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +66,8 @@ pub struct Listing {
     enrolled: Option<bool>,
     method: Option<Method>,
     state: Option<State>,
-    never: bool,
+    /// One that has a name of its own; else a range of dates.
+    last_login: Option<LastLogin>,
     from: Option<Date>,
     to: Option<Date>,
     sort: Sort,
@@ -115,7 +116,7 @@ impl Listing {
             enrolled: by_name(ANSWERS, get(ENROLLED)),
             method: by_name(METHODS, get(METHOD)),
             state: by_name(STATES, get(STATE)),
-            never: get(LAST_LOGIN) == NEVER,
+            last_login: by_name(LAST_LOGINS, get(LAST_LOGIN)),
             from: parsed(get(FROM)),
             to: parsed(get(TO)),
             sort: sort(get(SORT)).unwrap_or_default(),
@@ -140,7 +141,7 @@ impl Listing {
             enrolled: self.enrolled,
             method: self.method,
             state: self.state,
-            last_login: if self.never { Some(LastLogin::Never) } else { range.then_some(within) },
+            last_login: self.last_login.or(range.then_some(within)),
         };
         Query { filter, sort: self.sort, page: self.page, per_page: PER_PAGE }
     }
@@ -158,7 +159,7 @@ impl Listing {
             (ENROLLED, name(name_of(ANSWERS, self.enrolled))),
             (METHOD, name(name_of(METHODS, self.method))),
             (STATE, name(name_of(STATES, self.state))),
-            (LAST_LOGIN, if self.never { NEVER.to_owned() } else { String::new() }),
+            (LAST_LOGIN, name(name_of(LAST_LOGINS, self.last_login))),
             (FROM, date(self.from)),
             (TO, date(self.to)),
             (SORT, sort_name(self.sort)),
@@ -205,7 +206,7 @@ impl Listing {
             enrolled: choices(ANSWERS, self.enrolled),
             methods: choices(METHODS, self.method),
             states: choices(STATES, self.state),
-            last_login: vec![Choice { value: NEVER.to_owned(), chosen: self.never }],
+            last_login: choices(LAST_LOGINS, self.last_login),
             from: date(self.from),
             to: date(self.to),
             sort: sort_name(self.sort),
@@ -267,6 +268,8 @@ mod tests {
             "q=%E5%B1%B1%E7%94%B0%20a%26b&role=admin&group=ops&second%2Dx=1",
             "second-factor=off&enrolled=no&method=mail&state=locked",
             "last-login=never",
+            "last-login=unused",
+            "last-login=unused",
             "from=2026%2D11%2D01&to=2026%2D11%2D22&sort=%2Dlast%2Dlogin&page=3",
         ] {
             let listing = Listing::of_text(address);
