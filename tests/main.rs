@@ -52,6 +52,10 @@ mod own_settings;
 #[cfg(test)]
 mod own_settings_in_the_browser;
 #[cfg(test)]
+mod passwords;
+#[cfg(test)]
+mod passwords_in_the_browser;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod recovery_codes;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::harness::second_step::asked_for;
 use crate::harness::{Builder, Client, Form, MailServer, PASSWORD, Recorder, Response, Sekisho, form_with};
+use crate::passwords::{ask_for_a_link, link_to};
 
 const AT_ONCE: usize = 50;
 const ROUNDS: usize = 20;
@@ -107,6 +108,56 @@ fn a37_of_fifty_posts_of_one_mailed_code_one_succeeds() {
         one_is_in(post_all(&ready, &code), round);
         // The account's mails are limited: so many rounds take hours.
         gate.advance(Duration::from_secs(600));
+    }
+}
+
+#[test]
+fn a37_of_fifty_posts_of_one_link_one_sets_the_password() {
+    let (upstream, mail) = (Recorder::ok(), MailServer::start());
+    let gate = builder(&upstream)
+        .mail(&mail)
+        .set("second_factor.policy", "off")
+        .user("bob", &["--email", "bob@example.com"])
+        .start();
+    for round in 0..ROUNDS {
+        ask_for_a_link(&gate, "bob");
+        let link = link_to(&gate, &mail, "bob@example.com");
+        let ready: Vec<_> = (0..5)
+            .map(|_| {
+                let mut browser = Client::new(&gate);
+                let page = browser.open(&link);
+                Ready { browser, form: form_with(&page, "again") }
+            })
+            .collect();
+        let start = Barrier::new(AT_ONCE);
+        let passwords: Vec<String> = std::thread::scope(|scope| {
+            let posts: Vec<_> = (0..AT_ONCE)
+                .map(|number| {
+                    let Ready { browser, form } = &ready[number % ready.len()];
+                    let new = format!("Quiet-river-{round}-{number}");
+                    let (mut browser, start) = (browser.copy(), &start);
+                    let form = form.clone().with("new", &new).with("again", &new);
+                    scope.spawn(move || {
+                        start.wait();
+                        let answer = browser.send(&form);
+                        assert!([303, 410].contains(&answer.status), "{}: {}", answer.status, answer.text());
+                        (answer.status == 303).then_some(new)
+                    })
+                })
+                .collect();
+            posts.into_iter().filter_map(|post| post.join().unwrap()).collect()
+        });
+        let [password] = passwords.as_slice() else {
+            panic!("round {round}: {} were told that it is set", passwords.len())
+        };
+        let mut bob = Client::new(&gate);
+        assert_eq!(
+            bob.give_password("bob", password).text(),
+            "ok",
+            "round {round}: the one that is told is the one that is"
+        );
+        // So that there is always a mail left to be sent.
+        gate.advance(Duration::from_secs(2 * 3600));
     }
 }
 
