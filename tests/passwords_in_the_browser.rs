@@ -23,7 +23,7 @@ const ENGLISH: Words = Words {
     sent: "If there is such an account",
     leaked: "This password has leaked before",
     set: "Your new password is set.",
-    due: "Your password was set for you.",
+    due: "An administrator asks for a new password.",
     changed: "Your password was changed.",
 };
 
@@ -33,7 +33,7 @@ const JAPANESE: Words = Words {
     sent: "該当するアカウントがあれば",
     leaked: "このパスワードは過去に漏えいしたことがあり",
     set: "新しいパスワードを設定しました。",
-    due: "現在のパスワードは一時的なものです。",
+    due: "管理者の設定により、パスワードの変更が必要です。",
     changed: "パスワードを変更しました。",
 };
 

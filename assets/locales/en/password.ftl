@@ -2,7 +2,7 @@
 
 password-due-title = Change your password
 password-due-expired = Your password has been in use for long. To go on, choose a new one.
-password-due-given = Your password was set for you. To go on, choose one of your own.
+password-due-given = An administrator asks for a new password. To go on, choose one.
 password-due-submit = Change and go on
 
 password-own-title = Change your password

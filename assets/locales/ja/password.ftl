@@ -2,7 +2,7 @@
 
 password-due-title = パスワードの変更
 password-due-expired = 前回の変更から時間がたっています。続けるには、新しいパスワードを設定してください。
-password-due-given = 現在のパスワードは一時的なものです。続けるには、ご自身で新しいパスワードを設定してください。
+password-due-given = 管理者の設定により、パスワードの変更が必要です。続けるには、新しいパスワードを設定してください。
 password-due-submit = 変更して進む
 
 password-own-title = パスワードの変更

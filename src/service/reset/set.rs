@@ -5,6 +5,7 @@ use crate::audit::{Event, Kind};
 use crate::authn::lockout::AccountThrottle;
 use crate::authn::login::facts;
 use crate::authn::password::Weakness;
+use crate::authn::recovery_code::RecoverySet;
 use crate::authn::reset_link::{self, NewestLink, ResetLink, SentBy};
 use crate::authn::user::User;
 use crate::config::Config;
@@ -81,7 +82,7 @@ fn needs_code(config: &Config, user: &User, sent_by: SentBy) -> bool {
 
 /// Whether a link that the owner asks for could never be used.
 pub fn lacks_codes(config: &Config, user: &User) -> bool {
-    let left = user.second_factor.recovery.as_ref().map_or(0, |set| set.left());
+    let left = user.second_factor.recovery.as_ref().map_or(0, RecoverySet::left);
     needs_code(config, user, SentBy::Asker) && left == 0
 }
 
