@@ -9,7 +9,7 @@ use unic_langid::LanguageIdentifier;
 use crate::config::Language;
 
 /// The texts of one language, file by file; both languages have the same files and the same keys.
-const fn sources(language: Language) -> [&'static str; 12] {
+const fn sources(language: Language) -> [&'static str; 13] {
     match language {
         Language::Ja => [
             include_str!("../assets/locales/ja/common.ftl"),
@@ -18,6 +18,7 @@ const fn sources(language: Language) -> [&'static str; 12] {
             include_str!("../assets/locales/ja/answers.ftl"),
             include_str!("../assets/locales/ja/mail.ftl"),
             include_str!("../assets/locales/ja/account.ftl"),
+            include_str!("../assets/locales/ja/audit.ftl"),
             include_str!("../assets/locales/ja/people.ftl"),
             include_str!("../assets/locales/ja/own-settings.ftl"),
             include_str!("../assets/locales/ja/users.ftl"),
@@ -32,6 +33,7 @@ const fn sources(language: Language) -> [&'static str; 12] {
             include_str!("../assets/locales/en/answers.ftl"),
             include_str!("../assets/locales/en/mail.ftl"),
             include_str!("../assets/locales/en/account.ftl"),
+            include_str!("../assets/locales/en/audit.ftl"),
             include_str!("../assets/locales/en/people.ftl"),
             include_str!("../assets/locales/en/own-settings.ftl"),
             include_str!("../assets/locales/en/users.ftl"),

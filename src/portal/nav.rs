@@ -24,6 +24,8 @@ const ROOMS: &[(Room, Role, &str)] = &[
     (Room::Account, Role::User, "/account"),
     (Room::Overview, Role::Viewer, "/admin"),
     (Room::Users, Role::Viewer, "/admin/users"),
+    (Room::Sessions, Role::Viewer, "/admin/sessions"),
+    (Room::Audit, Role::Viewer, "/admin/audit"),
 ];
 
 /// The first room of administration that is open to this role.

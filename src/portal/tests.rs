@@ -3,6 +3,7 @@
 mod account;
 mod answers;
 mod api;
+mod events;
 mod forms;
 mod import;
 mod journeys;

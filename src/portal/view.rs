@@ -141,6 +141,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("admin/user_fields.html", include_str!("../../assets/templates/admin/user_fields.html")),
     ("admin/user_edit.html", include_str!("../../assets/templates/admin/user_edit.html")),
     ("admin/user_new.html", include_str!("../../assets/templates/admin/user_new.html")),
+    ("admin/audit.html", include_str!("../../assets/templates/admin/audit.html")),
+    ("admin/sessions.html", include_str!("../../assets/templates/admin/sessions.html")),
     ("admin/users.html", include_str!("../../assets/templates/admin/users.html")),
     ("account/second_factor.html", include_str!("../../assets/templates/account/second_factor.html")),
     ("account/recovery_codes.html", include_str!("../../assets/templates/account/recovery_codes.html")),

@@ -22,8 +22,9 @@ pub use self::when::{BadMoment, Span};
 use super::ServiceError;
 use super::context::Context;
 pub use super::journal::Followed;
-use super::records::{EventIndex, event_index, event_name};
+use super::records::{EventIndex, event_index, event_name, session_at};
 pub use crate::audit::{Event, EventRow, Kind, Result as Outcome, SessionMark};
+use crate::authn::session::Session;
 use crate::authn::user::LoginName;
 use crate::clock::Timestamp;
 use crate::id::{EventId, UserId};
@@ -38,7 +39,7 @@ pub struct History {
     tally: Mutex<Tally>,
 }
 
-/// A place between events, in the order of time: just at this one.
+/// A place in the order of time: that of one event, or of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cursor(String);
@@ -237,6 +238,12 @@ impl Cursor {
     #[must_use]
     pub fn of(event: &Event) -> Self {
         Self(event_name(event))
+    }
+
+    /// The place of this session, among all that began.
+    #[must_use]
+    pub fn of_session(session: &Session) -> Self {
+        Self(session_at(session))
     }
 
     /// As it stands in an address. Whatever else is written there is no place.

@@ -198,20 +198,55 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<Result<bool, Rejection>, ServiceError> {
         for _ in 0..TRIES {
-            let Some((digest, session)) = self.search(|session| session.id == id, now).await?.pop() else {
-                return Ok(Ok(false));
-            };
-            let (login, authority) = match self.may_end(session.user, actor, now).await? {
-                Ok(may) => may,
-                Err(rejection) => return Ok(Err(rejection)),
-            };
-            let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(actor))?;
-            let event = events::in_session(event, session.id);
-            if self.delete(authority.held(Change::new()), &[(digest, session)], event).await? {
-                return Ok(Ok(true));
+            let found = self.search(|session| session.id == id, now).await?.pop();
+            if let Some(outcome) = self.end_found(found, actor, now).await? {
+                return Ok(outcome);
             }
         }
         Err(ServiceError::Contended)
+    }
+
+    /// The same by its place among all sessions, without looking at the others.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn end_at(
+        &self,
+        place: &Cursor,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<bool, Rejection>, ServiceError> {
+        for _ in 0..TRIES {
+            let found = match self.store.get::<SessionAt>(place.as_str(), now).await?.record {
+                Some(SessionAt { digest, .. }) => {
+                    let session = self.store.get::<Session>(&digest.to_string(), now).await?.record;
+                    session.map(|session| (digest, session))
+                }
+                None => None,
+            };
+            if let Some(outcome) = self.end_found(found, actor, now).await? {
+                return Ok(outcome);
+            }
+        }
+        Err(ServiceError::Contended)
+    }
+
+    /// One try. `None`: somebody came in between.
+    async fn end_found(
+        &self,
+        found: Option<(TokenDigest, Session)>,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Option<Result<bool, Rejection>>, ServiceError> {
+        let Some((digest, session)) = found else { return Ok(Some(Ok(false))) };
+        let (login, authority) = match self.may_end(session.user, actor, now).await? {
+            Ok(may) => may,
+            Err(rejection) => return Ok(Some(Err(rejection))),
+        };
+        let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(actor))?;
+        let event = events::in_session(event, session.id);
+        let ended = self.delete(authority.held(Change::new()), &[(digest, session)], event).await?;
+        Ok(ended.then_some(Ok(true)))
     }
 
     /// Ends all sessions of an account, where the actor may; returns how many.

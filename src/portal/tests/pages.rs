@@ -71,6 +71,8 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         try_all::<admin::user::UserPage>(language);
         try_all::<admin::user::edit::EditPage>(language);
         try_all::<admin::user::new::NewPage>(language);
+        try_all::<admin::audit::AuditPage>(language);
+        try_all::<admin::sessions::AllSessionsPage>(language);
         crate::service::testing::every_mail(language);
         let used: BTreeSet<String> = i18n::used::take().into_iter().map(|(_, key)| key).collect();
         assert_eq!(used, i18n::tests::keys(language), "texts that nothing uses in {language:?}");

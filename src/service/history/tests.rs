@@ -97,7 +97,7 @@ async fn events_by_a_person_are_found_as_those_about_one() {
     assert_eq!((event.login.as_str(), event.actor.as_deref(), event.actor_id), ("alice", Some("root"), Some(root.id)));
     assert_eq!(
         (event.client.user_agent.as_str(), event.session.clone()),
-        ("Test/2", Some(SessionMark::of({ browser.visit(&bench).await.session.unwrap().id() })))
+        ("Test/2", Some(SessionMark::of(browser.visit(&bench).await.session.unwrap().id())))
     );
     let alice = bench.services.users.show("alice", bench.now()).await.unwrap().unwrap().user.id;
     let of_alice = bench.services.history.of_user(alice, 10, bench.now()).await.unwrap();

@@ -252,3 +252,54 @@ async fn what_another_node_ends_ends_here() {
     stop.cancel();
     background.await.unwrap();
 }
+
+/// Ten thousand sessions of five hundred accounts, begun a second apart.
+#[tokio::test]
+async fn a_page_of_sessions_costs_what_it_shows() {
+    let bench = Bench::new(|config| config.session.max_lifetime = Duration::from_secs(30 * 24 * 3600));
+    let template = bench.add("alice").await.user;
+    let (_, sample) = begin(&bench, &template).await;
+    bench.services.sessions.end_all_of(template.id, &Actor::Sekisho, bench.now()).await.unwrap().unwrap();
+    let mut change = Change::new();
+    let mut users = Vec::new();
+    for index in 0..500_u16 {
+        let id = UserId::from_bytes([[0; 8].as_slice(), &index.to_be_bytes()].concat().try_into().unwrap());
+        let login = format!("user{index}").parse().unwrap();
+        let user = User { id, login, ..template.clone() };
+        change = change.put(&id.to_string(), &user);
+        users.push(id);
+    }
+    for index in 0..10_000_u64 {
+        let number = u16::try_from(index).unwrap().to_be_bytes();
+        let begun = Timestamp::from_millis(bench.now().millis() + index);
+        let session = Session {
+            id: SessionId::from_bytes([[1; 8].as_slice(), &number].concat().try_into().unwrap()),
+            user: users[usize::try_from(index % 500).unwrap()],
+            epoch: 0,
+            created_at: begun,
+            expires_at: begun.plus(Duration::from_secs(24 * 3600)),
+            last_seen: begun,
+            ..sample.clone()
+        };
+        change = Sessions::with(change, &Token::generate().unwrap().digest(), &session);
+    }
+    bench.store.commit(change).await.unwrap();
+    bench.advance(Duration::from_secs(10));
+    let sessions = &bench.services.sessions;
+    let (mut seen, mut cursor) = (std::collections::BTreeSet::new(), None);
+    let mut longest = Duration::ZERO;
+    loop {
+        let begun = std::time::Instant::now();
+        let page = sessions.page(cursor.as_ref(), 50, bench.now()).await.unwrap();
+        longest = longest.max(begun.elapsed());
+        assert!(page.sessions.windows(2).all(|pair| pair[0].session.created_at > pair[1].session.created_at));
+        seen.extend(page.sessions.iter().map(|view| view.session.id));
+        assert!(page.sessions.len() == 50 || page.next.is_none());
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 10_000);
+    println!("the slowest of 200 pages took {longest:?}");
+}

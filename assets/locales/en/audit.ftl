@@ -1,0 +1,73 @@
+# Events, and everybody's sessions
+
+nav-audit = Events
+nav-sessions = Sessions
+
+audit-title = Events
+audit-export = Download
+audit-person = Person
+audit-event = Event
+audit-result = Result
+audit-any = Any
+audit-search = Search
+audit-clear = Clear
+audit-more = Time, address, text
+audit-from = From (UTC)
+audit-to = To (UTC)
+audit-address = Address or network
+audit-text = Text
+audit-time-hint = 2026-11-22, 2026-11-22 09:30, or 12h ago
+audit-column-time = Time
+audit-column-address = Address
+audit-column-details = Details
+audit-by = by { $actor }
+audit-details = Show
+audit-reason = Reason
+audit-actor = Done by
+audit-route = Route
+audit-browser = Browser
+audit-session = Session
+audit-user-id = User ID
+audit-id = Event ID
+audit-none = There are no events yet.
+audit-none-found = No event matches.
+audit-looked-back = Searched back to { $moment }. “Older” searches on.
+audit-pages = Pages
+audit-newest = Newest
+audit-newer = Newer
+audit-older = Older
+
+problem-audit-address = Give an address like 192.0.2.1, or a network like 192.0.2.0/24.
+problem-audit-time = Give a time like 2026-11-22, 2026-11-22 09:30, or 12h for twelve hours ago.
+
+event-login = Login
+event-confirmation = Identity confirmed
+event-second-factor = Second factor
+event-enrolment = Setup of the app
+event-logout = Logout
+event-lockout = Account locked
+event-session-ended = Session ended
+event-device-forgotten = Device forgotten
+event-user-added = Account added
+event-user-changed = Account changed
+event-user-deleted = Account deleted
+event-password-changed = Password changed
+event-password-reset = Link for a new password
+event-second-factor-reset = Second factor reset
+event-recovery-codes-renewed = New recovery codes
+event-access-denied = Access denied
+event-config-reloaded = Configuration read anew
+event-result-success = Success
+event-result-failure = Failure
+
+all-sessions-title = Sessions
+all-sessions-person = Login
+all-sessions-begun = Begun
+all-sessions-last-seen = Last seen
+all-sessions-second-factor = Second factor
+all-sessions-no-second-factor = None
+all-sessions-unknown-browser = Unknown browser
+all-sessions-here = This session
+all-sessions-end = Log out
+all-sessions-ended = The session has ended.
+all-sessions-none = Nobody is logged in.

@@ -1,0 +1,73 @@
+# 操作履歴と、全員のセッション
+
+nav-audit = 操作履歴
+nav-sessions = セッション
+
+audit-title = 操作履歴
+audit-export = ダウンロード
+audit-person = ユーザー
+audit-event = 操作
+audit-result = 結果
+audit-any = すべて
+audit-search = 検索
+audit-clear = 条件をクリア
+audit-more = 日時・IPアドレス・キーワード
+audit-from = 開始日時（UTC）
+audit-to = 終了日時（UTC）
+audit-address = IPアドレスまたはネットワーク
+audit-text = キーワード
+audit-time-hint = 例：2026-11-22、2026-11-22 09:30、12h（12時間前）
+audit-column-time = 日時
+audit-column-address = IPアドレス
+audit-column-details = 詳細
+audit-by = 実行者：{ $actor }
+audit-details = 表示
+audit-reason = 理由
+audit-actor = 実行者
+audit-route = ルート
+audit-browser = ブラウザー
+audit-session = セッション
+audit-user-id = ユーザーID
+audit-id = 履歴ID
+audit-none = 履歴はまだありません。
+audit-none-found = 条件に合う履歴はありません。
+audit-looked-back = { $moment } まで検索しました。「古いほうへ」で続きを検索します。
+audit-pages = ページ
+audit-newest = 最新へ
+audit-newer = 新しいほうへ
+audit-older = 古いほうへ
+
+problem-audit-address = IPアドレスは 192.0.2.1、ネットワークは 192.0.2.0/24 のように入力してください。
+problem-audit-time = 日時は 2026-11-22、2026-11-22 09:30、または 12h（12時間前）のように入力してください。
+
+event-login = ログイン
+event-confirmation = 本人確認
+event-second-factor = 2段階認証
+event-enrolment = 認証アプリの登録
+event-logout = ログアウト
+event-lockout = アカウントのロック
+event-session-ended = セッションの終了
+event-device-forgotten = 端末の登録解除
+event-user-added = アカウントの追加
+event-user-changed = アカウントの変更
+event-user-deleted = アカウントの削除
+event-password-changed = パスワードの変更
+event-password-reset = パスワード再設定リンク
+event-second-factor-reset = 2段階認証のリセット
+event-recovery-codes-renewed = リカバリーコードの再発行
+event-access-denied = アクセス拒否
+event-config-reloaded = 設定の再読み込み
+event-result-success = 成功
+event-result-failure = 失敗
+
+all-sessions-title = セッション
+all-sessions-person = ログインID
+all-sessions-begun = ログイン日時
+all-sessions-last-seen = 最終アクセス
+all-sessions-second-factor = 2段階認証
+all-sessions-no-second-factor = なし
+all-sessions-unknown-browser = 不明なブラウザー
+all-sessions-here = 現在のセッション
+all-sessions-end = ログアウトさせる
+all-sessions-ended = セッションを終了しました。
+all-sessions-none = ログイン中のユーザーはいません。
