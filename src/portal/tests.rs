@@ -8,6 +8,7 @@ mod forms;
 mod import;
 mod journeys;
 mod pages;
+mod password;
 mod people;
 mod return_to;
 mod second_step;
