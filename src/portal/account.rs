@@ -39,7 +39,7 @@ fn lead_on(
     outcome: Outcome<Step>,
     wish: Wish,
     page: &str,
-) -> Result<Response, (Exchange, Obstacle)> {
+) -> Result<Response, Box<(Exchange, Obstacle)>> {
     let here = exchange.page_path(page);
     match outcome {
         Outcome::Done(step) => match step::taken(step) {
@@ -51,7 +51,7 @@ fn lead_on(
             Ok(exchange.redirect(&confirm))
         }
         Outcome::SignedOut => Ok(exchange.redirect_to_login(&here, None)),
-        Outcome::Refused(obstacle) => Err((exchange, obstacle)),
+        Outcome::Refused(obstacle) => Err(Box::new((exchange, obstacle))),
     }
 }
 

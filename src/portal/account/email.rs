@@ -172,7 +172,8 @@ async fn answer(
     }
     match lead_on(exchange, outcome.not_done(), Wish::Anything, HERE) {
         Ok(answer) => Ok(answer),
-        Err((exchange, why)) => {
+        Err(refused) => {
+            let (exchange, why) = *refused;
             let shown = Shown { typed, ..Shown::saying(obstacle(why)) };
             page(services, exchange, person, REFUSED, shown).await
         }

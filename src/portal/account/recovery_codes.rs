@@ -63,7 +63,10 @@ pub async fn renew(State(services): State<Services>, exchange: Exchange, body: B
     let outcome = services.enrolment.renew_codes(&exchange.visit, exchange.user_agent(), &back).await?;
     match lead_on(exchange, outcome, Wish::Anything, HERE) {
         Ok(answer) => Ok(answer),
-        Err((exchange, why)) => page(&services, exchange, &person, REFUSED, Some(obstacle(why))).await,
+        Err(refused) => {
+            let (exchange, why) = *refused;
+            page(&services, exchange, &person, REFUSED, Some(obstacle(why))).await
+        }
     }
 }
 

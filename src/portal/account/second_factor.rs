@@ -102,7 +102,10 @@ async fn answer(
 ) -> Result<Response, PortalError> {
     match lead_on(exchange, outcome, wish, HERE) {
         Ok(answer) => Ok(answer),
-        Err((exchange, why)) => page(services, exchange, person, REFUSED, Some(obstacle(why))).await,
+        Err(refused) => {
+            let (exchange, why) = *refused;
+            page(services, exchange, person, REFUSED, Some(obstacle(why))).await
+        }
     }
 }
 

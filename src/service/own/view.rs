@@ -2,6 +2,7 @@
 
 use super::{Own, OwnSettings, is_asked_for_anywhere, is_required_anywhere};
 use crate::authn::login::facts;
+use crate::authn::recovery_code::RecoverySet;
 use crate::authn::user::{Email, Method, User};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -53,7 +54,7 @@ impl OwnSettings {
         let Some(own) = Own::load(&self.context, visit).await? else { return Ok(None) };
         let (user, config) = (&own.account.user, &visit.config);
         let recovery = user.second_factor.recovery.as_ref();
-        let recovery_left = recovery.map(|set| set.left());
+        let recovery_left = recovery.map(RecoverySet::left);
         let low_water = usize::from(config.second_factor.recovery_codes.low_water);
         Ok(Some(OwnView {
             email: user.email.clone(),
