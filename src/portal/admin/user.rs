@@ -14,8 +14,10 @@ use serde::Serialize;
 
 use self::deed::Deed;
 use crate::authn::lockout::INDEFINITELY;
+use crate::authn::recovery_code::RecoverySet;
 use crate::authn::user::{Method, Role, User};
 use crate::authz::permission::{self, Act, Party};
+use crate::id::UserId;
 use crate::portal::browser_name::browser_name;
 use crate::portal::error::PortalError;
 use crate::portal::exchange::Exchange;
@@ -27,11 +29,15 @@ use crate::portal::refusal::Alert;
 use crate::portal::view::Page;
 use crate::service::Services;
 use crate::service::devices::DeviceView;
+use crate::service::history::{Event, Outcome};
 use crate::service::session::SessionView;
 use crate::service::users::{Rejection, UserView};
 
 /// The list's path below the portal's.
 pub const LIST: &str = "/admin/users";
+
+/// How many events are shown.
+const EVENTS: usize = 10;
 
 /// The page.
 #[derive(Debug, Serialize)]
@@ -51,6 +57,9 @@ pub struct UserPage {
     without_mail: bool,
     devices: Vec<Browser>,
     sessions: Vec<Browser>,
+    events: Vec<Recent>,
+    /// Where all events of the account are.
+    all_events: String,
 }
 
 /// What the list shows of an account, and more.
@@ -105,6 +114,20 @@ struct Browser {
     marked: bool,
 }
 
+/// One of the newest events: about the account, or done by its owner.
+#[derive(Debug, Serialize)]
+struct Recent {
+    time: Moment,
+    /// The end of its text's key.
+    event: String,
+    failed: bool,
+    /// Whom it is about, where that is somebody else.
+    login: Option<String>,
+    /// Who did it, where that is somebody else.
+    actor: Option<String>,
+    address: String,
+}
+
 impl Page for UserPage {
     const TEMPLATE: &'static str = "admin/user.html";
 }
@@ -139,6 +162,7 @@ async fn page(
     let (id, now) = (view.user.id, exchange.visit.now);
     let devices = services.devices.list(id, now).await?;
     let sessions = services.sessions.list(Some(id), now).await?;
+    let events = services.history.of_user(id, EVENTS, now).await?;
     let below = format!("{LIST}/{id}");
     exchange.here_with(&below, String::new());
     let path = exchange.page_path(&below);
@@ -155,6 +179,8 @@ async fn page(
         without_mail,
         devices: devices.iter().map(Browser::device).collect(),
         sessions: sessions.iter().map(|view| Browser::session(view, person)).collect(),
+        events: events.iter().map(|event| Recent::of(event, id)).collect(),
+        all_events: exchange.page_path(&format!("/admin/audit?person={id}")),
         path,
     };
     Ok(exchange.page(status, &page))
@@ -236,7 +262,20 @@ impl Facts {
             switched_on: factor.switched_on,
             method: if factor.method == Method::Mail { "mail" } else { "totp" },
             enrolled: factor.totp.as_ref().map(|app| Moment::of(app.enrolled_at)),
-            recovery_codes: factor.recovery.as_ref().map(|codes| codes.left()),
+            recovery_codes: factor.recovery.as_ref().map(RecoverySet::left),
+        }
+    }
+}
+
+impl Recent {
+    fn of(event: &Event, user: UserId) -> Self {
+        Self {
+            time: Moment::of(event.at),
+            event: event.kind.name().replace('_', "-"),
+            failed: event.result == Outcome::Failure,
+            login: Some(event.login.clone()).filter(|_| event.user != Some(user)),
+            actor: event.actor.clone().filter(|_| event.actor_id != Some(user)),
+            address: event.client.address.clone(),
         }
     }
 }

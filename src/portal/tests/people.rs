@@ -95,10 +95,16 @@ async fn f25_an_account_has_a_page_with_all_that_belongs_to_it() {
     let own = user(&browser, "alice").await;
     let page = browser.get(&path(own.id)).await;
     assert_eq!(page.status, StatusCode::OK);
-    for part in [&own.id.to_string(), ">alice<", "閲覧者", "認証アプリ", "リカバリーコード 残り10個", "現在の画面"]
+    for part in
+        [&own.id.to_string(), ">alice<", "閲覧者", "認証アプリ", "リカバリーコード 残り10個", "現在のセッション"]
     {
         assert!(page.body.contains(part), "{part}: {}", page.body);
     }
+    // What has happened, and where there is more of it.
+    let all = format!("/.sekisho/admin/audit?person={}", own.id);
+    assert!(page.body.contains(">認証アプリの登録<") || page.body.contains(">ログイン</p>"), "{}", page.body);
+    assert!(page.body.contains(&format!("href=\"{all}\"")));
+    assert_eq!(browser.get(&all).await.status, StatusCode::OK);
     for no_account in ["0000000000000000", "nobody", "alice"] {
         assert_eq!(browser.get(&format!("{LIST}/{no_account}")).await.status, StatusCode::NOT_FOUND, "{no_account}");
     }

@@ -1,7 +1,7 @@
 //! The pages of one account, to be looked at and to be judged by tests.
 
 use super::fields::{Choice, FieldsView, Fixed, Problems};
-use super::{Browser, Facts, Forms, UserPage, edit, new};
+use super::{Browser, Facts, Forms, Recent, UserPage, edit, new};
 use crate::authn::user::Role;
 use crate::clock::Timestamp;
 use crate::portal::moment::Moment;
@@ -20,6 +20,12 @@ fn at(secs: u64) -> Moment {
 fn browser(name: &str, marked: bool) -> Browser {
     let (id, address) = ("0123456789abcdef".to_owned(), "203.0.113.7".to_owned());
     Browser { id, name: name.to_owned(), address, begun: at(0), seen: at(7000), marked }
+}
+
+fn event(event: &str, failed: bool) -> Recent {
+    let somebody = || Some("hanako.yamada".to_owned()).filter(|_| failed);
+    let (event, address) = (event.to_owned(), "203.0.113.7".to_owned());
+    Recent { time: at(7000), event, failed, login: somebody(), actor: somebody(), address }
 }
 
 fn facts() -> Facts {
@@ -56,6 +62,8 @@ fn page(facts: Facts, forms: Forms, alert: Option<Alert>) -> UserPage {
         without_mail: false,
         devices: Vec::new(),
         sessions: Vec::new(),
+        events: Vec::new(),
+        all_events: "/.sekisho/admin/audit?person=0123456789abcdef".to_owned(),
     }
 }
 
@@ -82,6 +90,7 @@ impl Samples for UserPage {
         let full = UserPage {
             devices: vec![browser("Chrome, Windows", true), browser("", false)],
             sessions: vec![browser("Chrome, Windows", true), browser("", false)],
+            events: vec![event("login", false), event("user-changed", true)],
             ..page(facts(), forms(), None)
         };
         let bare = Facts {
