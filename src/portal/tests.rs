@@ -7,6 +7,7 @@ mod events;
 mod forms;
 mod import;
 mod journeys;
+mod overview;
 mod pages;
 mod password;
 mod people;

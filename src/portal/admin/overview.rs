@@ -22,6 +22,7 @@ use crate::service::{ServiceError, Services};
 /// The page's path below the portal's.
 const PATH: &str = "/admin";
 const USERS: &str = "/admin/users";
+const SESSIONS: &str = "/admin/sessions";
 /// How many days the plots show.
 const DAYS: usize = 30;
 /// How many of those who are locked are named.
@@ -58,6 +59,7 @@ pub struct OverviewPage {
 #[derive(Debug, Serialize)]
 struct Links {
     users: String,
+    sessions: String,
     locked: String,
     unused: String,
     disabled: String,
@@ -113,7 +115,7 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
     let standing = Standing::now(&services, exchange.visit.now).await?;
     exchange.here(PATH, None);
     let nav = Nav::new(&mut exchange, &person, Room::Overview)?;
-    let page = OverviewPage::new(nav, &exchange.page_path(USERS), standing);
+    let page = OverviewPage::new(nav, [&exchange.page_path(USERS), &exchange.page_path(SESSIONS)], standing);
     Ok(exchange.page(StatusCode::OK, &page))
 }
 
@@ -144,7 +146,7 @@ impl Standing {
 }
 
 impl OverviewPage {
-    fn new(nav: Nav, users: &str, standing: Standing) -> Self {
+    fn new(nav: Nav, [users, sessions_page]: [&str; 2], standing: Standing) -> Self {
         let Standing { counts, sessions, admins, days, locked } = standing;
         let list = |query: &str| format!("{users}?{query}");
         let locked_out = locked.into_iter().map(|row| LockedOut {
@@ -157,6 +159,7 @@ impl OverviewPage {
             nav,
             links: Links {
                 users: users.to_owned(),
+                sessions: sessions_page.to_owned(),
                 locked: list("state=locked"),
                 unused: list("last-login=unused"),
                 disabled: list("state=disabled"),

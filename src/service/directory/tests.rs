@@ -79,3 +79,20 @@ async fn groups_that_nobody_is_in_any_more_are_forgotten() {
     bench.services.users.set("alice", change, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
     assert_eq!(known().await, groups(&["shop"]));
 }
+
+/// The figure on the overview leads to the list of exactly these.
+#[tokio::test]
+async fn the_unused_accounts_that_are_counted_are_those_that_are_listed() {
+    let bench = Bench::new(|_| {});
+    bench.add("old").await;
+    bench.add("gone").await;
+    bench.add("used").await;
+    bench.services.users.set_disabled("gone", true, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
+    bench.advance(Duration::from_secs(90 * 24 * 3600));
+    crate::service::testing::Browser::default().enrol(&bench, "used", false).await;
+    bench.advance(Duration::from_secs(1));
+    bench.add("new").await;
+    assert_eq!(bench.services.directory.counts(bench.now()).await.unwrap().unused, 1);
+    let unused = Filter { last_login: Some(LastLogin::Unused), ..Filter::default() };
+    assert_eq!(logins(&bench, unused).await, ["old"]);
+}

@@ -45,7 +45,14 @@ fn locked(number: u8, login: &str, name: &str, locked_until: Timestamp) -> direc
 impl Samples for OverviewPage {
     fn samples() -> Vec<(String, Self)> {
         let sample = |file: &str, role: Role, standing: Standing| {
-            (file.to_owned(), Self::new(Nav::sample(role, Room::Overview), "/.sekisho/admin/users", standing))
+            (
+                file.to_owned(),
+                Self::new(
+                    Nav::sample(role, Room::Overview),
+                    ["/.sekisho/admin/users", "/.sekisho/admin/sessions"],
+                    standing,
+                ),
+            )
         };
         let busy = Standing {
             counts: Counts {
