@@ -69,6 +69,12 @@ impl Fields {
         self.0.get(name).map(String::as_str)
     }
 
+    /// What stands behind `prefix` in the names of the boxes that are ticked.
+    pub fn ticked<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        let boxes = self.0.iter().filter(|(_, value)| *value == "on");
+        boxes.filter_map(move |(name, _)| name.strip_prefix(prefix))
+    }
+
     /// Takes a field out; empty where it was not sent.
     #[must_use]
     pub fn take(&mut self, name: &str) -> String {

@@ -143,6 +143,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("admin/user_new.html", include_str!("../../assets/templates/admin/user_new.html")),
     ("admin/audit.html", include_str!("../../assets/templates/admin/audit.html")),
     ("admin/sessions.html", include_str!("../../assets/templates/admin/sessions.html")),
+    ("admin/users_bulk.html", include_str!("../../assets/templates/admin/users_bulk.html")),
     ("admin/users.html", include_str!("../../assets/templates/admin/users.html")),
     ("account/second_factor.html", include_str!("../../assets/templates/account/second_factor.html")),
     ("account/recovery_codes.html", include_str!("../../assets/templates/account/recovery_codes.html")),

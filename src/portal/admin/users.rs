@@ -1,5 +1,6 @@
 //! `GET /admin/users`: all accounts (F24), to be searched, narrowed, sorted, ticked.
 
+pub mod bulk;
 pub mod export;
 mod listing;
 mod row;
@@ -26,8 +27,6 @@ use crate::service::directory;
 
 /// The list's path below the portal's.
 const PATH: &str = "/admin/users";
-/// What is said after an account was deleted: it has no page any more.
-const DELETED: &str = "user-done-deleted";
 
 /// The page.
 #[derive(Debug, Serialize)]
@@ -49,6 +48,18 @@ pub struct UsersPage {
     add: Option<String>,
     /// What the gateway asks of everybody, where that makes the account's own switch mean nothing: `required`, `off`.
     policy: Option<&'static str>,
+    /// What can be done to those that are ticked; absent for who may only look.
+    bulk: Option<BulkForm>,
+}
+
+/// The form around the list.
+#[derive(Debug, Serialize)]
+struct BulkForm {
+    csrf: String,
+    /// The list's query, to come back to it.
+    query: String,
+    /// Ends of texts' keys.
+    acts: Vec<&'static str>,
 }
 
 /// The head of a column. The name is the end of its text's key.
@@ -92,10 +103,30 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
         Policy::PerUser => None,
         Policy::Off => Some("off"),
     };
-    let alert = exchange.query.get("done").filter(|done| *done == "deleted").map(|_| Alert::notice(DELETED));
-    let page = UsersPage::new(nav, path, &listing, &found, person.account.role, policy);
-    let page = UsersPage { alert, ..page };
+    let mut page = UsersPage::new(nav, path, &listing, &found, person.account.role, policy);
+    page.alert = exchange.query.get("done").and_then(done);
+    if person.account.role >= Role::Manager {
+        page.bulk = Some(BulkForm::new(&listing, person.form_token(&mut exchange, bulk::FORM)?));
+    }
     Ok(exchange.page(StatusCode::OK, &page))
+}
+
+/// What is said of the act that led back here.
+fn done(key: &str) -> Option<Alert> {
+    match key {
+        // It has no page of its own any more.
+        "deleted" => Some(Alert::notice("user-done-deleted")),
+        "nothing-ticked" => Some(Alert::problem("users-done-nothing-ticked")),
+        "no-act" => Some(Alert::problem("users-done-no-act")),
+        "too-many" => Some(Alert::problem("users-done-too-many")),
+        _ => None,
+    }
+}
+
+impl BulkForm {
+    fn new(listing: &Listing, csrf: String) -> Self {
+        Self { csrf, query: listing.search(), acts: bulk::ACTS.iter().map(|(_, name)| *name).collect() }
+    }
 }
 
 impl UsersPage {
@@ -127,6 +158,7 @@ impl UsersPage {
             export: with_query(&format!("{path}.csv"), &listing.at(0).search()),
             add: (role >= Role::Manager).then(|| format!("{path}/new")),
             policy,
+            bulk: None,
             path,
         }
     }

@@ -63,6 +63,7 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         try_all::<admin::import::result::ResultPage>(language);
         try_all::<account::confirm::ConfirmPage>(language);
         try_all::<admin::users::UsersPage>(language);
+        try_all::<admin::users::bulk::BulkPage>(language);
         try_all::<account::second_factor::OwnFactorPage>(language);
         try_all::<account::recovery_codes::OwnCodesPage>(language);
         try_all::<account::devices::DevicesPage>(language);

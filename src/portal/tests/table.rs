@@ -55,6 +55,7 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("GET", "/admin/audit", by_role("→/login", "→/login", ["403", "200", "200", "200"])),
     ("GET", "/admin/audit.jsonl", by_role("→/login", "→/login", ["403", "200", "200", "200"])),
     ("GET", "/admin/users.csv", by_role("→/login", "→/login", ["403", "200", "200", "200"])),
+    ("POST", "/admin/users", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
     ("GET", "/admin/users", by_role("→/login", "→/login", ["403", "200", "200", "200"])),
     ("GET", "/admin/users/new", by_role("→/login", "→/login", ["403", "403", "200", "200"])),
     ("POST", "/admin/users/new", by_role("→/login", "→/login", ["403", "403", "403", "403"])),

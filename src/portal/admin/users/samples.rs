@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::UsersPage;
 use super::listing::Listing;
+use super::{BulkForm, UsersPage, done};
 use crate::authn::lockout::INDEFINITELY;
 use crate::authn::user::{Method, Role};
 use crate::clock::Timestamp;
 use crate::id::UserId;
 use crate::portal::nav::{Nav, Room};
-use crate::portal::refusal::Alert;
 use crate::portal::view::Samples;
 use crate::service::directory::{Page, Row};
 
@@ -59,7 +58,9 @@ impl Samples for UsersPage {
         let sample = |file: &str, address: &str, found: Page, role: Role, policy| {
             let listing = Listing::of_text(address).at(found.page);
             let nav = Nav::sample(role, Room::Users);
-            (file.to_owned(), Self::new(nav, "/.sekisho/admin/users".to_owned(), &listing, &found, role, policy))
+            let mut page = Self::new(nav, "/.sekisho/admin/users".to_owned(), &listing, &found, role, policy);
+            page.bulk = (role > Role::Viewer).then(|| BulkForm::new(&listing, "x".repeat(43)));
+            (file.to_owned(), page)
         };
         let groups = ["ops", "受注担当"].map(|group| group.parse().unwrap());
         let some = Page { rows: rows(), total: 6, pages: 1, groups: groups.into(), ..Page::default() };
@@ -67,15 +68,18 @@ impl Samples for UsersPage {
         let none = Page { pages: 1, ..Page::default() };
         let narrowed = "q=%E5%B1%B1%E7%94%B0&role=admin&group=gone&second-factor=on&enrolled=no&method=totp\
              &state=locked&last-login=never&from=2026-11-01&to=2026-11-22&sort=-last-login";
-        let (file, page) = sample("deleted", "", some.clone(), Role::Admin, None);
-        let deleted = (file, Self { alert: Some(Alert::notice(super::DELETED)), ..page });
-        vec![
-            deleted,
+        let alerted = ["deleted", "nothing-ticked", "no-act", "too-many"].map(|key| {
+            let (_, page) = sample("", "", some.clone(), Role::Manager, None);
+            (key.to_owned(), Self { alert: done(key), ..page })
+        });
+        let mut samples = vec![
             sample("some", "", some.clone(), Role::Admin, None),
-            sample("viewer", "sort=email", some, Role::Viewer, Some("required")),
+            sample("viewer", "sort=email", some.clone(), Role::Viewer, Some("required")),
             sample("middle", narrowed, middle, Role::Manager, Some("off")),
             sample("none", "", none.clone(), Role::Admin, None),
             sample("none-found", "q=x", none, Role::Admin, None),
-        ]
+        ];
+        samples.extend(alerted);
+        samples
     }
 }
