@@ -19,8 +19,8 @@ mod socket;
 pub use client::{Client, ClientError};
 pub use execute::execute;
 pub use protocol::{
-    AccountRow, Changes, Command, Malformed, NewAccount, PasswordText, Reply, Request, Response, SecondFactorRow,
-    SessionRow,
+    AccountFilter, AccountRow, AccountState, Changes, Command, Malformed, NewAccount, PasswordText, Reply, Request,
+    Response, SecondFactorRow, SessionRow,
 };
 pub use server::serve;
 

@@ -102,7 +102,6 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/api/session", get(api::session)),
         ("/account", get(account::overview::show)),
         ("/account/confirm", get(account::confirm::show).post(account::confirm::submit)),
-        ("/admin", get(admin::overview::show)),
         ("/account/second-factor", get(account::second_factor::show)),
         ("/account/second-factor/app", post(account::second_factor::app)),
         ("/account/second-factor/on", post(account::second_factor::on)),

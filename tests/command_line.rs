@@ -100,6 +100,24 @@ fn lead_an_account_through_its_life(gate: &Sekisho) {
     assert!(table.contains("bob@example.com") && table.contains("dev,ops"), "{table}");
     assert!(succeeds(&gate.cli(&["user", "show", "bob"])).contains("on, totp, not enrolled"));
 
+    for (filter, is_meant) in [
+        (&["--search", "山田 BOB"][..], true),
+        (&["--search", bob["id"].as_str().unwrap()], true),
+        (&["--search", "nobody"], false),
+        (&["--role", "viewer", "--group", "ops", "--second-factor", "on", "--state", "active"], true),
+        (&["--role", "manager"], false),
+        (&["--group", "op"], false),
+        (&["--second-factor", "off"], false),
+        (&["--state", "locked"], false),
+        (&["--state", "disabled"], false),
+    ] {
+        let rows = gate.cli_json(&[&["user", "list"][..], filter].concat());
+        assert_eq!(rows.as_array().unwrap().iter().any(|row| row["login"] == "bob"), is_meant, "{filter:?}");
+    }
+    let few = gate.cli(&["user", "list", "--role", "viewer"]);
+    assert!(!String::from_utf8_lossy(&few.stderr).contains("administrator"), "a part of the list tells of no lack");
+    fails(&gate.cli(&["user", "list", "--state", "gone"]), 2, &["active", "locked", "disabled"]);
+
     let set = ["user", "set", "bob", "--name", "Bob", "--email", "", "--no-groups", "--role", "user"];
     let bob = gate.cli_json(&set);
     assert_eq!(

@@ -8,19 +8,14 @@ use super::backend::Backend;
 use super::output::{self, Table, moment, moment_or_dash};
 use super::{ConfigFile, Failure, Format, password};
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role};
-use crate::control::{AccountRow, Changes, Command, NewAccount, PasswordText, Reply};
+use crate::control::{AccountFilter, AccountRow, AccountState, Changes, Command, NewAccount, PasswordText, Reply};
 
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Add an account; asks for its password. The first one makes the store
     Add(Add),
-    /// List all accounts
-    List {
-        #[command(flatten)]
-        config: ConfigFile,
-        #[command(flatten)]
-        format: Format,
-    },
+    /// List accounts: all, or those that match every filter given
+    List(List),
     /// Show one account
     Show(One),
     /// Change an account
@@ -37,6 +32,59 @@ pub enum UserCommand {
     ResetSecondFactor(One),
     /// Delete an account with everything that belongs to it
     Delete(One),
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+struct Filter {
+    /// An id or its beginning, or words that all stand in login, name or mail address
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// With this role
+    #[arg(long, value_parser = role())]
+    role: Option<Role>,
+    /// In this group
+    #[arg(long)]
+    group: Option<Group>,
+    /// With the account's own switch on, or off
+    #[arg(long, value_name = "on|off")]
+    second_factor: Option<Switch>,
+    /// Whether one can sign in as them
+    #[arg(long)]
+    state: Option<State>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum State {
+    Active,
+    Locked,
+    Disabled,
+}
+
+impl From<Filter> for AccountFilter {
+    fn from(filter: Filter) -> Self {
+        let state = filter.state.map(|state| match state {
+            State::Active => AccountState::Active,
+            State::Locked => AccountState::Locked,
+            State::Disabled => AccountState::Disabled,
+        });
+        Self {
+            search: filter.search.unwrap_or_default(),
+            role: filter.role,
+            group: filter.group,
+            second_factor: filter.second_factor.map(Switch::is_on),
+            state,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -154,11 +202,7 @@ fn email_or_nothing(text: &str) -> Result<String, String> {
 pub fn run(command: UserCommand) -> Result<(), Failure> {
     match command {
         UserCommand::Add(add) => self::add(add),
-        UserCommand::List { config, format } => match Backend::ask(&config, Command::UserList)? {
-            Reply::Accounts(rows) if format.json => output::json(&rows),
-            Reply::Accounts(rows) => list(rows),
-            other => Err(Backend::unexpected(&other)),
-        },
+        UserCommand::List(list) => self::list(list),
         UserCommand::Show(One { who, config, format }) => match Backend::ask(&config, Command::UserShow { who })? {
             Reply::Account(row) if format.json => output::json(&row),
             Reply::Account(row) => show(&row),
@@ -238,7 +282,18 @@ fn done(reply: Reply, who: &str, format: Format, deed: &str) -> Result<(), Failu
     }
 }
 
-fn list(rows: Vec<AccountRow>) -> Result<(), Failure> {
+fn list(List { filter, config, format }: List) -> Result<(), Failure> {
+    let filter = AccountFilter::from(filter);
+    let whole = filter == AccountFilter::default();
+    match Backend::ask(&config, Command::UserList(filter))? {
+        Reply::Accounts(rows) if format.json => output::json(&rows),
+        Reply::Accounts(rows) => table(rows, whole),
+        other => Err(Backend::unexpected(&other)),
+    }
+}
+
+/// `whole`: these are all accounts there are.
+fn table(rows: Vec<AccountRow>, whole: bool) -> Result<(), Failure> {
     let can_sign_in = |row: &&AccountRow| row.role == Role::Admin && !row.disabled && row.password_set;
     let admins = rows.iter().filter(can_sign_in).count();
     let mut table =
@@ -260,6 +315,7 @@ fn list(rows: Vec<AccountRow>) -> Result<(), Failure> {
     table.print()?;
     // F28, on standard error: the list itself stays a list.
     match admins {
+        _ if !whole => {}
         0 => output::complain("no administrator can sign in; `sekisho user set LOGIN --role admin` makes one\n"),
         1 => output::complain(
             "only one administrator can sign in; `sekisho user set LOGIN --role admin` makes a second one\n",

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use super::protocol::{AccountRow, Changes, Command, DeviceRow, NewAccount, Reply, SecondFactorRow, SessionRow};
+use super::protocol::{
+    AccountFilter, AccountRow, AccountState, Changes, Command, DeviceRow, NewAccount, Reply, SecondFactorRow,
+    SessionRow,
+};
 use crate::authn::recovery_code::RecoverySet;
 use crate::authn::user::Email;
 use crate::clock::Timestamp;
 use crate::service::actor::Actor;
 use crate::service::devices::{DeviceView, Forgotten};
+use crate::service::directory::{Filter, Query, Sort, State};
 use crate::service::history::EventRow;
 use crate::service::session::SessionView;
 use crate::service::users::{NewUser, Rejection, UserChange, UserView};
@@ -34,7 +38,15 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
     let users = &services.users;
     Ok(match command {
         Command::UserAdd(new) => account(users.add(new_user(new), ACTOR, now).await?),
-        Command::UserList => Reply::Accounts(users.list(now).await?.iter().map(account_row).collect()),
+        Command::UserList(filter) => {
+            let mut rows = Vec::new();
+            for id in services.directory.ids(&everybody(filter), now).await? {
+                if let Ok(view) = users.show(&id.to_string(), now).await? {
+                    rows.push(account_row(&view));
+                }
+            }
+            Reply::Accounts(rows)
+        }
         Command::UserShow { who } => account(users.show(&who, now).await?),
         Command::UserSet { who, changes } => match user_change(changes) {
             Ok(change) => account(users.set(&who, change, ACTOR, now).await?),
@@ -165,6 +177,24 @@ fn refused(rejection: &Rejection) -> Reply {
         | Rejection::ChangedMeanwhile => None,
     };
     Reply::Refused { reason: rejection.to_string(), hint }
+}
+
+/// All who match, by login.
+fn everybody(filter: AccountFilter) -> Query {
+    let state = filter.state.map(|state| match state {
+        AccountState::Active => State::Active,
+        AccountState::Locked => State::Locked,
+        AccountState::Disabled => State::Disabled,
+    });
+    let filter = Filter {
+        text: filter.search,
+        role: filter.role,
+        group: filter.group,
+        switched_on: filter.second_factor,
+        state,
+        ..Filter::default()
+    };
+    Query { filter, sort: Sort::default(), page: 0, per_page: usize::MAX }
 }
 
 fn account_row(view: &UserView) -> AccountRow {

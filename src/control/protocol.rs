@@ -16,7 +16,8 @@ use crate::service::history::{Cursor, EventRow, Filter, Seek};
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     UserAdd(NewAccount),
-    UserList,
+    /// Those whom the filter means.
+    UserList(AccountFilter),
     UserShow {
         who: String,
     },
@@ -66,6 +67,26 @@ pub enum Command {
     DeviceForgetAll {
         who: String,
     },
+}
+
+/// Which accounts are meant: whoever matches each that is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountFilter {
+    pub search: String,
+    pub role: Option<Role>,
+    pub group: Option<Group>,
+    pub second_factor: Option<bool>,
+    pub state: Option<AccountState>,
+}
+
+/// Whether one can sign in as an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountState {
+    Active,
+    Locked,
+    Disabled,
 }
 
 /// An account to be added.

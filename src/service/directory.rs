@@ -165,6 +165,12 @@ impl Directory {
         Ok(self.read().with_address(address.as_str(), most))
     }
 
+    /// Administrators who are not disabled: a hint at whom to read from the store where that counts.
+    pub(super) async fn admins(&self, now: Timestamp) -> Result<Vec<UserId>, ServiceError> {
+        self.catch_up(now).await?;
+        Ok(self.read().admins())
+    }
+
     /// Totals.
     ///
     /// # Errors

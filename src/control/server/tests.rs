@@ -3,7 +3,7 @@ use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::control::{Client, ClientError};
+use crate::control::{AccountFilter, Client, ClientError};
 
 struct Place {
     _folder: tempfile::TempDir,
@@ -47,7 +47,7 @@ async fn one_connection_carries_several_requests() {
     let place = start();
     let mut client = Client::connect(&place.path).await.unwrap();
     for _ in 0..3 {
-        assert_eq!(client.ask(&Command::UserList).await.unwrap(), Reply::Ended(7));
+        assert_eq!(client.ask(&Command::UserList(AccountFilter::default())).await.unwrap(), Reply::Ended(7));
     }
 }
 
@@ -67,7 +67,7 @@ async fn a_frame_over_the_limit_closes_the_connection_and_nothing_else() {
     frame.extend_from_slice(b"x");
     assert!(ask(&place.path, &frame).await.is_empty());
     let mut client = Client::connect(&place.path).await.unwrap();
-    assert_eq!(client.ask(&Command::UserList).await.unwrap(), Reply::Ended(7));
+    assert_eq!(client.ask(&Command::UserList(AccountFilter::default())).await.unwrap(), Reply::Ended(7));
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_client_that_says_nothing_is_sent_away_and_its_seat_is_free_again() {
     }
     // There is no seat for this one until a silent one has been sent away.
     let mut client = Client::connect(&place.path).await.unwrap();
-    assert_eq!(client.ask(&Command::UserList).await.unwrap(), Reply::Ended(7));
+    assert_eq!(client.ask(&Command::UserList(AccountFilter::default())).await.unwrap(), Reply::Ended(7));
     let mut byte = [0];
     assert_eq!(silent[0].read(&mut byte).await.unwrap(), 0);
 }
@@ -88,10 +88,10 @@ async fn a_client_that_says_nothing_is_sent_away_and_its_seat_is_free_again() {
 async fn the_end_takes_the_file_away_and_the_client_is_told() {
     let place = start();
     let mut client = Client::connect(&place.path).await.unwrap();
-    assert!(client.ask(&Command::UserList).await.is_ok());
+    assert!(client.ask(&Command::UserList(AccountFilter::default())).await.is_ok());
     place.stop.cancel();
     place.task.await.unwrap();
     assert!(!place.path.exists());
-    assert!(client.ask(&Command::UserList).await.is_err());
+    assert!(client.ask(&Command::UserList(AccountFilter::default())).await.is_err());
     assert!(matches!(Client::connect(&place.path).await, Err(ClientError::NobodyThere)));
 }

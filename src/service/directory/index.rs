@@ -242,6 +242,11 @@ impl Index {
         self.accounts.get(&id).map(|entry| entry.row(id, self.locked_until(id, limits, now)))
     }
 
+    pub fn admins(&self) -> Vec<UserId> {
+        let admins = self.accounts.iter().filter(|(_, entry)| entry.role == Role::Admin && !entry.disabled);
+        admins.map(|(id, _)| *id).collect()
+    }
+
     pub fn counts(&self, limits: Limits, now: Timestamp) -> Counts {
         let mut counts = Counts { accounts: self.accounts.len(), ..Counts::default() };
         for (id, entry) in &self.accounts {
