@@ -97,33 +97,33 @@ impl Filters {
 pub fn run(command: AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::Search { filters, limit, config, format } => {
-            let rows = search(&config, filters.filter(), limit)?;
+            let rows = search(&config, &filters.filter(), limit)?;
             if format.json { output::json(&rows) } else { table(rows).print() }
         }
-        AuditCommand::Follow { filters, config, format } => follow(&config, filters.filter(), format.json),
-        AuditCommand::Export { filters, config, format } => export(&config, filters.filter(), format.json),
+        AuditCommand::Follow { filters, config, format } => follow(&config, &filters.filter(), format.json),
+        AuditCommand::Export { filters, config, format } => export(&config, &filters.filter(), format.json),
     }
 }
 
 /// Newest first. A page may be short because the gateway had looked for long enough.
-fn search(config: &ConfigFile, filter: Filter, limit: u32) -> Result<Vec<EventRow>, Failure> {
+fn search(config: &ConfigFile, filter: &Filter, limit: u32) -> Result<Vec<EventRow>, Failure> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
-    let ask = |filter: &Filter, seek| Command::AuditSearch { filter: filter.clone(), seek };
-    Backend::open(config)?.converse(ask(&filter, Seek::Newest), |reply| {
+    let ask = |seek| Command::AuditSearch { filter: filter.clone(), seek };
+    Backend::open(config)?.converse(ask(Seek::Newest), |reply| {
         let Reply::Events { rows, next } = reply else { return Err(Backend::unexpected(&reply)) };
         found.extend(rows);
-        Ok(next.filter(|_| found.len() < limit).map(|next| ask(&filter, Seek::OlderThan(next))))
+        Ok(next.filter(|_| found.len() < limit).map(|next| ask(Seek::OlderThan(next))))
     })?;
     found.truncate(limit);
     Ok(found)
 }
 
 /// One page in memory, however many there are.
-fn export(config: &ConfigFile, filter: Filter, as_array: bool) -> Result<(), Failure> {
+fn export(config: &ConfigFile, filter: &Filter, as_array: bool) -> Result<(), Failure> {
     let mut before = "[\n";
-    let ask = |filter: &Filter, seek| Command::AuditSearch { filter: filter.clone(), seek };
-    Backend::open(config)?.converse(ask(&filter, Seek::Oldest), |reply| {
+    let ask = |seek| Command::AuditSearch { filter: filter.clone(), seek };
+    Backend::open(config)?.converse(ask(Seek::Oldest), |reply| {
         let Reply::Events { rows, next } = reply else { return Err(Backend::unexpected(&reply)) };
         let mut lines = String::new();
         for row in &rows {
@@ -134,7 +134,7 @@ fn export(config: &ConfigFile, filter: Filter, as_array: bool) -> Result<(), Fai
             lines.push_str(if as_array { "" } else { "\n" });
         }
         let is_read = output::stream(&lines)?;
-        Ok(next.filter(|_| is_read).map(|next| ask(&filter, Seek::NewerThan(next))))
+        Ok(next.filter(|_| is_read).map(|next| ask(Seek::NewerThan(next))))
     })?;
     match (as_array, before) {
         (false, _) => Ok(()),
@@ -143,7 +143,7 @@ fn export(config: &ConfigFile, filter: Filter, as_array: bool) -> Result<(), Fai
     }
 }
 
-fn follow(config: &ConfigFile, filter: Filter, json: bool) -> Result<(), Failure> {
+fn follow(config: &ConfigFile, filter: &Filter, json: bool) -> Result<(), Failure> {
     let ask = |place| Command::AuditFollow { filter: filter.clone(), place };
     Backend::running(config)?.converse(ask(None), |reply| {
         let Reply::Followed { rows, place, missed } = reply else { return Err(Backend::unexpected(&reply)) };
