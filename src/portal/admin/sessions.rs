@@ -186,7 +186,7 @@ impl crate::portal::view::Samples for AllSessionsPage {
         let row = |index: u64| {
             let at = |minutes: u64| Moment::of(Timestamp::from_secs(1_795_339_805 - minutes * 60));
             Row {
-                place: format!("{:016}-0123456789abcdef", index),
+                place: format!("{index:016}-0123456789abcdef"),
                 login: if index == 2 {
                     "a.very.long.login.of.somebody@accounting.example.com"
                 } else {
@@ -195,7 +195,8 @@ impl crate::portal::view::Samples for AllSessionsPage {
                 .to_owned(),
                 account: "/.sekisho/admin/users/0123456789abcdef".to_owned(),
                 browser: if index == 1 { "" } else { "Chrome, Windows" }.to_owned(),
-                address: if index % 2 == 0 { "192.0.2.17" } else { "2001:db8:85a3:8d3:1319:8a2e:370:7348" }.to_owned(),
+                address: if index.is_multiple_of(2) { "192.0.2.17" } else { "2001:db8:85a3:8d3:1319:8a2e:370:7348" }
+                    .to_owned(),
                 begun: at(300 + index * 11),
                 last_seen: at(index),
                 second_factor: (index != 3).then(|| at(280)),
