@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`shop`] | the sample tool behind the wall |
 //! | [`accounts`] | the people who may sign in, and what each of them shows |
-//! | [`people`] | further people, to fill lists with |
+//! | [`people`] [`past`] | further people, and what they have done, to fill lists with |
 //! | [`mailbox`] | where mails to them arrive |
 //! | [`phone`] | a page that stands for their authenticator app |
 //!
@@ -12,6 +12,7 @@
 
 pub mod accounts;
 pub mod mailbox;
+pub mod past;
 pub mod people;
 pub mod phone;
 pub mod shop;

@@ -29,7 +29,6 @@ const ON_THE_WAY: &[&str] = &[
     "/enrol",
     "/enrol/recovery-codes",
     "/welcome",
-    "/password",
     "/account/confirm",
     "/admin/users/import/preview",
     "/admin/users/import/result",
@@ -148,6 +147,7 @@ impl Walk {
         self.browser.find_soon("#alert.problem").await;
         self.judge("/second-factor").await;
 
+        self.a_password_forgotten().await;
         self.a_password_due("dora").await;
         self.open("/login").await;
         self.send(&[("login", login), ("password", PASSWORD)]).await;
@@ -193,6 +193,22 @@ impl Walk {
         self.browser.click("main form button.primary").await;
         self.browser.arrive("/admin/users/import/result").await;
         self.judge("/admin/users/import/result").await;
+    }
+
+    /// From the login page to the form behind a link from a mail.
+    async fn a_password_forgotten(&mut self) {
+        self.open("/password/forgot").await;
+        self.judge("/password/forgot").await;
+        self.send(&[("who", "bob")]).await;
+        self.browser.find_soon("#alert").await;
+        self.judge("/password/forgot").await;
+        let mail = self.mail.next_to("bob@example.com");
+        let (_, link) = mail.text.split_once("https://shop-admin.example.com").expect("a link in the mail");
+        let link = link.split_whitespace().next().unwrap().to_owned();
+        self.gate.secrets().add(link.rsplit(['/', '=']).next().unwrap());
+        self.browser.open(&self.gate.url(&link)).await;
+        self.browser.find_soon("#new").await;
+        self.judge("/password/reset").await;
     }
 
     async fn sign_out(&mut self) {

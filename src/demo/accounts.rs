@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::DemoError;
-use super::people;
 use super::phone::App;
+use super::{past, people};
 use crate::authn::totp::KEY_BYTES;
 use crate::authn::user::{InvalidField, Method, Role, TotpEnrolment, User};
 use crate::clock::{Clock, Timestamp};
@@ -123,7 +123,8 @@ pub async fn create(config: &Config, store: &Store, clock: Arc<dyn Clock>) -> Re
             apps.push(App { label: sample.login.to_owned(), key: key.to_vec().into() });
         }
     }
-    people::settle(config, &services, store, now).await?;
+    let people = people::settle(config, &services, store, now).await?;
+    past::happen(&services, &people, now).await?;
     Ok(apps)
 }
 

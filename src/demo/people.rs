@@ -20,7 +20,7 @@ use crate::store::engine::Outcome;
 use crate::store::record::{Change, Store};
 
 const HOUR: u64 = 60 * 60;
-const DAY: u64 = 24 * HOUR;
+pub const DAY: u64 = 24 * HOUR;
 
 /// Family names and given names of one language.
 #[derive(Deserialize)]

@@ -28,6 +28,7 @@ use crate::authn::session::Session;
 use crate::authn::user::LoginName;
 use crate::clock::Timestamp;
 use crate::id::{EventId, UserId};
+use crate::store::record::Change;
 
 /// How many events are read at once, and how many one search looks at.
 const CHUNK: usize = 250;
@@ -143,6 +144,14 @@ impl History {
         let journal = &self.context.journal;
         let _ = tokio::time::timeout(wait, journal.grown(place)).await;
         journal.after(place, CHUNK)
+    }
+
+    /// Keeps what happened before this store was there: the past of the demo. An act of today commits its own event.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn keep(&self, past: &[Event]) -> Result<(), ServiceError> {
+        self.context.commit(Change::new(), past).await.map(drop)
     }
 
     /// The account that the filter's person is. One that was deleted is still known by its id.
