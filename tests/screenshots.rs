@@ -14,6 +14,7 @@ mod pictures {
     use crate::harness::{Browser, Demo};
 
     const DESKTOP: (u32, u32) = (1100, 700);
+    const WIDE: (u32, u32) = (1280, 815);
     const PHONE: (u32, u32) = (390, 780);
 
     #[tokio::test(flavor = "multi_thread")]
@@ -23,9 +24,15 @@ mod pictures {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn the_rooms_of_administration() {
+        let setup = Setup { language: "en", size: WIDE, ..Setup::default() };
+        walk(setup, &["overview", "users"], "desktop-en").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn on_a_phone_in_japanese_by_night() {
         let setup = Setup { language: "ja", dark: true, size: PHONE, scale: 2.0, ..Setup::default() };
-        walk(setup, &["login", "second-factor", "tool"], "phone-ja-dark").await;
+        walk(setup, &["login", "second-factor", "tool", "account"], "phone-ja-dark").await;
     }
 
     /// Goes through the demo and keeps the pictures that are wanted.
@@ -57,6 +64,11 @@ mod pictures {
         browser.leave("/.sekisho/").await;
         browser.find_soon("table td").await;
         picture("tool").await;
+        for (name, path) in [("account", "/account"), ("overview", "/admin"), ("users", "/admin/users")] {
+            browser.open(&format!("{}/.sekisho{path}", demo.url)).await;
+            browser.find_soon("#content").await;
+            picture(name).await;
+        }
     }
 
     async fn give_password(browser: &Browser, login: &str, password: &str) {
