@@ -242,7 +242,7 @@ async fn f26_nothing_ticked_or_chosen_or_too_many_is_said() {
     let mut browser = office_on(Bench::new(|_| {}), Role::Manager).await;
     let token = csrf_of(&browser.get(LIST).await, LIST);
     let taro = id(&browser, "taro").await;
-    let many: String = (0..501).map(|n| format!("&user-{:0>16}=on", n)).collect();
+    let many: String = (0..501).map(|n| format!("&user-{n:0>16}=on")).collect();
     for (form, expected) in [
         ("act=unlock".to_owned(), "nothing-ticked"),
         (format!("act=drop&user-{taro}=on"), "no-act"),

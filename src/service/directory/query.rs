@@ -124,7 +124,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-fn is<T: PartialEq>(wanted: Option<T>, value: T) -> bool {
+fn is<T: Copy + PartialEq>(wanted: Option<T>, value: T) -> bool {
     wanted.is_none_or(|wanted| wanted == value)
 }
 
