@@ -100,7 +100,7 @@ fn who_follows_sees_a_login_when_it_happens() {
     let mut follower = Process::start("sekisho audit follow", &mut command);
     // It may not have asked yet: whoever follows sees what happens from then on.
     let first = wait_until("a login is seen", || {
-        Client::new(&gate).give_password("alice", "wrong password");
+        Client::new(&gate).give_password("alice", "Not-the-one-7");
         follower.lines().into_iter().find(|line| line.starts_with('{'))
     });
     let first: Json = serde_json::from_str(&first).unwrap();
