@@ -40,10 +40,16 @@ pub fn judge(session: &Session, user: &User, now: Timestamp) -> Result<Confirmed
     if !is_of(session, user) || !is_fresh(session.password_at, COUNTS_FOR, now) {
         return Err(Missing::Password);
     }
-    if facts(user).usable && !is_fresh(session.second_factor_at, COUNTS_FOR, now) {
+    if lacks_code(session, user, now) {
         return Err(Missing::Code);
     }
     Ok(Confirmed { session: session.clone() })
+}
+
+/// Whether the second factor is missing, where the password comes along with the change.
+#[must_use]
+pub fn lacks_code(session: &Session, user: &User, now: Timestamp) -> bool {
+    facts(user).usable && !is_fresh(session.second_factor_at, COUNTS_FOR, now)
 }
 
 /// The same for taking another app: where a recovery code was given for one that is lost, that code counts for as long as any

@@ -118,6 +118,8 @@ pub enum Wish {
     Anything,
     /// A recovery code that was given for a lost app counts for longer here.
     AnotherApp,
+    /// The password comes along with it, so the code alone may be missing.
+    NewPassword,
 }
 
 /// What the page of a login in progress shows.
@@ -336,6 +338,7 @@ impl Logins {
         let judged = match wish {
             Wish::Anything => own.confirmed(visit),
             Wish::AnotherApp => own.for_another_app(visit),
+            Wish::NewPassword => return Ok(own.lacks_code(visit).then_some(Missing::Code)),
         };
         Ok(judged.err())
     }

@@ -122,6 +122,11 @@ impl Own {
         confirmation::for_another_app(&self.session, &self.account.user, demand, visit.now)
     }
 
+    /// Whether the second factor has to be given again for a change that the password comes along with.
+    pub fn lacks_code(&self, visit: &Visit) -> bool {
+        confirmation::lacks_code(&self.session, &self.account.user, visit.now)
+    }
+
     /// The account's other sessions.
     pub async fn others(&self, context: &Context, visit: &Visit) -> Result<Vec<(TokenDigest, Session)>, ServiceError> {
         let mut others = context.sessions.of_user(self.session.user, visit.now).await?;

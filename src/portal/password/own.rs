@@ -16,7 +16,7 @@ use crate::portal::view::Page;
 use crate::portal::{login, step};
 use crate::secret::SecretString;
 use crate::service::Services;
-use crate::service::login::{KnownOf, Refusal};
+use crate::service::login::{KnownOf, Missing, Refusal, Wish};
 
 /// The name that the form's token is made for.
 const FORM: &str = "password";
@@ -48,7 +48,22 @@ pub async fn show(services: &Services, exchange: Exchange) -> Result<Response, P
         Ok(signed_in) => signed_in,
         Err(answer) => return Ok(*answer),
     };
+    if let Some(Missing::Code) = services.login.missing(&exchange.visit, Wish::NewPassword).await? {
+        return ask_for_code(services, exchange).await;
+    }
     page(exchange, &person, StatusCode::OK, None)
+}
+
+/// The password is a factor: the other one is given first, unless it was a moment ago.
+async fn ask_for_code(services: &Services, exchange: Exchange) -> Result<Response, PortalError> {
+    let back = exchange.page_path("/password");
+    match step::taken(services.login.confirm_code(&exchange.visit, &back).await?) {
+        Ok(advance) => Ok(step::lead_on(exchange, advance)),
+        Err(_) => {
+            let account = exchange.page_path("/account");
+            Ok(exchange.redirect_to_login(&account, Some("restart")))
+        }
+    }
 }
 
 /// `POST`
@@ -57,6 +72,9 @@ pub async fn submit(services: &Services, exchange: Exchange, body: Body) -> Resu
         Ok(posted) => posted,
         Err(answer) => return Ok(*answer),
     };
+    if let Some(Missing::Code) = services.login.missing(&exchange.visit, Wish::NewPassword).await? {
+        return ask_for_code(services, exchange).await;
+    }
     let current = SecretString::from(fields.take("current"));
     let new = match form::typed(&mut fields) {
         Ok(new) => new,

@@ -1,5 +1,6 @@
-//! Another password for somebody signed in, who wishes it (F29). The one they have is asked for first: a wrong one counts as at
-//! the login, and a lock holds here too. Only then is anything said of the new one.
+//! Another password for somebody signed in, who wishes it (F29). It is a factor: so the other one must have been given a moment
+//! ago ([`crate::authn::confirmation`]), and the password that they have comes along. A wrong one counts as at the login, and a
+//! lock holds here too. Only then is anything said of the new one.
 
 use super::password::{self, Subject};
 use super::{Browser, Refusal, Step, device_keys};
@@ -26,6 +27,9 @@ pub async fn step(
     let visit = browser.visit;
     let restart = Ok(Ok(Step::Refused(Refusal::RestartLogin)));
     let Some(own) = Own::load(context, visit).await? else { return restart };
+    if own.lacks_code(visit) {
+        return restart;
+    }
     if !is_possible(current.expose_secret()) {
         return Ok(Ok(Step::Refused(Refusal::InvalidCredentials)));
     }

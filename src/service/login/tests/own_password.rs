@@ -58,7 +58,7 @@ async fn nothing_is_said_of_the_new_password_before_the_current_one_was_right() 
 #[tokio::test]
 async fn wrong_ones_lock_as_at_the_login_and_during_a_lock_a_right_one_is_a_wrong_one() {
     let bench = Bench::new(|_| {});
-    let (mut browser, _) = alice(&bench).await;
+    let (mut browser, app) = alice(&bench).await;
     for _ in 0..5 {
         browser.own_password(&bench, "wrong", NEW).await.unwrap();
     }
@@ -73,10 +73,26 @@ async fn wrong_ones_lock_as_at_the_login_and_during_a_lock_a_right_one_is_a_wron
         "the login is locked as well"
     );
     bench.advance(Duration::from_secs(15 * 60));
+    browser.code_again(&bench, &app).await;
     assert!(matches!(browser.own_password(&bench, PASSWORD, NEW).await, Ok(Step::SignedIn { .. })));
     let kinds: Vec<_> = events(&bench).await.into_iter().map(|event| (event.kind, event.result)).collect();
     assert!(kinds.contains(&(Kind::PasswordChanged, crate::audit::Result::Failure)));
     assert!(kinds.contains(&(Kind::PasswordChanged, crate::audit::Result::Success)));
+}
+
+#[tokio::test]
+async fn the_second_factor_is_asked_for_again_after_five_minutes() {
+    let bench = Bench::new(|_| {});
+    let (mut browser, app) = alice(&bench).await;
+    bench.advance(Duration::from_secs(5 * 60));
+    let hashes = bench.hashes();
+    for password in [PASSWORD, "wrong"] {
+        let refused = browser.own_password(&bench, password, NEW).await;
+        assert!(matches!(refused, Ok(Step::Refused(Refusal::RestartLogin))), "{refused:?}");
+    }
+    assert_eq!(bench.hashes(), hashes, "no password is judged before it");
+    browser.code_again(&bench, &app).await;
+    assert!(matches!(browser.own_password(&bench, PASSWORD, NEW).await, Ok(Step::SignedIn { .. })));
 }
 
 #[tokio::test]
