@@ -66,7 +66,7 @@ impl Browser {
         let found = self.execute(&script, vec![json!(TAGS)]).await.expect("axe runs");
         assert!(found["passes"].as_u64().is_some_and(|passes| passes >= 5), "axe judged nothing: {found}");
         let violations = found["violations"].as_array().expect("a list").iter();
-        violations.flat_map(|found| lines(found)).collect()
+        violations.flat_map(lines).collect()
     }
 
     async fn sideways(&self) -> Option<String> {
