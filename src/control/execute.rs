@@ -174,6 +174,7 @@ fn refused(rejection: &Rejection) -> Reply {
         | Rejection::Oneself
         | Rejection::GroupNotHeld(_)
         | Rejection::LoginNamedByRoute(_)
+        | Rejection::AddressOutOfReach
         | Rejection::ChangedMeanwhile => None,
     };
     Reply::Refused { reason: rejection.to_string(), hint }

@@ -124,6 +124,9 @@ pub enum Rejection {
     /// A route's `allow.users` names it: whoever has the login passes there.
     #[error("a route names the login {0}: only an administrator may give it")]
     LoginNamedByRoute(LoginName),
+    /// A new password goes to the mail address: whoever changes it can get to all that the account's groups and login open.
+    #[error("the account reaches where you do not: only an administrator may change its mail address")]
+    AddressOutOfReach,
     /// The form was made from an account that looked different.
     #[error("the account was changed meanwhile")]
     ChangedMeanwhile,

@@ -14,6 +14,7 @@ rejection-forbidden = Your role does not allow this.
 rejection-oneself = You cannot do this to your own account here. Use “Your account”, or ask another administrator.
 rejection-group-not-held = You can only give and take away groups that you have yourself.
 rejection-login-named-by-route = The configuration gives this login special access. Only an administrator can use it.
+rejection-address-out-of-reach = This account is in groups that you are not in, or has special access. Only an administrator can change its mail address, as new passwords are sent there.
 rejection-changed-meanwhile = Somebody else has changed this account in the meantime. Nothing was saved: check the present values and try again.
 
 user-edit = Edit

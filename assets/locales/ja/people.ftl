@@ -14,6 +14,7 @@ rejection-forbidden = この操作を行う権限がありません。
 rejection-oneself = 自分のアカウントには、この画面からは行えません。「マイアカウント」画面を使うか、別の管理者に依頼してください。
 rejection-group-not-held = 付け外しできるのは、自分が所属しているグループだけです。
 rejection-login-named-by-route = このログインIDには、設定ファイルで特別なアクセスが許可されています。使えるのは管理者だけです。
+rejection-address-out-of-reach = このアカウントには、あなたが所属していないグループや特別なアクセスがあります。メールアドレスには新しいパスワード用のリンクが届くため、変更できるのは管理者だけです。
 rejection-changed-meanwhile = ほかの人がこのアカウントを変更したため、保存されませんでした。現在の内容を確認して、もう一度操作してください。
 
 user-edit = 編集

@@ -22,6 +22,7 @@ pub const fn key(rejection: &Rejection) -> &'static str {
         Rejection::Oneself => "rejection-oneself",
         Rejection::GroupNotHeld(_) => "rejection-group-not-held",
         Rejection::LoginNamedByRoute(_) => "rejection-login-named-by-route",
+        Rejection::AddressOutOfReach => "rejection-address-out-of-reach",
         Rejection::ChangedMeanwhile => "rejection-changed-meanwhile",
     }
 }
@@ -35,6 +36,7 @@ pub const fn status(rejection: &Rejection) -> StatusCode {
         | Rejection::Oneself
         | Rejection::GroupNotHeld(_)
         | Rejection::LoginNamedByRoute(_)
+        | Rejection::AddressOutOfReach
         | Rejection::OwnerSwitchesOn => StatusCode::FORBIDDEN,
         Rejection::LoginTaken(_) | Rejection::LastAdmin(_) | Rejection::Disabled(_) | Rejection::ChangedMeanwhile => {
             StatusCode::CONFLICT
@@ -66,6 +68,7 @@ pub fn every_text(language: crate::config::Language) {
         Rejection::Oneself,
         Rejection::GroupNotHeld("ops".parse().unwrap()),
         Rejection::LoginNamedByRoute(login()),
+        Rejection::AddressOutOfReach,
         Rejection::ChangedMeanwhile,
     ] {
         assert!(crate::i18n::text(language, key(&rejection), None).is_some(), "{rejection:?}");

@@ -163,7 +163,7 @@ pub(super) fn fault(rejection: &Rejection) -> Fault {
         Rejection::OwnerSwitchesOn => Fault::new(Column::SecondFactor, Reason::OwnerSwitchesOn, ""),
         Rejection::GroupNotHeld(group) => Fault::new(Column::Groups, Reason::GroupNotHeld, group.as_str()),
         Rejection::LoginNamedByRoute(_) => Fault::new(Column::Login, Reason::LoginNamedByRoute, ""),
-        Rejection::Forbidden => Fault::of_row(Reason::Forbidden),
+        Rejection::Forbidden | Rejection::AddressOutOfReach => Fault::of_row(Reason::Forbidden),
         Rejection::Oneself => Fault::of_row(Reason::Oneself),
         Rejection::LastAdmin(_) => Fault::of_row(Reason::LastAdmin),
         _ => Fault::of_row(Reason::Refused),

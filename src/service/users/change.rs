@@ -1,5 +1,7 @@
 //! Changes to an account that exists: fields, the disabled switch, the second factor.
 
+use std::collections::BTreeSet;
+
 use super::edition::Edition;
 use super::{Rejection, UserChange, UserView, Users, is_effective_admin, possible};
 use crate::audit::Kind;
@@ -176,6 +178,11 @@ impl Users {
         }
         if before.login != after.login {
             self.may_give_login(authority, &after.login)?;
+        }
+        if before.email != after.email {
+            let held = authority.may_change_groups(&BTreeSet::new(), &before.groups);
+            let reached = held.and_then(|()| self.may_give_login(authority, &before.login));
+            reached.map_err(|_| Rejection::AddressOutOfReach)?;
         }
         authority.may_change_groups(&before.groups, &after.groups)
     }

@@ -151,6 +151,22 @@ async fn f27_nobody_raises_anybody_above_their_own_rights() {
 }
 
 #[tokio::test]
+async fn f27_a_manager_moves_no_mailbox_of_an_account_that_reaches_further_than_they_do() {
+    let bench = bench().await;
+    let manager = somebody(&bench, "manager", Role::Manager).await;
+    let admin = somebody(&bench, "admin", Role::Admin).await;
+    let user = somebody(&bench, "user", Role::User).await;
+    let further = UserChange { groups: Some(groups("own secret")), ..UserChange::default() };
+    set(&bench, &user, further, &Actor::CommandLine).await.unwrap();
+    for email in [None, Some("mine@example.com".parse().unwrap())] {
+        let change = || UserChange { email: Some(email.clone()), ..UserChange::default() };
+        assert_eq!(set(&bench, &user, change(), &person(&manager)).await, Err(Rejection::AddressOutOfReach));
+    }
+    attempt(&bench, Act::EditAddress, &user, &person(&admin)).await.unwrap();
+    attempt(&bench, Act::SendLink, &user, &person(&manager)).await.unwrap();
+}
+
+#[tokio::test]
 async fn f27_a_manager_chooses_no_password_and_takes_no_login_that_a_route_lets_in() {
     let (bench, _) = Bench::with_mail(|config| {
         let mut routes: Vec<_> = config.routes.iter().map(|(_, route)| route.clone()).collect();

@@ -235,7 +235,7 @@ impl Problems {
         let mut problems = Self::default();
         let place = match rejection {
             Rejection::LoginTaken(_) | Rejection::LoginNamedByRoute(_) => &mut problems.login,
-            Rejection::MailWithoutAddress => &mut problems.email,
+            Rejection::MailWithoutAddress | Rejection::AddressOutOfReach => &mut problems.email,
             Rejection::MailNotConfigured => &mut problems.method,
             Rejection::GroupNotHeld(_) => &mut problems.groups,
             Rejection::LastAdmin(_) => &mut problems.role,
