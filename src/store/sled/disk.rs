@@ -12,6 +12,7 @@ use std::ops::Bound;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::sled::{Batch, Db, IVec};
@@ -27,6 +28,11 @@ const CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// Lazy commits reach the disk within this time.
 const FLUSH_EVERY_MS: u64 = 500;
 
+/// How much may be applied before sled has written it out, in bytes. sled writes by seven threads of its own, of which it never
+/// starts more; a write waits for a lock that is held while the file is made shorter, and that is done by one of the same seven.
+/// So no more writes may be on their way at once than leave one of them free, or all stand still for ever.
+const AHEAD: u64 = 64 * 1024;
+
 /// How long sled's threads may take to let go of a store.
 const LET_GO: Duration = Duration::from_secs(5);
 
@@ -36,6 +42,8 @@ pub(in crate::store) struct Disk {
     path: PathBuf,
     log: File,
     watermark: File,
+    /// How many bytes were applied that sled may not have written out yet.
+    ahead: AtomicU64,
 }
 
 /// How much is looked at before a store is trusted.
@@ -63,7 +71,7 @@ impl Disk {
                 .open(path.join(WATERMARK))
                 .map_err(unavailable)?;
             let log = File::open(path.join(files::LOG)).map_err(unavailable)?;
-            let disk = Self { db: Some(db), path: path.into(), log, watermark };
+            let disk = Self { db: Some(db), path: path.into(), log, watermark, ahead: AtomicU64::new(0) };
             disk.verify(check)?;
             Ok(disk)
         })
@@ -206,21 +214,40 @@ impl Disk {
             }
         }
         let mut parts_before = 0;
+        let mut size = 0;
         for (key, bytes) in &commit.puts {
+            size += key.as_str().len() + bytes.len();
             let split = value::split(version, parts_before, bytes);
             parts_before = split.next_part;
             split.parts.into_iter().for_each(|(key, part)| batch.insert(key, part));
             batch.insert(key.as_str().as_bytes(), split.head);
         }
         batch.insert(TIP, value::split(version, 0, &[]).head);
-        guarded(&self.path, || self.db()?.apply_batch(batch).map_err(|error| explain(&self.path, error)))
+        let size = u64::try_from(size).unwrap_or(u64::MAX);
+        guarded(&self.path, || {
+            if self.ahead.load(Ordering::Relaxed).saturating_add(size) > AHEAD {
+                self.write_out()?;
+            }
+            self.ahead.fetch_add(size, Ordering::Relaxed);
+            self.db()?.apply_batch(batch).map_err(|error| explain(&self.path, error))
+        })
+    }
+
+    /// Returns when sled has written out everything applied before.
+    fn write_out(&self) -> Result<(), StoreError> {
+        let before = self.ahead.load(Ordering::Relaxed);
+        self.db()?.flush().map_err(|error| explain(&self.path, error))?;
+        // What was applied meanwhile stays counted.
+        let rest = |ahead: u64| Some(ahead.saturating_sub(before));
+        let _ = self.ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest);
+        Ok(())
     }
 
     /// Returns when everything applied before would survive a power cut. sled's flush ends in `sync_file_range`, which is
     /// no such promise.
     pub(in crate::store) fn sync(&self, upto: Version) -> Result<(), StoreError> {
         guarded(&self.path, || {
-            self.db()?.flush().map_err(|error| explain(&self.path, error))?;
+            self.write_out()?;
             let unavailable = |error| io_error(&self.path, &error);
             // fdatasync: what it leaves out are times; a grown file's length is in it.
             self.log.sync_data().map_err(unavailable)?;
