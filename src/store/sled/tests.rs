@@ -71,14 +71,21 @@ fn child(test: &str, store: &Path) -> Command {
 }
 
 /// Runs one ignored test as root, in namespaces of its own (`unshare`'s `options`): with root's rights where we have them, else
-/// as root of a user namespace. Where neither can be had it fails, since a test that is passed over proves nothing.
+/// as root of a user namespace. Root within a chroot gets neither, and runs it as it is. Where nothing can be had it fails,
+/// since a test that is passed over proves nothing.
 fn in_its_own_namespace(test: &str, options: &[&str]) {
-    const USER: &[&str] = &["--user", "--map-root-user"];
-    let ways: &[&[&str]] = if rustix::process::geteuid().is_root() { &[&[], USER] } else { &[USER] };
-    let mut said = String::new();
-    for way in ways {
+    let unshare = |user: &[&'static str]| {
         let mut command = Command::new("unshare");
-        command.args(*way).args(options).arg(std::env::current_exe().unwrap());
+        command.args(user).args(options).arg(std::env::current_exe().unwrap());
+        command
+    };
+    let user = unshare(&["--user", "--map-root-user"]);
+    let ways = match rustix::process::geteuid().is_root() {
+        true => vec![unshare(&[]), user, Command::new(std::env::current_exe().unwrap())],
+        false => vec![user],
+    };
+    let mut said = String::new();
+    for mut command in ways {
         command.args(["--ignored", "--exact", "--nocapture", &format!("store::sled::tests::{test}")]);
         let output = command.output().expect("util-linux has `unshare`");
         said += &format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
