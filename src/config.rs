@@ -91,6 +91,15 @@ pub enum Listen {
     Systemd(String),
 }
 
+impl std::fmt::Display for Listen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Tls {
     pub listen: Vec<Listen>,

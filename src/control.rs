@@ -12,12 +12,14 @@
 
 mod client;
 mod execute;
+mod operations;
 mod protocol;
 mod server;
 mod socket;
 
 pub use client::{Client, ClientError};
 pub use execute::execute;
+pub use operations::{Operation, Operations};
 pub use protocol::{
     AccountFilter, AccountRow, AccountState, Changes, Command, Malformed, NewAccount, PasswordText, Reply, Request,
     Response, SecondFactorRow, SessionRow,

@@ -21,6 +21,7 @@ mod target;
 mod upstream;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -47,6 +48,7 @@ const NO_AUTHORITIES: &str = "/dev/null";
 pub struct Gateway {
     proxy: Arc<HttpProxy<Gate>>,
     http2: HttpServerOptions,
+    state: Arc<GatewayState>,
 }
 
 /// What the phases share.
@@ -56,14 +58,14 @@ pub struct GatewayState {
     resolver: Resolver,
     plan: ArcSwap<Plan>,
     ids: RequestIds,
-    /// The port of the first TLS listener, for redirects.
-    tls_port: Option<u16>,
+    /// The port of the first TLS listener, for redirects; 0 where there is none.
+    tls_port: AtomicU16,
 }
 
 impl Gateway {
     /// A gateway for these services; `instance` begins the names of its requests.
     #[must_use]
-    pub fn new(services: Services, portal: Portal, tls_port: Option<u16>, instance: [u8; 4]) -> Self {
+    pub fn new(services: Services, portal: Portal, instance: [u8; 4]) -> Self {
         let config = services.config.load_full();
         let conf = ServerConf {
             threads: config.server.workers,
@@ -78,12 +80,18 @@ impl Gateway {
             resolver: Resolver::default(),
             plan: ArcSwap::from_pointee(Plan::new(config)),
             ids: RequestIds::new(instance),
-            tls_port,
+            tls_port: AtomicU16::new(0),
         };
-        let proxy = http_proxy(&Arc::new(conf), Gate { state: Arc::new(state) });
+        let state = Arc::new(state);
+        let proxy = http_proxy(&Arc::new(conf), Gate { state: Arc::clone(&state) });
         let mut http2 = HttpServerOptions::default();
         http2.h2_idle_timeout = Some(HTTP2_IDLE);
-        Self { proxy: Arc::new(proxy), http2 }
+        Self { proxy: Arc::new(proxy), http2, state }
+    }
+
+    /// Plain HTTP is redirected to this port from now on; `None`: there is no TLS.
+    pub fn redirect_to(&self, tls_port: Option<u16>) {
+        self.state.tls_port.store(tls_port.unwrap_or_default(), Ordering::Release);
     }
 
     fn proxy(&self) -> &Arc<HttpProxy<Gate>> {
@@ -92,6 +100,10 @@ impl Gateway {
 }
 
 impl GatewayState {
+    fn tls_port(&self) -> Option<u16> {
+        Some(self.tls_port.load(Ordering::Acquire)).filter(|port| *port != 0)
+    }
+
     /// The plan of the configuration in force.
     fn plan(&self) -> Arc<Plan> {
         let config = self.services.config.load();

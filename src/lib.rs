@@ -11,6 +11,7 @@
 //! | [`config`] | the YAML file: what it says, every problem with its place, then a configuration that is valid by construction |
 //! | [`store`] | records that survive: the engine, its conformance suite, what is encrypted at rest |
 //! | [`audit`] | the events that are kept |
+//! | [`metrics`] | what is counted, for Prometheus |
 //! | [`service`] | use cases: load, take a pure step, commit, then the effects |
 //! | [`gateway`] | Pingora: sockets, the request's phases, headers, upstreams |
 //! | [`portal`] | sekisho's own pages and its JSON API |
@@ -44,6 +45,7 @@ pub mod i18n;
 
 pub mod audit;
 pub mod mail;
+pub mod metrics;
 pub mod store;
 
 pub mod service;

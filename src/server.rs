@@ -3,6 +3,8 @@
 //! A gateway runs within the caller's tokio runtime, and several can run in one process. Signals are the caller's.
 
 mod limits;
+mod listeners;
+mod operator;
 mod sockets;
 
 use std::net::SocketAddr;
@@ -18,11 +20,15 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::listeners::{Listeners, Prepared};
+use self::operator::Operator;
+use self::sockets::Given;
 use crate::audit::AuditFile;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Gateway;
-use crate::gateway::listener::{Reception, tls};
+use crate::gateway::listener::Reception;
+use crate::gateway::listener::tls::{self, Certificates};
 use crate::mail::{Outbox, TransportError};
 use crate::secret::{EntropyError, random_bytes};
 use crate::service::Services;
@@ -34,7 +40,7 @@ const AFTER_ABORT: Duration = Duration::from_secs(5);
 
 /// A gateway that runs, within the caller's tokio runtime.
 pub struct Running {
-    addresses: Vec<SocketAddr>,
+    listeners: Arc<Listeners>,
     services: Services,
     grace: Duration,
     shutdown: watch::Sender<bool>,
@@ -102,10 +108,11 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
     if config.server.proxy_protocol {
         return Err(StartError::ProxyProtocol);
     }
-    let sockets = sockets::bind(&config.server)?;
+    let sockets = Prepared::all(&config.server, &Given::default())?;
     let instance = random_bytes()?;
-    let tls = config.server.tls.as_ref().map(|tls| tls::Certificates::new(&tls.certificates)).map(Arc::new);
-    let acceptor = tls.map(tls::acceptor).transpose()?;
+    let certificates = config.server.tls.as_ref().map(|tls| tls.certificates.as_slice());
+    let certificates = Arc::new(Certificates::new(certificates.unwrap_or_default()));
+    let acceptor = tls::acceptor(Arc::clone(&certificates))?;
     let grace = config.server.shutdown_grace;
     let admin_socket = config.server.admin_socket.clone();
 
@@ -120,37 +127,35 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
         services.write_events_to(file.map_err(|source| StartError::AuditFile { path: path.to_owned(), source })?);
     }
     let portal = portal::service(services.clone());
-    let tls_port = sockets.iter().find(|socket| socket.tls).map(|socket| socket.address.port());
     // Pingora reads the list of authorities while it is built, and panics where it cannot.
-    let gateway = catch_unwind(AssertUnwindSafe(|| Gateway::new(services.clone(), portal, tls_port, instance)))
+    let gateway = catch_unwind(AssertUnwindSafe(|| Gateway::new(services.clone(), portal, instance)))
         .map_err(|_| StartError::Authorities)?;
-
-    let control = control::serve(services.clone(), admin_socket.clone(), stop_background.clone())
-        .map_err(|source| StartError::Control { path: admin_socket, source })?;
-    let background = tokio::spawn({
-        let (services, stop) = (services.clone(), stop_background.clone());
-        async move { services.background(stop).await }
-    });
-
-    let admins = tokio::spawn(count_admins(services.clone()));
+    let gateway = Arc::new(gateway);
 
     let (shutdown, watch) = watch::channel(false);
     let reception = Reception {
-        gateway: Arc::new(gateway),
+        gateway: Arc::clone(&gateway),
         places: Arc::new(Semaphore::new(limits::connections())),
         shutdown: watch,
         abort: CancellationToken::new(),
         tasks: TaskTracker::new(),
     };
     let (abort, connections) = (reception.abort.clone(), reception.tasks.clone());
-    let addresses = sockets.iter().map(|socket| socket.address).collect();
-    for socket in sockets {
-        tracing::info!(address = %socket.address, tls = socket.tls, "listening");
-        let acceptor = acceptor.clone().filter(|_| socket.tls);
-        connections.spawn(reception.clone().accept(socket.listener, acceptor));
-    }
+    let listeners = Arc::new(Listeners::new(reception, acceptor));
+
+    let operator = Arc::new(Operator);
+    let control = control::serve(services.clone(), operator, admin_socket.clone(), stop_background.clone())
+        .map_err(|source| StartError::Control { path: admin_socket, source })?;
+    let background = tokio::spawn({
+        let (services, stop) = (services.clone(), stop_background.clone());
+        async move { services.background(stop).await }
+    });
+    let admins = tokio::spawn(count_admins(services.clone()));
+
+    gateway.redirect_to(listeners.tls_port(&sockets));
+    listeners.take_up(sockets);
     Ok(Running {
-        addresses,
+        listeners,
         services,
         grace,
         shutdown,
@@ -175,8 +180,8 @@ async fn count_admins(services: Services) {
 impl Running {
     /// Where it listens, plain HTTP first; port 0 has become a real one.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.addresses()
     }
 
     /// The services, for whoever runs in the same process.
@@ -187,6 +192,7 @@ impl Running {
 
     /// Stops accepting, lets what is in flight end within the grace, closes the store.
     pub async fn stop(self) {
+        self.listeners.stop_accepting();
         self.shutdown.send_replace(true);
         self.connections.close();
         if timeout(self.grace, self.connections.wait()).await.is_err() {

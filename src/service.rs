@@ -37,6 +37,7 @@ use crate::audit::AuditFile;
 use crate::clock::Clock;
 use crate::config::Current;
 use crate::mail::Outbox;
+use crate::metrics::Metrics;
 use crate::store::record::Store;
 
 /// All services over one store, for the gateway, the portal and the control socket.
@@ -44,6 +45,7 @@ use crate::store::record::Store;
 pub struct Services {
     pub config: Current,
     pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
     pub sessions: Arc<session::Sessions>,
     pub login: Arc<login::Logins>,
     pub enrolment: Arc<enrolment::Enrolments>,
@@ -75,6 +77,7 @@ impl Services {
         Self {
             config,
             clock,
+            metrics: Arc::clone(&context.metrics),
             sessions: Arc::clone(&context.sessions),
             login: Arc::new(login::Logins::new(Arc::clone(&context))),
             enrolment: Arc::new(enrolment::Enrolments::new(Arc::clone(&context))),

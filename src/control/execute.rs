@@ -103,6 +103,10 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
             },
             Err(rejection) => refused(&rejection),
         },
+        Command::Operate(_) => Reply::Refused {
+            reason: "no gateway runs with this configuration".into(),
+            hint: Some("`sekisho serve` starts one".into()),
+        },
         Command::DeviceForgetAll { who } => match users.show(&who, now).await? {
             Ok(view) => match services.devices.forget_all(view.user.id, ACTOR, now).await? {
                 Ok(forgotten) => self::forgotten(forgotten),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::{MAX_FRAME, VERSION};
+use super::{MAX_FRAME, Operation, VERSION};
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role};
 use crate::id::{DeviceId, SessionId};
 use crate::secret::{ExposeSecret, SecretString};
@@ -67,6 +67,7 @@ pub enum Command {
     DeviceForgetAll {
         who: String,
     },
+    Operate(Operation),
 }
 
 /// Which accounts are meant: whoever matches each that is given.

@@ -18,7 +18,7 @@ use zeroize::Zeroize;
 
 use super::protocol::{Command, Malformed, Reply, Request, Response};
 use super::socket::{ControlSocket, SocketFile, bind};
-use super::{MAX_FRAME, execute};
+use super::{MAX_FRAME, Operations, execute};
 use crate::service::Services;
 
 /// What one client may cost the others.
@@ -36,10 +36,20 @@ const LIMITS: Limits = Limits { clients: 32, idle: Duration::from_secs(10) };
 ///
 /// # Errors
 /// Where the socket cannot be made: see the text of the error.
-pub fn serve(services: Services, path: PathBuf, stop: CancellationToken) -> io::Result<JoinHandle<()>> {
+pub fn serve(
+    services: Services,
+    operations: Arc<dyn Operations>,
+    path: PathBuf,
+    stop: CancellationToken,
+) -> io::Result<JoinHandle<()>> {
     let handler: Handler = Arc::new(move |command| {
-        let services = services.clone();
-        Box::pin(async move { execute(&services, command).await })
+        let (services, operations) = (services.clone(), Arc::clone(&operations));
+        Box::pin(async move {
+            match command {
+                Command::Operate(operation) => operations.operate(operation).await,
+                command => execute(&services, command).await,
+            }
+        })
     });
     tracing::debug!(path = %path.display(), "opening the control socket");
     let ControlSocket { listener, file } = bind(path)?;

@@ -172,7 +172,7 @@ impl GatewayState {
     /// Where this target is served over TLS, if it is.
     fn tls_address(&self, request: &Request) -> Option<String> {
         let redirect = request.plan.config.server.tls.as_ref().is_some_and(|tls| tls.redirect_http);
-        let port = self.tls_port.filter(|_| redirect)?;
+        let port = self.tls_port().filter(|_| redirect)?;
         let target = &request.arrival.target;
         let host = target.host();
         let path = target.path_and_query();

@@ -41,13 +41,12 @@ pub struct Reception {
 }
 
 impl Reception {
-    /// Accepts connections until the gateway stops.
-    pub async fn accept(self, listener: TcpListener, tls: Option<TlsAcceptor>) {
-        let mut shutdown = self.shutdown.clone();
+    /// Accepts connections until `stop` fires.
+    pub async fn accept(self, listener: Arc<TcpListener>, tls: Option<TlsAcceptor>, stop: CancellationToken) {
         loop {
             tokio::select! {
                 biased;
-                _ = shutdown.wait_for(|stop| *stop) => return,
+                () = stop.cancelled() => return,
                 () = self.accept_one(&listener, tls.as_ref()) => {}
             }
         }

@@ -1,6 +1,7 @@
 //! Listening sockets, bound before anything else is built, so that a busy port is found at once and port 0 can be read back.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -10,28 +11,60 @@ use crate::config::{Listen, Server};
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// A bound socket.
-pub struct Bound {
-    pub listener: TcpListener,
-    pub address: SocketAddr,
+/// What a listening socket is for: what the configuration calls it, and what is spoken on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purpose {
+    pub listen: Listen,
     pub tls: bool,
 }
 
-/// All of the configuration's sockets, plain HTTP first.
-pub fn bind(server: &Server) -> Result<Vec<Bound>, StartError> {
-    let plain = server.listen.iter().map(|listen| (listen, false));
-    let tls = server.tls.iter().flat_map(|tls| &tls.listen).map(|listen| (listen, true));
-    plain.chain(tls).map(|(listen, tls)| bind_one(listen, tls)).collect()
+/// A listening socket.
+pub struct Bound {
+    pub purpose: Purpose,
+    pub listener: TcpListener,
+    pub address: SocketAddr,
 }
 
-fn bind_one(listen: &Listen, tls: bool) -> Result<Bound, StartError> {
-    let address = match listen {
-        Listen::Address(address) => *address,
-        Listen::Systemd(name) => return Err(StartError::Systemd { name: name.clone() }),
+/// Sockets that came from outside, already listening.
+#[derive(Default)]
+pub struct Given(Mutex<Vec<(Purpose, StdTcpListener)>>);
+
+impl Given {
+    #[must_use]
+    pub fn new(sockets: Vec<(Purpose, StdTcpListener)>) -> Self {
+        Self(Mutex::new(sockets))
+    }
+
+    fn take(&self, purpose: &Purpose) -> Option<StdTcpListener> {
+        let mut sockets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = sockets.iter().position(|(given, _)| given == purpose)?;
+        Some(sockets.swap_remove(index).1)
+    }
+}
+
+/// What the configuration wants sockets for, plain HTTP first.
+pub fn purposes(server: &Server) -> Vec<Purpose> {
+    let plain = server.listen.iter().map(|listen| (listen, false));
+    let tls = server.tls.iter().flat_map(|tls| &tls.listen).map(|listen| (listen, true));
+    plain.chain(tls).map(|(listen, tls)| Purpose { listen: listen.clone(), tls }).collect()
+}
+
+/// The socket for this purpose: one that was given, else a new one.
+pub fn bind(purpose: Purpose, given: &Given) -> Result<Bound, StartError> {
+    let bound = match (given.take(&purpose), &purpose.listen) {
+        (Some(listener), _) => adopt(listener),
+        (None, Listen::Address(address)) => listen_on(*address),
+        (None, Listen::Systemd(name)) => return Err(StartError::Systemd { name: name.clone() }),
     };
-    let bound = listen_on(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
-    let (address, listener) = bound.map_err(|source| StartError::Bind { address: address.to_string(), source })?;
-    Ok(Bound { listener, address, tls })
+    match bound.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+        Ok((address, listener)) => Ok(Bound { purpose, listener, address }),
+        Err(source) => Err(StartError::Bind { address: purpose.listen.to_string(), source }),
+    }
+}
+
+fn adopt(listener: StdTcpListener) -> std::io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {

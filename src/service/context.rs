@@ -24,6 +24,7 @@ use crate::clock::Timestamp;
 use crate::config::{Config, Current};
 use crate::id::UserId;
 use crate::mail::Outbox;
+use crate::metrics::Metrics;
 use crate::store::engine::{Expect, Outcome, Version};
 use crate::store::record::{Change, Store};
 
@@ -41,6 +42,7 @@ pub struct Context {
     pub directory: Arc<Directory>,
     pub mailer: Mailer,
     pub journal: Arc<Journal>,
+    pub metrics: Arc<Metrics>,
     stripes: Vec<Mutex<()>>,
 }
 
@@ -57,7 +59,8 @@ impl Context {
         let directory = Arc::new(Directory::new(store.clone(), Arc::clone(&config)));
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
         let mailer = Mailer::new(outbox);
-        Self { store, config, hasher: Hasher::start(), sessions, directory, mailer, journal, stripes }
+        let (hasher, metrics) = (Hasher::start(), Arc::new(Metrics::new()));
+        Self { store, config, hasher, sessions, directory, mailer, journal, metrics, stripes }
     }
 
     pub async fn user(&self, id: UserId, now: Timestamp) -> Result<Option<Found>, ServiceError> {

@@ -1,0 +1,20 @@
+//! What is asked of the running gateway as a whole, and so cannot be done on a store alone. `server` does it.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::Reply;
+
+/// Something that only a gateway that runs can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// Take the configuration file anew.
+    Reload,
+}
+
+/// Whoever does it.
+#[async_trait]
+pub trait Operations: Send + Sync + 'static {
+    async fn operate(&self, operation: Operation) -> Reply;
+}
