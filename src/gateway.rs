@@ -97,6 +97,12 @@ impl Gateway {
     fn proxy(&self) -> &Arc<HttpProxy<Gate>> {
         &self.proxy
     }
+
+    /// Whether a connection from `peer` must begin with a header of the PROXY protocol.
+    fn expects_proxy_header(&self, peer: std::net::IpAddr) -> bool {
+        let config = self.state.services.config.load();
+        config.server.proxy_protocol && config.trusts(peer)
+    }
 }
 
 impl GatewayState {

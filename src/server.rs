@@ -57,8 +57,6 @@ pub enum StartError {
     Bind { address: String, source: std::io::Error },
     #[error("no socket named {name:?} can be taken over from systemd: this version cannot do that yet")]
     Systemd { name: String },
-    #[error("server.proxy_protocol is not there yet in this version")]
-    ProxyProtocol,
     #[error("cannot open the control socket {}: {source}", path.display())]
     Control { path: PathBuf, source: std::io::Error },
     #[error("cannot write the audit file {}: {source}", path.display())]
@@ -89,7 +87,6 @@ impl StartError {
                 _ => None,
             },
             Self::Systemd { .. } => Some("write an address and a port instead"),
-            Self::ProxyProtocol => Some("leave it out; X-Forwarded-For from server.trusted_proxies works"),
             Self::Control { .. } => Some("its directory must exist and belong to the user that sekisho runs as"),
             Self::Authorities => Some("install the package ca-certificates"),
             Self::Mail(_) => {
@@ -105,9 +102,6 @@ impl StartError {
 /// # Errors
 /// Where a socket cannot be bound, or what the configuration asks for is not to be had.
 pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
-    if config.server.proxy_protocol {
-        return Err(StartError::ProxyProtocol);
-    }
     let sockets = Prepared::all(&config.server, &Given::default())?;
     let instance = random_bytes()?;
     let certificates = config.server.tls.as_ref().map(|tls| tls.certificates.as_slice());

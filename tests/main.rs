@@ -58,6 +58,8 @@ mod passwords_in_the_browser;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]
+mod proxy_protocol;
+#[cfg(test)]
 mod recovery_codes;
 #[cfg(test)]
 mod remembered_devices;

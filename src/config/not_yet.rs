@@ -27,7 +27,6 @@ const REFUSED: &[Row] = &[
     (&["server", "listen", "*"], BeginsWith("systemd:"), "name an address and a port"),
     (&["server", "tls", "listen", "*"], BeginsWith("systemd:"), "name an address and a port"),
     (&["server", "metrics"], Given, REMOVE),
-    (&["server", "proxy_protocol"], IsTrue, "let the proxy in front speak HTTP and set X-Forwarded-For"),
     (&["store", "engine"], Is("postgres"), "use sled, the embedded store"),
     (&["portal", "host"], Given, "each host has its own login; remove the key"),
     (&["portal", "theme"], Given, REMOVE),

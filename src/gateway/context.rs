@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access_log;
 use super::credential::Cookies;
+use super::listener::proxy_protocol::Header;
 use super::listener::stream::Signals;
 use super::plan::Plan;
 use super::target::Arrival;
@@ -23,12 +24,39 @@ use crate::id::RequestId;
 use crate::service::session::LiveSession;
 use crate::service::visit::{Ask, Visit};
 
-/// Both ends of a client's connection.
-#[derive(Debug, Clone, Copy)]
+/// What a client's connection tells of its ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoints {
+    /// Whose connection it is: the socket's peer, or whom a trusted proxy named in its PROXY header.
     pub peer: IpAddr,
-    pub local: SocketAddr,
+    /// Whether every address that is known of it is one of this machine's own: both ends of the socket, and both that a
+    /// PROXY header names. So no header makes a connection look nearer than it is.
+    pub loopback: bool,
+    /// Somebody's of whom the proxy could not say who it is: nothing that they say of the road counts, although the socket's
+    /// peer is one whose word does.
+    pub anonymous: bool,
     pub tls: bool,
+}
+
+impl Endpoints {
+    /// Of a socket.
+    pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
+        let (peer, local) = (peer.ip().to_canonical(), local.ip().to_canonical());
+        Self { peer, loopback: peer.is_loopback() && local.is_loopback(), anonymous: false, tls: false }
+    }
+
+    /// The same behind a proxy that said this of it.
+    #[must_use]
+    pub fn behind(self, header: Header) -> Self {
+        match header {
+            Header::Local => self,
+            Header::Unknown => Self { loopback: false, anonymous: true, ..self },
+            Header::Of { source, destination } => {
+                let named = Self::new(source, destination);
+                Self { peer: named.peer, loopback: self.loopback && named.loopback, ..self }
+            }
+        }
+    }
 }
 
 /// One call of Pingora for one request: by it the phases speak to whoever drives them.

@@ -3,6 +3,7 @@
 pub mod framing;
 pub mod head;
 mod http1;
+pub mod proxy_protocol;
 pub mod stream;
 pub mod tls;
 
@@ -14,13 +15,15 @@ use pingora::apps::ServerApp;
 use pingora::server::ShutdownWatch;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Gateway;
 use super::app::App;
+use super::context::Endpoints;
+use proxy_protocol::BadHeader;
 use stream::{Connection, Home, Lease, Socket};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -76,8 +79,20 @@ impl Reception {
         });
     }
 
-    async fn serve(self, tcp: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
+    async fn serve(self, mut tcp: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
         let _ = tcp.set_nodelay(true);
+        let Ok(local) = tcp.local_addr() else { return };
+        let mut endpoints = Endpoints::new(peer, local);
+        if self.gateway.expects_proxy_header(endpoints.peer) {
+            match proxy_protocol::read(&mut tcp, Instant::now() + HANDSHAKE).await {
+                Ok(header) => endpoints = endpoints.behind(header),
+                Err(error @ (BadHeader::Silent | BadHeader::Socket(_))) => {
+                    return tracing::debug!(proxy = %endpoints.peer, %error, "connection refused");
+                }
+                Err(error) => return tracing::warn!(proxy = %endpoints.peer, %error, "connection refused"),
+            }
+        }
+        let peer = endpoints.peer;
         let socket = match tls {
             None => Socket::Plain(tcp),
             Some(acceptor) => match timeout(HANDSHAKE, acceptor.accept(tcp)).await {
@@ -86,7 +101,7 @@ impl Reception {
                 Err(_) => return tracing::debug!(client = %peer, "TLS handshake took too long"),
             },
         };
-        let Ok(connection) = Connection::new(socket).map(Box::new) else { return };
+        let Ok(connection) = Connection::new(socket, endpoints).map(Box::new) else { return };
         let app = Arc::new(App::new(self.gateway, &connection, self.abort, &self.tasks));
         if connection.is_http2() {
             let stream = Box::new(Lease::new(connection, Home::default()));

@@ -43,14 +43,11 @@ pub fn settle(request: &RequestHeader, endpoints: Endpoints, config: &Config) ->
         .map(|authority| authority.as_str().as_bytes())
         .or_else(|| request.headers.get(http::header::HOST).map(http::HeaderValue::as_bytes));
     let target = NormalTarget::parse(RawTarget { target: request.raw_path(), authority, secure: endpoints.tls })?;
-    let trusted = config.trusts(endpoints.peer);
+    let trusted = config.trusts(endpoints.peer) && !endpoints.anonymous;
     let client = if trusted { forwarded_client(&request.headers, endpoints.peer, config) } else { endpoints.peer };
     let secure = endpoints.tls || (trusted && forwarded_https(&request.headers));
-    let may_sign_in = secure
-        || (endpoints.local.ip().to_canonical().is_loopback()
-            && endpoints.peer.is_loopback()
-            && client.is_loopback()
-            && (trusted || !was_forwarded(&request.headers)));
+    let may_sign_in =
+        secure || (endpoints.loopback && client.is_loopback() && (trusted || !was_forwarded(&request.headers)));
     Ok(Arrival { target, client, peer: endpoints.peer, trusted, secure, may_sign_in })
 }
 

@@ -22,6 +22,18 @@ pub fn exchange(gate: &Sekisho, host: &str, requests: Vec<Request<Bytes>>) -> Ve
     })
 }
 
+/// One request over a TCP connection that has begun; it must be answered.
+#[track_caller]
+pub fn request_over(gate: &Sekisho, tcp: std::net::TcpStream, host: &str, request: Request<Bytes>) -> Response {
+    tcp.set_nonblocking(true).unwrap();
+    runtime().block_on(async {
+        let tcp = tokio::net::TcpStream::from_std(tcp).unwrap();
+        let all = exchange_over(gate.authority(), tcp, host, vec![request]);
+        let mut answers = tokio::time::timeout(PATIENCE, all).await.expect("HTTP/2 answers in time");
+        answers.remove(0).expect("the stream is answered")
+    })
+}
+
 /// One request; it must be answered.
 #[track_caller]
 pub fn request(gate: &Sekisho, host: &str, request: Request<Bytes>) -> Response {
@@ -39,6 +51,15 @@ async fn exchange_with(
     requests: Vec<Request<Bytes>>,
 ) -> Vec<Result<Response, h2::Error>> {
     let tcp = tokio::net::TcpStream::connect(address).await.expect("the TLS listener answers");
+    exchange_over(authority, tcp, host, requests).await
+}
+
+async fn exchange_over(
+    authority: &Authority,
+    tcp: tokio::net::TcpStream,
+    host: &str,
+    requests: Vec<Request<Bytes>>,
+) -> Vec<Result<Response, h2::Error>> {
     let name = ServerName::try_from(host.to_owned()).unwrap();
     let connector = TlsConnector::from(Arc::clone(&authority.client(&["h2"])));
     let tls = connector.connect(name, tcp).await.expect("the TLS handshake succeeds");

@@ -78,9 +78,15 @@ impl Authority {
 /// A raw connection over TLS.
 #[track_caller]
 pub fn connect(config: &Arc<ClientConfig>, address: SocketAddr, server_name: &str) -> Conn {
+    connect_over(config, TcpStream::connect(address).unwrap(), server_name)
+}
+
+/// The same over a connection that has begun.
+#[track_caller]
+pub fn connect_over(config: &Arc<ClientConfig>, tcp: TcpStream, server_name: &str) -> Conn {
     let name = ServerName::try_from(server_name.to_owned()).unwrap();
     let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
-    let mut stream = StreamOwned::new(connection, TcpStream::connect(address).unwrap());
+    let mut stream = StreamOwned::new(connection, tcp);
     stream.sock.set_read_timeout(Some(PATIENCE)).unwrap();
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock).expect("the TLS handshake succeeds");

@@ -26,6 +26,11 @@ pub(super) fn server(section: &mut Section<'_>) -> Server {
         let hint = "add `server.tls`, or name the proxy that ends TLS in `server.trusted_proxies`";
         listen_field.warn("nobody can sign in over plain HTTP from another machine", Some(hint.to_owned()));
     }
+    let proxy_protocol = section.boolean("proxy_protocol", false);
+    if proxy_protocol && trusted_proxies.is_empty() {
+        let hint = "name the load balancers' addresses there; without them nobody's PROXY header is read";
+        section.field("proxy_protocol").error("needs `server.trusted_proxies`", Some(hint.to_owned()));
+    }
     let metrics = section.field("metrics").parse(values::socket_address);
     let admin_socket = admin_socket(section);
     let workers = match section.integer("workers", 0, 0..=1024) {
@@ -41,7 +46,7 @@ pub(super) fn server(section: &mut Section<'_>) -> Server {
         shutdown_grace: section.duration("shutdown_grace", seconds(30), seconds(0)..=hours(1)),
         upgrade_grace: section.duration("upgrade_grace", hours(1), seconds(0)..=days(7)),
         workers,
-        proxy_protocol: section.boolean("proxy_protocol", false),
+        proxy_protocol,
     }
 }
 

@@ -88,6 +88,11 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("server: {listen: [\":8080\"]}", "1:19: error:", "127.0.0.1:8080 for this machine alone"),
     ("server: {listen: [localhost]}", "1:19: error:", "is not an address to listen on"),
     ("server: {listen: 127.0.0.1:80}", "1:18: error:", "must be a list, not text"),
+    (
+        "server: {listen: [\"127.0.0.1:0\"], proxy_protocol: true}",
+        "1:51: error:",
+        "needs `server.trusted_proxies` (name the load balancers' addresses there",
+    ),
     ("server: {listen: []}", "1:18: error:", "names no address"),
     ("server: {listen: [\"127.0.0.1:81\", \"127.0.0.1:81\"]}", "1:18: error:", "127.0.0.1:81 is listened on twice"),
     ("server: {listen: [\"0.0.0.0:80\"]}", "1:18: warning:", "nobody can sign in over plain HTTP from another machine"),
@@ -245,7 +250,6 @@ fn what_is_not_there_yet_is_refused_by_name() {
     let refused = [
         ("server: {listen: [\"systemd:web\"]}", "server.listen[0]"),
         ("server: {listen: [\"127.0.0.1:0\"], metrics: \"127.0.0.1:9464\"}", "server.metrics"),
-        ("server: {listen: [\"127.0.0.1:0\"], proxy_protocol: true}", "server.proxy_protocol"),
         ("store: {engine: postgres, url: \"postgresql://h/d\"}", "store.engine"),
         ("portal: {host: auth.example.com}", "portal.host"),
         ("portal: {theme: theme}", "portal.theme"),

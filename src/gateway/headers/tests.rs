@@ -57,7 +57,7 @@ fn sent(plan: &Arc<Plan>, peer: &str, target: &str, fields: &[(&'static str, &st
     for (name, value) in fields {
         head.append_header(*name, *value).unwrap();
     }
-    let endpoints = Endpoints { peer: peer.parse().unwrap(), local: "127.0.0.1:80".parse().unwrap(), tls: false };
+    let endpoints = Endpoints::new(format!("{peer}:4711").parse().unwrap(), "127.0.0.1:80".parse().unwrap());
     let arrival = settle(&head, endpoints, &plan.config).unwrap();
     let identity = Identity {
         account: alice(),

@@ -88,11 +88,11 @@ enum Feed {
 }
 
 impl Connection {
-    /// A connection that was accepted, its handshake done.
+    /// A connection that was accepted, its handshake done; `endpoints` as they were known before it.
     ///
     /// # Errors
     /// Where the peer is gone already.
-    pub fn new(socket: Socket) -> io::Result<Self> {
+    pub fn new(socket: Socket, endpoints: Endpoints) -> io::Result<Self> {
         let (tcp, http2) = match &socket {
             Socket::Plain(tcp) => (tcp, false),
             Socket::Tls(tls) => {
@@ -100,16 +100,12 @@ impl Connection {
                 (tcp, session.alpn_protocol() == Some(b"h2"))
             }
         };
-        let endpoints = Endpoints {
-            peer: tcp.peer_addr()?.ip().to_canonical(),
-            local: tcp.local_addr()?,
-            tls: matches!(socket, Socket::Tls(_)),
-        };
+        let endpoints = Endpoints { tls: matches!(socket, Socket::Tls(_)), ..endpoints };
         let fd = tcp.as_raw_fd();
         let digest = SocketDigest::from_raw_fd(fd);
         // Asking the kernel later, when the socket may be closed and its number used again, would name another client.
         let _ = digest.peer_addr.set(Some(PingoraAddr::Inet(tcp.peer_addr()?)));
-        let _ = digest.local_addr.set(Some(PingoraAddr::Inet(endpoints.local)));
+        let _ = digest.local_addr.set(Some(PingoraAddr::Inet(tcp.local_addr()?)));
         Ok(Self {
             socket,
             buffer: BytesMut::new(),

@@ -1,8 +1,10 @@
 //! Who is believed about the road: a table.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::*;
+use crate::gateway::listener::proxy_protocol::Header;
 use crate::secret::{ExposeSecret, Keys};
 
 fn config() -> Arc<Config> {
@@ -17,12 +19,16 @@ fn config() -> Arc<Config> {
 
 /// Client, whether https, whether anybody may sign in.
 fn arrive(peer: &str, local: &str, tls: bool, fields: &[(&'static str, &'static str)]) -> (String, bool, bool) {
+    let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
+    arrive_by(Endpoints { tls, ..Endpoints::new(peer, local.parse().unwrap()) }, fields)
+}
+
+fn arrive_by(endpoints: Endpoints, fields: &[(&'static str, &'static str)]) -> (String, bool, bool) {
     let mut head = RequestHeader::build("GET", b"/", None).unwrap();
     head.append_header("Host", "app.test").unwrap();
     for (name, value) in fields {
         head.append_header(*name, *value).unwrap();
     }
-    let endpoints = Endpoints { peer: peer.parse().unwrap(), local: local.parse().unwrap(), tls };
     let arrival = settle(&head, endpoints, &config()).unwrap();
     (arrival.client.to_string(), arrival.secure, arrival.may_sign_in)
 }
@@ -67,5 +73,55 @@ fn only_trusted_proxies_are_believed() {
             (client.to_owned(), secure, may_sign_in),
             "{peer} {local} {fields:?}"
         );
+    }
+}
+
+/// A header, and what it makes of a plain connection from `peer` to `local` that says `fields`.
+type Behind = (&'static str, &'static str, Header, Fields, (&'static str, bool, bool));
+
+#[test]
+fn a_proxy_header_names_the_peer_and_makes_nothing_look_nearer() {
+    const LOCAL: &str = "127.0.0.1:80";
+    const WIDE: &str = "192.0.2.1:80";
+    const HTTPS: (&str, &str) = ("X-Forwarded-Proto", "https");
+    const FOR: &str = "X-Forwarded-For";
+    let of = |source: &str, destination: &str| Header::Of {
+        source: source.parse().unwrap(),
+        destination: destination.parse().unwrap(),
+    };
+    let near = of("127.0.0.1:1", "127.0.0.1:80");
+    let rows: [Behind; 17] = [
+        // From another machine, whatever is claimed, nobody signs in over plain HTTP.
+        ("10.9.0.1", WIDE, near, &[], ("127.0.0.1", false, false)),
+        ("10.9.0.1", LOCAL, near, &[], ("127.0.0.1", false, false)),
+        ("127.0.0.2", WIDE, near, &[], ("127.0.0.1", false, false)),
+        ("10.9.0.1", WIDE, of("[::ffff:127.0.0.1]:1", "[::1]:80"), &[], ("127.0.0.1", false, false)),
+        ("10.9.0.1", WIDE, Header::Local, &[], ("10.9.0.1", false, false)),
+        ("10.9.0.1", WIDE, Header::Unknown, &[], ("10.9.0.1", false, false)),
+        // All four addresses are this machine's own.
+        ("127.0.0.2", LOCAL, near, &[], ("127.0.0.1", false, true)),
+        ("127.0.0.2", LOCAL, of("127.0.0.1:1", "192.0.2.1:80"), &[], ("127.0.0.1", false, false)),
+        ("127.0.0.2", LOCAL, of("203.0.113.7:1", "127.0.0.1:80"), &[], ("203.0.113.7", false, false)),
+        ("127.0.0.2", LOCAL, Header::Local, &[], ("127.0.0.2", false, true)),
+        ("127.0.0.2", LOCAL, Header::Unknown, &[], ("127.0.0.2", false, false)),
+        ("127.0.0.2", LOCAL, near, &[HTTPS], ("127.0.0.1", false, false)),
+        // The client named is the peer: it is believed if it is a trusted proxy itself, not because one brought it.
+        (
+            "10.9.0.1",
+            WIDE,
+            of("203.0.113.7:1", "192.0.2.1:80"),
+            &[(FOR, "8.8.8.8"), HTTPS],
+            ("203.0.113.7", false, false),
+        ),
+        ("10.9.0.1", WIDE, of("10.9.0.2:1", "192.0.2.1:80"), &[(FOR, "8.8.8.8"), HTTPS], ("8.8.8.8", true, true)),
+        ("10.9.0.1", WIDE, of("[::ffff:10.9.0.2]:1", "[::1]:80"), &[(FOR, "8.8.8.8"), HTTPS], ("8.8.8.8", true, true)),
+        ("10.9.0.1", WIDE, Header::Local, &[(FOR, "8.8.8.8"), HTTPS], ("8.8.8.8", true, true)),
+        // The socket's peer would be believed, but these are not its words.
+        ("10.9.0.1", WIDE, Header::Unknown, &[(FOR, "8.8.8.8"), HTTPS], ("10.9.0.1", false, false)),
+    ];
+    for (peer, local, header, fields, (client, secure, may_sign_in)) in rows {
+        let socket = Endpoints::new(SocketAddr::new(peer.parse().unwrap(), 4711), local.parse().unwrap());
+        let expected = (client.to_owned(), secure, may_sign_in);
+        assert_eq!(arrive_by(socket.behind(header), fields), expected, "{peer} {local} {header:?} {fields:?}");
     }
 }
