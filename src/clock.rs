@@ -87,6 +87,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// Microseconds of the kernel's monotonic clock, by which systemd orders what it is told.
+#[must_use]
+pub fn monotonic_micros() -> u64 {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let whole = u64::try_from(since.tv_sec).unwrap_or_default().saturating_mul(1_000_000);
+    whole.saturating_add(u64::try_from(since.tv_nsec).unwrap_or_default() / 1000)
+}
+
 /// A clock that stands still until it is moved, for tests.
 #[derive(Debug)]
 pub struct ManualClock(AtomicU64);

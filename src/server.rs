@@ -5,6 +5,7 @@
 mod limits;
 mod listeners;
 mod operator;
+pub mod notify;
 mod sockets;
 
 use std::net::SocketAddr;
