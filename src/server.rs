@@ -4,8 +4,8 @@
 
 mod limits;
 mod listeners;
-mod operator;
 pub mod notify;
+mod operator;
 mod sockets;
 
 use std::net::SocketAddr;
@@ -146,6 +146,10 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
         async move { services.background(stop).await }
     });
     let admins = tokio::spawn(count_admins(services.clone()));
+    let watchdog = tokio::spawn({
+        let (services, stop) = (services.clone(), stop_background.clone());
+        async move { stop.run_until_cancelled(notify::watchdog(|| services.store_answers())).await.unwrap_or_default() }
+    });
 
     gateway.redirect_to(listeners.tls_port(&sockets));
     listeners.take_up(sockets);
@@ -157,7 +161,7 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
         abort,
         connections,
         stop_background,
-        background: vec![control, background, admins],
+        background: vec![control, background, admins, watchdog],
     })
 }
 

@@ -109,6 +109,12 @@ impl Services {
     pub async fn background(&self, stop: CancellationToken) {
         background::run(&self.context, self.clock.as_ref(), &stop).await;
     }
+
+    /// Returns when the store has answered, through every queue that could stand still. What it answers, a full disk say, does not
+    /// matter here.
+    pub async fn store_answers(&self) {
+        let _ = self.context.store.durable().await;
+    }
 }
 
 #[cfg(test)]

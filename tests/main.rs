@@ -48,6 +48,8 @@ mod managers_morning;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod own_settings;
 #[cfg(test)]
 mod own_settings_in_the_browser;

@@ -10,7 +10,7 @@ use super::backend::{open_for_gateway, store_failure};
 use super::{ConfigFile, Failure};
 use crate::clock::SystemClock;
 use crate::config::LogFormat;
-use crate::server;
+use crate::server::{self, notify};
 use crate::service::Services;
 
 pub fn run(file: &ConfigFile) -> Result<(), Failure> {
@@ -28,12 +28,14 @@ pub fn run(file: &ConfigFile) -> Result<(), Failure> {
         let mut hangup = listen(SignalKind::hangup())?;
         let store = open_for_gateway(&config).await.map_err(|error| store_failure(&error, &config))?;
         let running = server::start(config, store, Arc::new(SystemClock)).await.map_err(|error| not_started(&error))?;
+        notify::ready();
         loop {
             tokio::select! {
                 () = stop.next() => break,
                 _ = hangup.recv() => reopen(running.services()),
             }
         }
+        notify::stopping(running.services().config.load().server.shutdown_grace);
         tokio::select! {
             () = running.stop() => (),
             () = stop.next() => return Err(Failure::because("stopped at once by a second signal")),

@@ -68,7 +68,7 @@ pub async fn watchdog<F: Future<Output = ()>>(answers: impl Fn() -> F) {
         let mut answer = pin!(answers());
         if tokio::time::timeout(allowed / 2, &mut answer).await.is_err() {
             tracing::error!(
-                seconds = (allowed / 2).as_secs(),
+                waited = ?(allowed / 2),
                 "the store has not answered for a while: no sign of life is given to systemd, which will start anew"
             );
             late = true;

@@ -22,6 +22,8 @@ pub struct Builder {
     users: Vec<(String, String, Vec<String>)>,
     authority: Option<Authority>,
     clock: bool,
+    environment: Vec<(String, String)>,
+    wrapper: Vec<String>,
 }
 
 /// A gateway with its folder; running after [`Builder::start`] or [`Sekisho::serve`].
@@ -35,6 +37,8 @@ pub struct Sekisho {
     tls: Vec<SocketAddr>,
     authority: Option<Authority>,
     clock: Option<Clock>,
+    environment: Vec<(String, String)>,
+    wrapper: Vec<String>,
     secrets: Secrets,
 }
 
@@ -132,6 +136,20 @@ impl Builder {
         self
     }
 
+    /// A variable in the environment of `sekisho serve`.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// `sekisho serve` is started by this command, which must become it: its own arguments are put behind.
+    #[must_use]
+    pub fn started_by(mut self, command: &[&str]) -> Self {
+        self.wrapper = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
     /// The gateway's folder, for files that the configuration names.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -168,6 +186,8 @@ impl Builder {
             tls: Vec::new(),
             authority: self.authority,
             clock,
+            environment: self.environment,
+            wrapper: self.wrapper,
             secrets: Secrets::default(),
         };
         std::fs::write(gate.config(), serde_yaml::to_string(&self.yaml).unwrap()).unwrap();
@@ -186,7 +206,8 @@ impl Sekisho {
         let (socket, store, key) = (path("admin.sock"), path("store"), path("secret.key"));
         let events = path("audit.jsonl");
         let yaml = Value::Mapping(Mapping::new());
-        Builder { folder, yaml, users: Vec::new(), authority: None, clock: false }
+        let (environment, wrapper) = (Vec::new(), Vec::new());
+        Builder { folder, yaml, users: Vec::new(), authority: None, clock: false, environment, wrapper }
             .set("server.listen", "[\"127.0.0.1:0\"]")
             .set("server.admin_socket", &socket)
             .set("server.workers", "2")
@@ -264,7 +285,19 @@ impl Sekisho {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        self.command_by(&[])
+    }
+
+    fn command_by(&self, wrapper: &[String]) -> Command {
+        let binary = env!("CARGO_BIN_EXE_sekisho");
+        let mut command = match wrapper.split_first() {
+            None => Command::new(binary),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary);
+                command
+            }
+        };
         command.current_dir(self.folder.path()).env_remove("RUST_LOG");
         if let Some(clock) = &self.clock {
             clock.apply(&mut command);
@@ -288,8 +321,9 @@ impl Sekisho {
 
     /// Starts `sekisho serve` without waiting for anything, for starts that must fail.
     pub fn spawn_serve(&self) -> Process {
-        let mut command = self.command();
+        let mut command = self.command_by(&self.wrapper);
         command.arg("serve").arg("--config").arg(self.config());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Process::start("sekisho", &mut command)
     }
 

@@ -91,6 +91,11 @@ async fn refuses_until_there_is_space_again(durability: Durability) {
         let answer = engine.commit(put(&format!("full/{number}"), vec![3; 500])).await;
         assert!(answer.is_err(), "a full disk took number {number}");
     }
+    // It is answered, one way or the other: a watchdog that waits for it must not end a gateway whose disk is full.
+    tokio::time::timeout(Duration::from_secs(20), engine.durable())
+        .await
+        .expect("a full disk keeps nobody waiting")
+        .ok();
     // Refused or right, never absent.
     if let Ok(found) = engine.get(&key("kept/0")).await {
         assert_eq!(found.unwrap().value, vec![1; 500]);
