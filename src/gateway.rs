@@ -17,6 +17,7 @@ mod headers;
 mod judge;
 pub mod listener;
 mod plan;
+mod tally;
 mod target;
 mod upstream;
 
@@ -31,6 +32,7 @@ use pingora::server::configuration::ServerConf;
 
 pub use bridge::Portal;
 
+use crate::metrics::Metrics;
 use crate::service::Services;
 use gate::Gate;
 use judge::RequestIds;
@@ -74,11 +76,12 @@ impl Gateway {
             ca_file: (!speaks_tls(&config)).then(|| NO_AUTHORITIES.to_owned()),
             ..ServerConf::default()
         };
+        let plan = Plan::new(config, &services.metrics.requests);
         let state = GatewayState {
             services,
             portal,
             resolver: Resolver::default(),
-            plan: ArcSwap::from_pointee(Plan::new(config)),
+            plan: ArcSwap::from_pointee(plan),
             ids: RequestIds::new(instance),
             tls_port: AtomicU16::new(0),
         };
@@ -92,6 +95,11 @@ impl Gateway {
     /// Plain HTTP is redirected to this port from now on; `None`: there is no TLS.
     pub fn redirect_to(&self, tls_port: Option<u16>) {
         self.state.tls_port.store(tls_port.unwrap_or_default(), Ordering::Release);
+    }
+
+    /// What is counted.
+    fn metrics(&self) -> &Metrics {
+        &self.state.services.metrics
     }
 
     fn proxy(&self) -> &Arc<HttpProxy<Gate>> {
@@ -117,7 +125,7 @@ impl GatewayState {
         if Arc::ptr_eq(&plan.config, &config) {
             return Arc::clone(&plan);
         }
-        let plan = Arc::new(Plan::new(Arc::clone(&config)));
+        let plan = Arc::new(Plan::new(Arc::clone(&config), &self.services.metrics.requests));
         self.plan.store(Arc::clone(&plan));
         plan
     }

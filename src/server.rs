@@ -5,6 +5,7 @@
 mod limits;
 mod listeners;
 pub mod notify;
+mod observation;
 mod operator;
 mod sockets;
 
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::listeners::{Listeners, Prepared};
+use self::observation::Observation;
 use self::operator::Operator;
 use self::sockets::Given;
 use crate::audit::AuditFile;
@@ -42,6 +44,7 @@ const AFTER_ABORT: Duration = Duration::from_secs(5);
 /// A gateway that runs, within the caller's tokio runtime.
 pub struct Running {
     listeners: Arc<Listeners>,
+    observation: Arc<Observation>,
     services: Services,
     grace: Duration,
     shutdown: watch::Sender<bool>,
@@ -128,15 +131,19 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
     let gateway = Arc::new(gateway);
 
     let (shutdown, watch) = watch::channel(false);
+    let places = limits::connections();
+    services.metrics.connections.limit.set(i64::try_from(places).unwrap_or(i64::MAX));
     let reception = Reception {
         gateway: Arc::clone(&gateway),
-        places: Arc::new(Semaphore::new(limits::connections())),
+        places: Arc::new(Semaphore::new(places)),
         shutdown: watch,
         abort: CancellationToken::new(),
         tasks: TaskTracker::new(),
     };
     let (abort, connections) = (reception.abort.clone(), reception.tasks.clone());
     let listeners = Arc::new(Listeners::new(reception, acceptor));
+    let observation = Arc::new(Observation::new(services.clone(), Arc::clone(&listeners)));
+    let observed = observation.prepare(services.config.load().server.metrics)?;
 
     let operator = Arc::new(Operator);
     let control = control::serve(services.clone(), operator, admin_socket.clone(), stop_background.clone())
@@ -152,9 +159,11 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
     });
 
     gateway.redirect_to(listeners.tls_port(&sockets));
+    observation.take_up(observed);
     listeners.take_up(sockets);
     Ok(Running {
         listeners,
+        observation,
         services,
         grace,
         shutdown,
@@ -183,6 +192,12 @@ impl Running {
         self.listeners.addresses()
     }
 
+    /// Where `server.metrics` is served; port 0 has become a real one.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.observation.address()
+    }
+
     /// The services, for whoever runs in the same process.
     #[must_use]
     pub const fn services(&self) -> &Services {
@@ -191,6 +206,7 @@ impl Running {
 
     /// Stops accepting, lets what is in flight end within the grace, closes the store.
     pub async fn stop(self) {
+        self.observation.stopping();
         self.listeners.stop_accepting();
         self.shutdown.send_replace(true);
         self.connections.close();
@@ -206,6 +222,7 @@ impl Running {
         if let Some(file) = self.services.events_file() {
             file.sync();
         }
+        self.observation.stop().await;
     }
 }
 

@@ -12,6 +12,7 @@ pub mod enrolment;
 pub mod error;
 mod events;
 mod hasher;
+pub mod health;
 pub mod history;
 pub mod import;
 mod journal;
@@ -57,6 +58,7 @@ pub struct Services {
     pub own: Arc<own::OwnSettings>,
     pub directory: Arc<directory::Directory>,
     pub imports: Arc<import::Imports>,
+    pub health: Arc<health::Health>,
     context: Arc<Context>,
 }
 
@@ -89,6 +91,7 @@ impl Services {
             users,
             resets,
             imports,
+            health: Arc::new(health::Health::new(Arc::clone(&context))),
             context,
         }
     }

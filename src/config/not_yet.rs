@@ -26,7 +26,6 @@ type Row = (&'static [&'static str], When, &'static str);
 const REFUSED: &[Row] = &[
     (&["server", "listen", "*"], BeginsWith("systemd:"), "name an address and a port"),
     (&["server", "tls", "listen", "*"], BeginsWith("systemd:"), "name an address and a port"),
-    (&["server", "metrics"], Given, REMOVE),
     (&["store", "engine"], Is("postgres"), "use sled, the embedded store"),
     (&["portal", "host"], Given, "each host has its own login; remove the key"),
     (&["portal", "theme"], Given, REMOVE),

@@ -22,6 +22,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::Gateway;
 use super::context::{CALL, Call, Endpoints};
 use super::listener::stream::{Connection, Signals};
+use crate::metrics::Metrics;
 
 /// The application of one connection.
 pub struct App {
@@ -47,6 +48,11 @@ impl App {
             late: AtomicBool::new(false),
             _running: tasks.token(),
         }
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        self.gateway.metrics()
     }
 
     /// Whether a call on this connection was cut short, so that the connection can serve nothing more.

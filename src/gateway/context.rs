@@ -16,11 +16,13 @@ use super::credential::Cookies;
 use super::listener::proxy_protocol::Header;
 use super::listener::stream::Signals;
 use super::plan::Plan;
+use super::tally::{self, Tally};
 use super::target::Arrival;
 use crate::authz::{Account, Permit, RouteId};
 use crate::clock::Timestamp;
 use crate::i18n;
 use crate::id::RequestId;
+use crate::metrics::RouteMeter;
 use crate::service::session::LiveSession;
 use crate::service::visit::{Ask, Visit};
 
@@ -128,14 +130,16 @@ pub struct Context {
     pub status: Option<StatusCode>,
     /// Whether the access log has its line.
     pub logged: bool,
+    pub tally: Tally,
 }
 
-/// A call that was cut short is logged too.
+/// A call that was cut short is logged too, and each is counted.
 impl Drop for Context {
     fn drop(&mut self) {
         if !self.logged {
             access_log::cut_short(self);
         }
+        tally::count(self);
     }
 }
 
@@ -167,7 +171,7 @@ pub struct Request {
 }
 
 impl Context {
-    pub fn new() -> Self {
+    pub fn new(tally: Tally) -> Self {
         Self {
             call: CALL.try_with(Arc::clone).ok(),
             request: None,
@@ -177,6 +181,7 @@ impl Context {
             addresses: 0,
             status: None,
             logged: false,
+            tally,
         }
     }
 
@@ -195,6 +200,11 @@ impl Context {
 }
 
 impl Request {
+    /// Where its route's requests are counted.
+    pub fn meter(&self) -> Option<&RouteMeter> {
+        self.route.and_then(|id| self.plan.route(id)).map(|route| &route.meter)
+    }
+
     /// The request as the pages see it.
     pub fn visit(&self, ask: Ask, head: &RequestHeader) -> Visit {
         let chosen = self.cookies.own.language.as_deref();

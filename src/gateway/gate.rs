@@ -12,7 +12,8 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use super::context::Context;
+use super::context::{Context, Request};
+use super::tally::Tally;
 use super::{Gateway, GatewayState, access_log, bridge, headers, upstream};
 use crate::service::visit::{Ask, Failure};
 
@@ -38,7 +39,7 @@ impl ProxyHttp for Gate {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context::new()
+        Context::new(Tally::begin(&self.state.services.metrics))
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
@@ -46,7 +47,9 @@ impl ProxyHttp for Gate {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         session.set_read_timeout(Some(CLIENT_TIMEOUT));
         session.set_write_timeout(Some(CLIENT_TIMEOUT));
-        let answered = match self.state.judge(session, ctx).await {
+        let verdict = self.state.judge(session, ctx).await;
+        ctx.tally.judged(&verdict);
+        let answered = match verdict {
             Verdict::Forward => return Ok(false),
             Verdict::Page(ask) => match &ctx.request {
                 Some(request) => {
@@ -58,10 +61,12 @@ impl ProxyHttp for Gate {
             Verdict::Plain(status) => bridge::plain(session, status).await,
             Verdict::ToTls(location) => bridge::redirect(session, StatusCode::PERMANENT_REDIRECT, &location).await,
         };
-        answered.map(|_| true)
+        ctx.tally.shown(answered?);
+        Ok(true)
     }
 
     async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+        ctx.tally.asks();
         let (Some((request, passage)), Some(call)) = (ctx.passage(), &ctx.call) else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
@@ -102,6 +107,7 @@ impl ProxyHttp for Gate {
             call.note_answer();
         }
         ctx.status = Some(head.status);
+        ctx.tally.answered(head.status, ctx.request.as_deref().and_then(Request::meter));
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let asked = ctx.passage().is_some_and(|(_, passage)| passage.websocket);
             let is_websocket =
@@ -113,6 +119,7 @@ impl ProxyHttp for Gate {
             session.set_read_timeout(None);
             if let Some(call) = &ctx.call {
                 call.signals.open_tunnel();
+                ctx.tally.becomes_a_tunnel();
             }
         }
         headers::response::for_client(head);
@@ -152,6 +159,7 @@ impl ProxyHttp for Gate {
     async fn fail_to_proxy(&self, session: &mut Session, e: &Error, ctx: &mut Context) -> FailToProxy {
         let outcome = outcome(e, ctx);
         access_log::failure(e, &outcome, ctx);
+        ctx.tally.failed(&outcome);
         let answered =
             session.response_written().is_some_and(|head| !head.status.is_informational() || head.status == 101);
         session.set_keepalive(None);

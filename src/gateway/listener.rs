@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::Gateway;
 use super::app::App;
 use super::context::Endpoints;
+use crate::metrics::Protocol;
 use proxy_protocol::BadHeader;
 use stream::{Connection, Home, Lease, Socket};
 
@@ -62,6 +63,7 @@ impl Reception {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
+                self.gateway.metrics().connections.accept_errors.inc();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 return;
             }
@@ -81,6 +83,10 @@ impl Reception {
 
     async fn serve(self, mut tcp: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
         let _ = tcp.set_nodelay(true);
+        let gateway = Arc::clone(&self.gateway);
+        let counted = &gateway.metrics().connections;
+        counted.accepted.inc();
+        let beginning = counted.open(Protocol::Handshake);
         let Ok(local) = tcp.local_addr() else { return };
         let mut endpoints = Endpoints::new(peer, local);
         if self.gateway.expects_proxy_header(endpoints.peer) {
@@ -89,7 +95,10 @@ impl Reception {
                 Err(error @ (BadHeader::Silent | BadHeader::Socket(_))) => {
                     return tracing::debug!(proxy = %endpoints.peer, %error, "connection refused");
                 }
-                Err(error) => return tracing::warn!(proxy = %endpoints.peer, %error, "connection refused"),
+                Err(error) => {
+                    counted.bad_proxy_headers.inc();
+                    return tracing::warn!(proxy = %endpoints.peer, %error, "connection refused");
+                }
             }
         }
         let peer = endpoints.peer;
@@ -97,11 +106,19 @@ impl Reception {
             None => Socket::Plain(tcp),
             Some(acceptor) => match timeout(HANDSHAKE, acceptor.accept(tcp)).await {
                 Ok(Ok(stream)) => Socket::Tls(Box::new(stream)),
-                Ok(Err(error)) => return tracing::debug!(client = %peer, %error, "TLS handshake failed"),
-                Err(_) => return tracing::debug!(client = %peer, "TLS handshake took too long"),
+                Ok(Err(error)) => {
+                    counted.tls_failed.inc();
+                    return tracing::debug!(client = %peer, %error, "TLS handshake failed");
+                }
+                Err(_) => {
+                    counted.tls_timed_out.inc();
+                    return tracing::debug!(client = %peer, "TLS handshake took too long");
+                }
             },
         };
         let Ok(connection) = Connection::new(socket, endpoints).map(Box::new) else { return };
+        let _open = counted.open(if connection.is_http2() { Protocol::Http2 } else { Protocol::Http1 });
+        drop(beginning);
         let app = Arc::new(App::new(self.gateway, &connection, self.abort, &self.tasks));
         if connection.is_http2() {
             let stream = Box::new(Lease::new(connection, Home::default()));

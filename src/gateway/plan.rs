@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use super::headers::managed::Managed;
 use crate::authz::RouteId;
 use crate::config::{Config, HeaderTemplate, RouteUpstream, Upstream};
+use crate::metrics::{Requests, RouteMeter};
 
 /// A configuration, prepared.
 pub struct Plan {
@@ -25,14 +26,20 @@ pub struct RoutePlan {
     pub host: Option<HeaderValue>,
     /// Where the upstream is named by its address, so that there is nothing to look up.
     pub address: Option<SocketAddr>,
+    /// Where its requests are counted.
+    pub meter: RouteMeter,
 }
 
 impl Plan {
-    /// Prepares a configuration.
+    /// Prepares a configuration; its routes are counted among `requests`.
     #[must_use]
-    pub fn new(config: Arc<Config>) -> Self {
+    pub fn new(config: Arc<Config>, requests: &Requests) -> Self {
         let managed = Managed::new(&config);
-        let routes = config.upstreams.iter().map(RoutePlan::new).collect();
+        let routes = config.upstreams.iter().enumerate().map(|(index, upstream)| {
+            let name = config.routes.get(RouteId(index)).map_or("", |route| route.name.as_str());
+            RoutePlan::new(upstream, requests.route(name))
+        });
+        let routes = routes.collect();
         Self { config, managed, routes }
     }
 
@@ -44,7 +51,7 @@ impl Plan {
 }
 
 impl RoutePlan {
-    fn new(route: &RouteUpstream) -> Self {
+    fn new(route: &RouteUpstream, meter: RouteMeter) -> Self {
         let identity = route.identity.iter().map(|(name, template)| (written_form(name), template.clone())).collect();
         let (host, address) = match &route.upstream {
             Upstream::Http { host, port } => (authority(host, *port, 80), literal(host, *port)),
@@ -52,7 +59,7 @@ impl RoutePlan {
             Upstream::Unix { .. } => (HeaderValue::from_static("localhost"), None),
             Upstream::Nowhere => (HeaderValue::from_static("invalid"), None),
         };
-        Self { identity, host: (!route.preserve_host).then_some(host), address }
+        Self { identity, host: (!route.preserve_host).then_some(host), address, meter }
     }
 }
 

@@ -67,7 +67,8 @@ fn adopt(listener: StdTcpListener) -> std::io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
-fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// A new socket that listens there.
+pub fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A restart must not wait for the connections of its predecessor to be forgotten.
     socket.set_reuseaddr(true)?;

@@ -54,12 +54,13 @@ pub struct Found {
 
 impl Context {
     pub fn new(config: Current, store: Store, outbox: Option<Outbox>) -> Self {
-        let journal = Arc::new(Journal::new());
+        let metrics = Arc::new(Metrics::new());
+        let journal = Arc::new(Journal::new(&metrics));
         let sessions = Arc::new(Sessions::new(store.clone(), Arc::clone(&config), Arc::clone(&journal)));
         let directory = Arc::new(Directory::new(store.clone(), Arc::clone(&config)));
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        let mailer = Mailer::new(outbox);
-        let (hasher, metrics) = (Hasher::start(), Arc::new(Metrics::new()));
+        let mailer = Mailer::new(outbox, Arc::clone(&metrics));
+        let hasher = Hasher::start(&metrics.hashing);
         Self { store, config, hasher, sessions, directory, mailer, journal, metrics, stripes }
     }
 

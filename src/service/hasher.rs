@@ -1,17 +1,17 @@
 //! Password hashing on threads of its own: as many as there are cores, a bounded queue, a lower priority than the requests of
 //! people who are signed in.
 
-#[cfg(test)]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::ServiceError;
 use crate::authn::password::{self, Cost, HashError, Matches};
 use crate::authn::recovery_code::HASH_BYTES;
+use crate::metrics::{Hashing, Held};
 use crate::secret::{ExposeSecret, SecretString, random_bytes};
 
 /// How many passwords may wait: about two seconds' worth for two cores at the default cost.
@@ -20,14 +20,24 @@ const QUEUE: usize = 64;
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Added to the threads' niceness (0 is normal, 19 the lowest priority).
 const NICENESS: i32 = 10;
+/// No password takes a thread as long as this, at the highest cost that the configuration takes.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// The threads, and the way to them. They end when the last handle is gone.
 #[derive(Clone)]
 pub struct Hasher {
     jobs: SyncSender<Job>,
+    hashing: Hashing,
+    threads: Arc<Vec<Thread>>,
     /// How many were computed: whether two requests cost the same is asked of this number.
     #[cfg(test)]
     done: Arc<Done>,
+}
+
+/// Since when a thread has been at its job, in milliseconds since it was started and one more; 0: it waits for one.
+struct Thread {
+    started: Instant,
+    busy_since: AtomicU64,
 }
 
 /// What was computed so far.
@@ -70,15 +80,17 @@ enum Job {
 }
 
 impl Hasher {
-    /// Starts the threads.
-    pub fn start() -> Self {
+    /// Starts the threads; what they do is counted.
+    pub fn start(hashing: &Hashing) -> Self {
         let (jobs, queue) = sync_channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         #[cfg(test)]
         let done = Arc::new(Done::default());
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        for _ in 0..threads {
+        let wanted = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads: Arc<Vec<_>> = Arc::new((0..wanted).map(|_| Thread::new()).collect());
+        for place in 0..wanted {
             let queue = Arc::clone(&queue);
+            let (threads, counted) = (Arc::clone(&threads), hashing.clone());
             #[cfg(test)]
             let after_each = {
                 let done = Arc::clone(&done);
@@ -86,8 +98,12 @@ impl Hasher {
             };
             #[cfg(not(test))]
             let after_each = |_| {};
-            let spawned =
-                std::thread::Builder::new().name("password".to_owned()).spawn(move || work(&queue, after_each));
+            let spawned = std::thread::Builder::new().name("password".to_owned()).spawn(move || {
+                let _alive = Held::new(&counted.threads);
+                if let Some(thread) = threads.get(place) {
+                    work(&queue, thread, &counted, after_each);
+                }
+            });
             if let Err(error) = spawned {
                 // With none at all the queue's far end is gone, and every login is told to come again.
                 tracing::error!(%error, "a thread for password hashing could not be started");
@@ -95,6 +111,8 @@ impl Hasher {
         }
         Self {
             jobs,
+            hashing: hashing.clone(),
+            threads,
             #[cfg(test)]
             done,
         }
@@ -170,6 +188,11 @@ impl Hasher {
         Ok(waiting.await.map_err(|_| busy())??)
     }
 
+    /// Whether every thread has been at one password for far too long.
+    pub fn is_stuck(&self) -> bool {
+        self.threads.iter().all(|thread| thread.busy_for().is_some_and(|busy| busy >= STUCK))
+    }
+
     /// How many hashes were computed so far.
     #[cfg(test)]
     pub fn computed(&self) -> u64 {
@@ -183,9 +206,35 @@ impl Hasher {
     }
 
     fn send(&self, job: Job) -> Result<(), ServiceError> {
+        // Before it is sent, so that whoever takes it finds it counted.
+        self.hashing.waiting.inc();
         self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => busy(),
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => {
+                self.hashing.waiting.dec();
+                self.hashing.rejected.inc();
+                busy()
+            }
         })
+    }
+}
+
+impl Thread {
+    fn new() -> Self {
+        Self { started: Instant::now(), busy_since: AtomicU64::new(0) }
+    }
+
+    fn begin(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.busy_since.store(now.saturating_add(1), Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.busy_since.store(0, Ordering::Relaxed);
+    }
+
+    fn busy_for(&self) -> Option<Duration> {
+        let since = self.busy_since.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(self.started.elapsed().saturating_sub(Duration::from_millis(since)))
     }
 }
 
@@ -193,7 +242,7 @@ const fn busy() -> ServiceError {
     ServiceError::Busy { retry_after: RETRY_AFTER }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, after_each: impl Fn(u64)) {
+fn work(queue: &Mutex<Receiver<Job>>, thread: &Thread, counted: &Hashing, after_each: impl Fn(u64)) {
     // On Linux niceness is each thread's own. Where it cannot be changed, hashing merely competes on equal terms.
     if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::debug!(%error, "password hashing keeps its normal priority");
@@ -201,11 +250,15 @@ fn work(queue: &Mutex<Receiver<Job>>, after_each: impl Fn(u64)) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
+        counted.waiting.dec();
+        let _busy = Held::new(&counted.busy);
+        let began = Instant::now();
+        thread.begin();
         // Where the client has gone away meanwhile, nobody waits for the answer.
-        match job {
-            Job::Verify { answer, .. } if answer.is_closed() => {}
-            Job::Hash { answer, .. } if answer.is_closed() => {}
-            Job::Derive { answer, .. } if answer.is_closed() => {}
+        let answered = match job {
+            Job::Verify { answer, .. } if answer.is_closed() => false,
+            Job::Hash { answer, .. } if answer.is_closed() => false,
+            Job::Derive { answer, .. } if answer.is_closed() => false,
             Job::Verify { stored, beside, password, answer } => {
                 let verify = |stored: &str| {
                     let verdict = password::verify(stored, password.expose_secret());
@@ -216,17 +269,24 @@ fn work(queue: &Mutex<Receiver<Job>>, after_each: impl Fn(u64)) {
                 // A decoy matches nothing, and its answer says nothing.
                 let _ = beside.as_deref().map(verify);
                 let _ = answer.send(verdict);
+                true
             }
             Job::Hash { salt, password, cost, answer } => {
                 let hash = password::hash(password.expose_secret(), &salt, cost);
                 after_each(cost.work());
                 let _ = answer.send(hash);
+                true
             }
             Job::Derive { code, salt, cost, answer } => {
                 let hash = password::derive(code.expose_secret(), &salt, cost);
                 after_each(cost.work());
                 let _ = answer.send(hash);
+                true
             }
+        };
+        thread.end();
+        if answered {
+            counted.duration.observe(began.elapsed().as_secs_f64());
         }
     }
 }
@@ -240,12 +300,13 @@ impl From<HashError> for ServiceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
 
     const CHEAP: Cost = Cost { memory_kib: 16, iterations: 1, parallelism: 1 };
 
     #[tokio::test]
     async fn a_hash_verifies_its_password_and_no_other() {
-        let hasher = Hasher::start();
+        let hasher = Hasher::start(&Metrics::new().hashing);
         let stored = hasher.hash("right".into(), CHEAP).await.unwrap();
         assert!(hasher.verify(stored.clone(), "right".into()).await.unwrap().is_some());
         assert!(hasher.verify(stored, "wrong".into()).await.unwrap().is_none());
@@ -253,7 +314,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_fit_the_queue_is_told_to_come_again_and_nothing_is_lost() {
-        let hasher = Hasher::start();
+        let hasher = Hasher::start(&Metrics::new().hashing);
         let slow = Cost { memory_kib: 8 * 1024, iterations: 1, parallelism: 1 };
         let all = futures_util::future::join_all((0..300).map(|_| hasher.hash("x".into(), slow))).await;
         let busy = all.iter().filter(|one| matches!(one, Err(ServiceError::Busy { .. }))).count();

@@ -1,13 +1,15 @@
-//! Where an event goes once it is committed: to the log, to those who follow, to the file. Nothing here waits: a request
+//! Where an event goes once it is committed: to the log, to the counters, to those who follow, to the file. Nothing here waits: a request
 //! is never held up by whoever reads of it.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use prometheus::IntCounter;
 use tokio::sync::watch;
 
 use super::events;
-use crate::audit::{AuditFile, Event};
+use crate::audit::{AuditFile, Event, Kind, Result as Ended};
+use crate::metrics::Metrics;
 
 /// How many of the newest events those who follow can be behind.
 const KEPT: usize = 1024;
@@ -18,6 +20,16 @@ pub struct Journal {
     /// How many there have been since the start.
     count: watch::Sender<u64>,
     file: OnceLock<AuditFile>,
+    counters: Counters,
+}
+
+/// What is counted of events.
+struct Counters {
+    /// In the order of [`Kind::ALL`], successes and failures.
+    kinds: Vec<[IntCounter; 2]>,
+    signed_in: IntCounter,
+    failed: IntCounter,
+    lockouts: IntCounter,
 }
 
 #[derive(Default)]
@@ -37,8 +49,13 @@ pub struct Followed {
 }
 
 impl Journal {
-    pub fn new() -> Self {
-        Self { recent: Mutex::default(), count: watch::Sender::new(0), file: OnceLock::new() }
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            recent: Mutex::default(),
+            count: watch::Sender::new(0),
+            file: OnceLock::new(),
+            counters: Counters::new(metrics),
+        }
     }
 
     /// From now on events go to this file, too.
@@ -55,7 +72,10 @@ impl Journal {
         if committed.is_empty() {
             return;
         }
-        committed.iter().for_each(events::log);
+        for event in committed {
+            events::log(event);
+            self.counters.count(event);
+        }
         let count = {
             // Under the lock, so that the file has the same order.
             let mut recent = self.lock();
@@ -107,6 +127,34 @@ impl Journal {
     }
 }
 
+impl Counters {
+    fn new(metrics: &Metrics) -> Self {
+        let of =
+            |kind: &Kind| [Ended::Success, Ended::Failure].map(|ended| metrics.events.of(kind.name(), ended.name()));
+        Self {
+            kinds: Kind::ALL.iter().map(of).collect(),
+            signed_in: metrics.logins.succeeded.clone(),
+            failed: metrics.logins.failed.clone(),
+            lockouts: metrics.logins.lockouts.clone(),
+        }
+    }
+
+    fn count(&self, event: &Event) {
+        if let Some([succeeded, failed]) = self.kinds.get(event.kind as usize) {
+            match event.result {
+                Ended::Success => succeeded.inc(),
+                Ended::Failure => failed.inc(),
+            }
+        }
+        match (event.kind, event.result) {
+            (Kind::Login, Ended::Success) => self.signed_in.inc(),
+            (Kind::Login, Ended::Failure) => self.failed.inc(),
+            (Kind::Lockout, _) => self.lockouts.inc(),
+            _ => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +174,7 @@ mod tests {
 
     #[test]
     fn who_follows_gets_every_event_once_in_the_order_of_the_commits() {
-        let journal = Journal::new();
+        let journal = Journal::new(&Metrics::new());
         journal.tell(&[event(5)]);
         let place = journal.place();
         assert!(journal.after(place, 10).events.is_empty());
@@ -141,7 +189,7 @@ mod tests {
 
     #[test]
     fn who_is_too_far_behind_is_told_how_many_were_missed() {
-        let journal = Journal::new();
+        let journal = Journal::new(&Metrics::new());
         (0..KEPT as u64 + 10).for_each(|index| journal.tell(&[event(index)]));
         let followed = journal.after(3, 5);
         assert_eq!((times(&followed), followed.missed), (vec![10, 11, 12, 13, 14], 7));
@@ -149,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_is_woken() {
-        let journal = std::sync::Arc::new(Journal::new());
+        let journal = std::sync::Arc::new(Journal::new(&Metrics::new()));
         let place = journal.place();
         let waiting = tokio::spawn({
             let journal = std::sync::Arc::clone(&journal);

@@ -4,7 +4,7 @@
 //! never both; a link leads to `portal.url` and nowhere else. Posting never waits for the mail server.
 
 use std::net::IpAddr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use fluent_bundle::{FluentArgs, FluentValue};
@@ -20,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::config::{Config, Language};
 use crate::i18n;
 use crate::mail::{Delivery, Message, Outbox, Ticket};
+use crate::metrics::{Held, Letters, Metrics};
 use crate::secret::{ExposeSecret, SecretString, TokenDigest};
 
 /// Of how many logins it is remembered what became of their mail; each is a few hundred bytes at most.
@@ -30,6 +31,7 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(3600);
 /// Writes and posts.
 pub struct Mailer {
     outbox: Option<Outbox>,
+    metrics: Arc<Metrics>,
     /// The newest mail of each login in progress; `None`: it was not even taken.
     posted: Cache<TokenDigest, Option<Ticket>>,
 }
@@ -63,14 +65,15 @@ pub enum AddressLetter<'a> {
 }
 
 impl Mailer {
-    pub fn new(outbox: Option<Outbox>) -> Self {
+    pub fn new(outbox: Option<Outbox>, metrics: Arc<Metrics>) -> Self {
         let posted = Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
-        Self { outbox, posted }
+        Self { outbox, metrics, posted }
     }
 
     /// Sends a code for the login `flow`.
     pub fn code(&self, visit: &Visit, flow: &TokenDigest, user: &User, code: &SecretString) {
-        let ticket = self.post(&visit.config, user, || code_mail(&visit.config, visit.language, user, code));
+        let counted = &self.metrics.mails.login_codes;
+        let ticket = self.post(&visit.config, user, counted, || code_mail(&visit.config, visit.language, user, code));
         self.posted.insert(*flow, ticket);
     }
 
@@ -83,7 +86,10 @@ impl Mailer {
                 User { email: Some(new.clone()), name: DisplayName::default(), ..user.clone() }
             }
         };
-        self.post(&visit.config, &addressed, || address_mail(&visit.config, visit.language, user, letter, code));
+        let counted = &self.metrics.mails.address_codes;
+        self.post(&visit.config, &addressed, counted, || {
+            address_mail(&visit.config, visit.language, user, letter, code)
+        });
     }
 
     /// What became of the newest code of this login. After a restart nothing is known, which is said as "on its way": whoever
@@ -98,13 +104,13 @@ impl Mailer {
 
     /// Sends a link by which a new password can be set.
     pub fn link(&self, config: &Config, language: Language, user: &User, sent_by: SentBy, link: &SecretString) {
-        self.post(config, user, || link_mail(config, language, user, sent_by, link));
+        self.post(config, user, &self.metrics.mails.links, || link_mail(config, language, user, sent_by, link));
     }
 
     /// Tells the owner of something that has happened, where there is an address and a way to send.
     pub fn notice(&self, config: &Config, language: Language, user: &User, notice: Notice, now: Timestamp) {
         if self.outbox.is_some() && user.email.is_some() {
-            self.post(config, user, || notice_mail(config, language, user, notice, now));
+            self.post(config, user, &self.metrics.mails.notices, || notice_mail(config, language, user, notice, now));
         }
     }
 
@@ -113,7 +119,39 @@ impl Mailer {
         self.outbox.as_ref().is_none_or(Outbox::has_room)
     }
 
-    fn post(&self, config: &Config, user: &User, write: impl FnOnce() -> Result<Written, Error>) -> Option<Ticket> {
+    /// Posts a mail, and counts what becomes of it.
+    fn post(
+        &self,
+        config: &Config,
+        user: &User,
+        counted: &Letters,
+        write: impl FnOnce() -> Result<Written, Error>,
+    ) -> Option<Ticket> {
+        let ticket = self.try_to_post(config, user, write);
+        match ticket.clone() {
+            Some(ticket) => self.follow(ticket, counted.clone()),
+            None => counted.refused.inc(),
+        }
+        ticket
+    }
+
+    fn follow(&self, mut ticket: Ticket, counted: Letters) {
+        let waiting = Held::new(&self.metrics.mails.waiting);
+        tokio::spawn(async move {
+            match ticket.settled().await {
+                Delivery::Delivered => counted.delivered.inc(),
+                Delivery::Failed | Delivery::Waiting => counted.failed.inc(),
+            }
+            drop(waiting);
+        });
+    }
+
+    fn try_to_post(
+        &self,
+        config: &Config,
+        user: &User,
+        write: impl FnOnce() -> Result<Written, Error>,
+    ) -> Option<Ticket> {
         let (Some(outbox), Some(to)) = (&self.outbox, &user.email) else {
             tracing::warn!(user = %user.id, "a mail could not be sent: no `mail` in the configuration, or no address");
             return None;

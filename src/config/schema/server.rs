@@ -31,7 +31,7 @@ pub(super) fn server(section: &mut Section<'_>) -> Server {
         let hint = "name the load balancers' addresses there; without them nobody's PROXY header is read";
         section.field("proxy_protocol").error("needs `server.trusted_proxies`", Some(hint.to_owned()));
     }
-    let metrics = section.field("metrics").parse(values::socket_address);
+    let metrics = metrics(section, &listen, tls.as_ref());
     let admin_socket = admin_socket(section);
     let workers = match section.integer("workers", 0, 0..=1024) {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -96,6 +96,31 @@ fn report_repeated(field: &Field<'_>, plain: &[Listen], tls: Option<&Tls>) {
             };
             field.error(format!("{what} is listened on twice"), None);
         }
+    }
+}
+
+/// Whoever reaches it reads how the gateway fares, without a login.
+fn metrics(section: &mut Section<'_>, plain: &[Listen], tls: Option<&Tls>) -> Option<SocketAddr> {
+    let field = section.field("metrics");
+    let address = field.parse(values::socket_address)?;
+    let taken = plain.iter().chain(tls.iter().flat_map(|tls| &tls.listen));
+    if address.port() != 0 && taken.into_iter().any(|listen| *listen == Listen::Address(address)) {
+        field.error(format!("{address} is listened on twice"), Some("give it a port of its own".to_owned()));
+    } else if is_public(address.ip().to_canonical()) {
+        let hint = "name 127.0.0.1, or the address of a network that only your own machines are in".to_owned();
+        field.warn("everybody who reaches this address can read the metrics, without a login", Some(hint));
+    }
+    Some(address)
+}
+
+/// Every address of the machine, or one that is routed on the Internet (RFC 1918, RFC 4193, RFC 6598 have the others).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let shared = matches!(v4.octets(), [100, 64..=127, ..]);
+            !(v4.is_loopback() || v4.is_private() || v4.is_link_local() || shared)
+        }
+        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
     }
 }
 

@@ -107,6 +107,21 @@ const TABLE: &[(&str, &str, &str)] = &[
         "has bits beside its prefix (the network is 10.0.0.0/8)",
     ),
     ("server: {listen: [\"127.0.0.1:0\"], trusted_proxies: [example.com]}", "1:53: error:", "is not a network"),
+    (
+        "server: {listen: [\"127.0.0.1:0\"], metrics: \"0.0.0.0:9464\"}",
+        "1:45: warning:",
+        "everybody who reaches this address can read the metrics",
+    ),
+    (
+        "server: {listen: [\"127.0.0.1:0\"], metrics: \"[2001:db8::1]:9464\"}",
+        "1:45: warning:",
+        "everybody who reaches this address can read the metrics",
+    ),
+    (
+        "server: {listen: [\"127.0.0.1:81\"], metrics: \"127.0.0.1:81\"}",
+        "1:46: error:",
+        "127.0.0.1:81 is listened on twice",
+    ),
     ("server: {tls: {listen: [\"127.0.0.1:0\"]}}", "1:10: error:", "`server.tls.certificates` is missing"),
     // Store, key file
     ("store: {engine: sled, url: \"postgresql://u:hunter2@h/d\"}", "1:28: error:", "belongs to `engine: postgres`"),
@@ -249,7 +264,6 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
 fn what_is_not_there_yet_is_refused_by_name() {
     let refused = [
         ("server: {listen: [\"systemd:web\"]}", "server.listen[0]"),
-        ("server: {listen: [\"127.0.0.1:0\"], metrics: \"127.0.0.1:9464\"}", "server.metrics"),
         ("store: {engine: postgres, url: \"postgresql://h/d\"}", "store.engine"),
         ("portal: {host: auth.example.com}", "portal.host"),
         ("portal: {theme: theme}", "portal.theme"),

@@ -15,6 +15,7 @@ use crate::gateway::credential::Cookies;
 use crate::gateway::plan::Plan;
 use crate::gateway::target::settle;
 use crate::id::{RequestId, SessionId, UserId};
+use crate::metrics::Metrics;
 use crate::secret::{ExposeSecret, Keys};
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -31,7 +32,7 @@ fn plan(more: &str) -> Arc<Plan> {
     );
     let loaded = crate::config::parse(&text, &folder.path().join("sekisho.yaml"), &|_| None).unwrap();
     let _: &Path = folder.path();
-    Arc::new(Plan::new(Arc::new(loaded.config)))
+    Arc::new(Plan::new(Arc::new(loaded.config), &Metrics::new().requests))
 }
 
 fn alice() -> Arc<Account> {

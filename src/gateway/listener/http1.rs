@@ -11,6 +11,7 @@ use super::head::{self, Framing, Refusal, Scanner};
 use super::stream::{Connection, Home, Lease, take_home};
 use crate::gateway::app::App;
 use crate::gateway::bridge::plain_answer;
+use crate::metrics::Outcome as Counted;
 
 /// How long a connection may be silent between requests.
 const IDLE: Duration = Duration::from_secs(75);
@@ -41,6 +42,7 @@ pub async fn serve(app: &std::sync::Arc<App>, mut connection: Box<Connection>, s
             Arrival::Request { head, framing } => (head, framing),
             Arrival::Refused(refusal) => {
                 tracing::debug!(client = %connection.endpoints().peer, %refusal, "request refused");
+                app.metrics().requests.nowhere().refused(Counted::refused(refusal.status()));
                 let answer = plain_answer(refusal.status(), connection.endpoints().tls);
                 if let Ok(Ok(())) = timeout(LINGER, connection.write_all(&answer)).await {
                     linger(&mut connection).await;

@@ -83,6 +83,9 @@ pub(super) async fn address_waits(context: &Context, browser: Browser<'_>) -> Re
     let counted = context.store.get::<AddressThrottle>(&name, visit.now).await?.record;
     let max_failures = visit.config.lockout.per_address.max_failures;
     let wait = counted.and_then(|counted| counted.wait(max_failures, visit.now));
+    if wait.is_some() {
+        context.metrics.logins.throttled.inc();
+    }
     Ok(wait.map(|retry_after| Refusal::TooManyAttempts { retry_after }))
 }
 
