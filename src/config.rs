@@ -54,7 +54,8 @@ pub struct Config {
     pub log: Log,
     pub store: Store,
     pub keys: Arc<Keys>,
-    /// Where the keys were read from; the store's id is kept beside it.
+    /// Where the keys were read from; the store's id is kept beside it. For `credential:NAME` the file NAME in the configuration's folder:
+    /// it need not exist, but it is where the id stood before the key became a credential, and it is not lost with the store.
     pub key_file: PathBuf,
     pub session: Session,
     pub second_factor: SecondFactor,

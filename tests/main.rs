@@ -13,6 +13,8 @@ mod audit;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod demo_in_the_browser;

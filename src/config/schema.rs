@@ -64,7 +64,7 @@ fn secrets(section: &mut Section<'_>) -> Option<(PathBuf, Keys)> {
     let field = section.field("key_file").required("`sekisho key generate FILE` makes one");
     let path = field.path()?;
     match files::keys(&path) {
-        Ok(keys) => Some((path, keys)),
+        Ok(keys) => Some((field.path_to_keep_beside()?, keys)),
         Err(bad) => {
             field.error(bad.rule, bad.hint);
             None

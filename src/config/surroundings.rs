@@ -79,6 +79,10 @@ fn is_variable_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
+/// Where systemd keeps the credentials of the service while it runs. They are for its user and for root, who so can use the command line
+/// beside it.
+const OF_THE_SERVICE: &str = "/run/credentials/sekisho.service";
+
 /// Where the credential of this name lies, or why there is none. The reason does not repeat the name.
 pub(super) fn credential_path(name: &str, variables: Variables<'_>) -> Result<PathBuf, &'static str> {
     if name.is_empty() || name.contains('/') || name == "." || name == ".." {
@@ -86,7 +90,11 @@ pub(super) fn credential_path(name: &str, variables: Variables<'_>) -> Result<Pa
     }
     match variables("CREDENTIALS_DIRECTORY") {
         Some(folder) if !folder.is_empty() => Ok(Path::new(&folder).join(name)),
-        _ => Err("`credential:` works only where systemd sets CREDENTIALS_DIRECTORY (LoadCredential= in the unit)"),
+        _ if Path::new(OF_THE_SERVICE).is_dir() => Ok(Path::new(OF_THE_SERVICE).join(name)),
+        _ => {
+            Err("`credential:` works only where systemd sets CREDENTIALS_DIRECTORY (LoadCredential= in the unit), and \
+                  for root while sekisho.service runs")
+        }
     }
 }
 

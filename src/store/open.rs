@@ -1,7 +1,9 @@
 //! Which store belongs to which key file, and when one is made.
 //!
 //! A store has a random id. It stands in the store, under `meta/store-id`, and in `KEYFILE.store-id`. So a store that was
-//! emptied, lost or exchanged is noticed, and never taken for one that has yet to be made.
+//! emptied, lost or exchanged is noticed, and never taken for one that has yet to be made. Where the key is a credential of
+//! systemd's, `KEYFILE` stands for a file of its name in the configuration's folder: not beside the store, as both could be on a
+//! disk that is missing one day.
 //!
 //! Making one: the id is written to `KEYFILE.store-id.new`; then the store is made and the id written into it; then the
 //! file gets its real name. Whatever cuts this short, the next attempt finds the `.new` file and goes on from there.

@@ -136,7 +136,7 @@ impl Builder {
         self
     }
 
-    /// A variable in the environment of `sekisho serve`.
+    /// A variable in the environment of every command.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -219,6 +219,11 @@ impl Sekisho {
             .set("portal.languages", "[en, ja]")
     }
 
+    /// From now on commands have this variable in their environment.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// A file in the gateway's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -299,6 +304,7 @@ impl Sekisho {
             }
         };
         command.current_dir(self.folder.path()).env_remove("RUST_LOG");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(clock) = &self.clock {
             clock.apply(&mut command);
         }
@@ -323,7 +329,6 @@ impl Sekisho {
     pub fn spawn_serve(&self) -> Process {
         let mut command = self.command_by(&self.wrapper);
         command.arg("serve").arg("--config").arg(self.config());
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Process::start("sekisho", &mut command)
     }
 

@@ -184,6 +184,15 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// The path beside which something can be kept that belongs to the file: its own; for a credential, whose folder cannot be written
+    /// and goes when the service stops, that of a file of the same name in the configuration's folder.
+    pub fn path_to_keep_beside(&self) -> Option<PathBuf> {
+        match self.raw_text()?.strip_prefix("credential:") {
+            Some(name) => self.credential_path(name).map(|_| self.ctx.folder.join(name)),
+            None => self.path(),
+        }
+    }
+
     /// A list, each item read by `read`; items that `read` cannot make anything of are left out.
     pub fn list<T>(&self, mut read: impl FnMut(Field<'a>) -> Option<T>) -> Option<Vec<T>> {
         let Kind::List(items) = &self.node?.kind else {
