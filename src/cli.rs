@@ -15,6 +15,7 @@ mod password;
 mod serve;
 mod session;
 mod shell;
+mod store;
 mod user;
 
 use std::path::PathBuf;
@@ -63,7 +64,10 @@ enum Command {
     /// Search, follow and export what happened: who did what, when and from where
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Make the key that encrypts secrets at rest
+    /// Back up and restore all that sekisho keeps; verify it, tidy it
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Make and change the key that encrypts secrets at rest
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Print completions for a shell
@@ -107,7 +111,8 @@ pub fn run() -> ExitCode {
         Command::Device(command) => device::run(command),
         Command::Session(command) => session::run(command),
         Command::Audit(command) => audit::run(command),
-        Command::Key(command) => key::run(&command),
+        Command::Store(command) => store::run(command),
+        Command::Key(command) => key::run(command),
         Command::Completions(command) => shell::completions(&command),
         Command::Man => shell::man(),
     };

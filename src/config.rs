@@ -27,6 +27,7 @@ mod yaml;
 mod tests;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use files::read_keys;
 pub use load::{Loaded, load, parse};
 pub use surroundings::{Variables, process_variables};
 

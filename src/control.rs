@@ -6,7 +6,8 @@
 //! ```
 //!
 //! One frame is four bytes of length (big endian) and that much JSON: `{"version":1,"command":…}` one way,
-//! `{"version":1,"more":false,"reply":…}` back; a long list comes in several frames, all but the last with `"more":true`.
+//! `{"version":1,"more":false,"reply":…}` back; a long list comes in several frames, all but the last with `"more":true`, and so
+//! do progress and pieces of what takes long.
 //! A connection carries any number of requests, one at a time. Who may connect is said by the socket's owner, group and
 //! mode (0660); how a reply looks on a terminal belongs to `cli`.
 
@@ -18,13 +19,15 @@ mod server;
 mod socket;
 
 pub use client::{Client, ClientError};
-pub use execute::execute;
+pub use execute::{Pieces, execute};
 pub use operations::{Operation, Operations};
 pub use protocol::{
     AccountFilter, AccountRow, AccountState, Changes, Command, Malformed, NewAccount, PasswordText, Reply, Request,
     Response, SecondFactorRow, SessionRow,
 };
 pub use server::serve;
+
+pub use crate::service::care::{Problem, SealedAnew};
 
 /// The protocol's version. A gateway and a command line of different versions refuse each other with clear words.
 pub const VERSION: u32 = 1;

@@ -3,6 +3,7 @@
 
 pub mod actor;
 mod background;
+pub mod care;
 mod context;
 pub mod cookies;
 pub mod denials;
@@ -59,6 +60,7 @@ pub struct Services {
     pub directory: Arc<directory::Directory>,
     pub imports: Arc<import::Imports>,
     pub health: Arc<health::Health>,
+    pub care: Arc<care::Care>,
     context: Arc<Context>,
 }
 
@@ -76,6 +78,7 @@ impl Services {
             Arc::clone(&resets),
             Arc::clone(&clock),
         ));
+        let care = Arc::new(care::Care::new(Arc::clone(&context), Arc::clone(&clock)));
         Self {
             config,
             clock,
@@ -88,6 +91,7 @@ impl Services {
             devices: Arc::new(devices::Devices::new(Arc::clone(&context))),
             own: Arc::new(own::OwnSettings::new(Arc::clone(&context))),
             directory: Arc::clone(&context.directory),
+            care,
             users,
             resets,
             imports,

@@ -110,6 +110,12 @@ impl AddressChange {
         account && session.user == user.id && session.id == self.session
     }
 
+    /// What is kept of both codes: digests of given ones are made with the same key.
+    #[must_use]
+    pub fn macs(&self) -> Codes {
+        Codes { old: self.old_code.as_ref().map(|code| *code.mac()), new: *self.new_code.mac() }
+    }
+
     /// Judges both codes by their digests.
     #[must_use]
     pub fn judge(&self, given: Codes, settings: Settings, now: Timestamp) -> Verdict {

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::flow::{Flow, State};
+pub use self::flow::{Flow, Part, State};
 pub use self::within_session::{StepUp, another_app, confirm, give_up, has_lost_app, new_codes, step_up, switch_on};
 use super::device::Device;
 use super::mail_code::{self, MailedCode};

@@ -57,6 +57,12 @@ impl MailedCode {
         Self { mac, sent_at, wrong: 0 }
     }
 
+    /// What is kept of the code: the digest of a given one is made with the same key.
+    #[must_use]
+    pub const fn mac(&self) -> &Mac {
+        &self.mac
+    }
+
     /// Judges a code by its digest. Dead codes are not compared at all: the right one is refused like any other.
     #[must_use]
     pub fn judge(&self, given: &Mac, settings: Settings, now: Timestamp) -> Verdict {

@@ -66,6 +66,12 @@ impl ResetLink {
         Self { user, expires_at: now.plus(LIFETIME), sent_by, bound, wrong: 0 }
     }
 
+    /// What is kept of the account as it was: the digest to compare with is made with the same key.
+    #[must_use]
+    pub const fn bound(&self) -> &Mac {
+        &self.bound
+    }
+
     /// Whether it is still good for the account as it is now.
     #[must_use]
     pub fn stands(&self, user: &User, bound: &Mac, now: Timestamp) -> bool {

@@ -1,10 +1,13 @@
 //! Who carries a command out: the gateway that runs, over its control socket, or, where none runs, this process itself on
 //! the embedded store.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 use super::{ConfigFile, Failure};
 use crate::audit::AuditFile;
@@ -13,7 +16,7 @@ use crate::config::{self, Config};
 use crate::control::{self, Client, ClientError, Command, Reply};
 use crate::service::Services;
 use crate::store::engine::StoreError;
-use crate::store::open::{open, open_or_create};
+use crate::store::open::{open, open_copy, open_or_create};
 use crate::store::record::Store;
 
 /// A gateway that is just starting has its store before its control socket, and another command soon gives it back: how
@@ -28,11 +31,13 @@ pub struct Backend {
     config: Config,
     may_create: bool,
     needs_gateway: bool,
+    on_a_copy: bool,
 }
 
 enum Executor {
     Gateway(Client),
-    Own(Services),
+    /// On the store itself, or on a copy of it, which goes at the end.
+    Own(Option<TempDir>, Services),
 }
 
 impl Backend {
@@ -55,12 +60,36 @@ impl Backend {
         let config = super::load(file)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::of("cannot start", &error))?;
-        Ok(Self { runtime, config, may_create, needs_gateway: false })
+        Ok(Self { runtime, config, may_create, needs_gateway: false, on_a_copy: false })
     }
 
     /// The gateway of this configuration, which must run: what is asked of it is what happens there.
     pub fn running(config: &ConfigFile) -> Result<Self, Failure> {
         Ok(Self { needs_gateway: true, ..Self::open(config)? })
+    }
+
+    /// The gateway of this configuration; where none runs, a copy of its store, which is left alone.
+    pub fn on_a_copy(config: &ConfigFile) -> Result<Self, Failure> {
+        Ok(Self { on_a_copy: true, ..Self::open(config)? })
+    }
+
+    /// The configuration that it goes by.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Does something that needs neither gateway nor open store.
+    pub fn run<T>(&self, act: impl Future<Output = T>) -> T {
+        self.runtime.block_on(act)
+    }
+
+    /// Whether a gateway runs with this configuration.
+    pub fn gateway_runs(&self) -> Result<bool, Failure> {
+        match self.run(Client::connect(&self.config.server.admin_socket)) {
+            Ok(_) => Ok(true),
+            Err(ClientError::NobodyThere) => Ok(false),
+            Err(error) => Err(unreachable(&error)),
+        }
     }
 
     /// Has a command carried out. What was refused or failed comes back as a [`Failure`].
@@ -82,18 +111,89 @@ impl Backend {
         self.runtime.block_on(async {
             let mut executor = match self.needs_gateway {
                 true => Executor::Gateway(gateway(&self.config).await?),
-                false => find(&self.config, self.may_create).await?,
+                false => self.find().await?,
             };
             let mut command = Some(first);
             while let Some(asked) = command {
                 let reply = match &mut executor {
                     Executor::Gateway(client) => client.ask(&asked).await.map_err(|error| unreachable(&error))?,
-                    Executor::Own(services) => control::execute(services, asked).await,
+                    // None of these is answered in pieces.
+                    Executor::Own(_, services) => control::execute(services, asked, &mpsc::channel(1).0).await,
                 };
                 command = next(accepted(reply)?)?;
             }
             Ok(())
         })
+    }
+
+    /// Has one command carried out that takes long: `hear` is told what comes before the reply.
+    pub fn listen(
+        &self,
+        command: Command,
+        mut hear: impl FnMut(Reply) -> Result<(), Failure>,
+    ) -> Result<Reply, Failure> {
+        self.runtime.block_on(async {
+            match self.find().await? {
+                Executor::Gateway(mut client) => {
+                    client.send(&command).await.map_err(|error| unreachable(&error))?;
+                    loop {
+                        let response = client.next().await.map_err(|error| unreachable(&error))?;
+                        match response.more {
+                            true => hear(response.reply)?,
+                            false => return accepted(response.reply),
+                        }
+                    }
+                }
+                Executor::Own(_copy, services) => {
+                    let (pieces, mut coming) = mpsc::channel(4);
+                    let mut reply = pin!(control::execute(&services, command, &pieces));
+                    let reply = loop {
+                        tokio::select! {
+                            biased;
+                            Some(piece) = coming.recv() => hear(piece)?,
+                            reply = &mut reply => break reply,
+                        }
+                    };
+                    while let Ok(piece) = coming.try_recv() {
+                        hear(piece)?;
+                    }
+                    accepted(reply)
+                }
+            }
+        })
+    }
+
+    async fn find(&self) -> Result<Executor, Failure> {
+        let config = &self.config;
+        let mut tries = TRIES;
+        loop {
+            match Client::connect(&config.server.admin_socket).await {
+                Ok(client) => return Ok(Executor::Gateway(client)),
+                Err(ClientError::NobodyThere) => (),
+                Err(error) => return Err(unreachable(&error)),
+            }
+            match self.open_own().await? {
+                Err(StoreError::Locked(_)) if tries > 0 => {
+                    tries -= 1;
+                    tokio::time::sleep(BETWEEN_TRIES).await;
+                }
+                Err(error) => return Err(store_failure(&error, config)),
+                Ok((copy, store)) => return Ok(Executor::Own(copy, services(config, store))),
+            }
+        }
+    }
+
+    async fn open_own(&self) -> Result<Result<(Option<TempDir>, Store), StoreError>, Failure> {
+        let config::Store::Sled { path } = &self.config.store else {
+            return Ok(open_store(&self.config, false).map(|store| (None, store)));
+        };
+        if !self.on_a_copy {
+            return Ok(open_store(&self.config, self.may_create).map(|store| (None, store)));
+        }
+        let folder = tempfile::Builder::new().prefix("sekisho-verify-").tempdir();
+        let folder = folder.map_err(|error| Failure::of("cannot make a folder for a copy of the store", &error))?;
+        let opened = open_copy(path, &self.config.key_file, &folder.path().join("store"));
+        Ok(opened.map(|store| (Some(folder), store)))
     }
 
     /// A reply of another kind than the command's: a gateway of another version.
@@ -126,33 +226,17 @@ async fn gateway(config: &Config) -> Result<Client, Failure> {
     })
 }
 
-async fn find(config: &Config, may_create: bool) -> Result<Executor, Failure> {
-    let mut tries = TRIES;
-    loop {
-        match Client::connect(&config.server.admin_socket).await {
-            Ok(client) => return Ok(Executor::Gateway(client)),
-            Err(ClientError::NobodyThere) => (),
-            Err(error) => return Err(unreachable(&error)),
-        }
-        match open_store(config, may_create) {
-            Err(StoreError::Locked(_)) if tries > 0 => {
-                tries -= 1;
-                tokio::time::sleep(BETWEEN_TRIES).await;
-            }
-            Err(error) => return Err(store_failure(&error, config)),
-            Ok(store) => {
-                let current = Arc::new(ArcSwap::from_pointee(config.clone()));
-                let services = Services::new(current, store, Arc::new(SystemClock), None);
-                // Without the file the command is done all the same; the store has its events.
-                if let Some(file) = &config.audit.file
-                    && let Ok(file) = AuditFile::open(file, Arc::new(SystemClock))
-                {
-                    services.write_events_to(file);
-                }
-                return Ok(Executor::Own(services));
-            }
-        }
+/// The services over a store that this process has to itself.
+fn services(config: &Config, store: Store) -> Services {
+    let current = Arc::new(ArcSwap::from_pointee(config.clone()));
+    let services = Services::new(current, store, Arc::new(SystemClock), None);
+    // Without the file the command is done all the same; the store has its events.
+    if let Some(file) = &config.audit.file
+        && let Ok(file) = AuditFile::open(file, Arc::new(SystemClock))
+    {
+        services.write_events_to(file);
     }
+    services
 }
 
 /// Opens the embedded store.

@@ -1,5 +1,7 @@
 //! `sekisho key`: the file with the key that encrypts secrets at rest.
 
+mod rotate;
+
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -7,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::{Failure, output};
+use super::{ConfigFile, Failure, Format, output};
 use crate::secret::{ExposeSecret, Keys};
 
 #[derive(Debug, Subcommand)]
@@ -16,18 +18,38 @@ pub enum KeyCommand {
     Generate {
         /// Where to write it; must not exist yet. This is `secrets.key_file` of the configuration
         file: PathBuf,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Put a new key in front of the key file, and seal everything in the store anew with it; the gateway goes on
+    Rotate {
+        /// Afterwards: take the older keys out of the file, once nothing needs them any more. Codes and links that are still on
+        /// their way are void then
+        #[arg(long)]
+        finish: bool,
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        format: Format,
     },
 }
 
-pub fn run(command: &KeyCommand) -> Result<(), Failure> {
-    let KeyCommand::Generate { file } = command;
-    generate(file)?;
-    output::line(format_args!(
-        "{} written (mode 0600). Keep a copy in a safe place: without it the store is worthless.",
-        file.display()
-    ))
+pub fn run(command: KeyCommand) -> Result<(), Failure> {
+    match command {
+        KeyCommand::Generate { file, format } => {
+            generate(&file)?;
+            if format.json {
+                return output::json(&serde_json::json!({ "file": file }));
+            }
+            output::line(format_args!(
+                "{} written (mode 0600). Keep a copy in a safe place: without it the store is worthless.",
+                file.display()
+            ))
+        }
+        KeyCommand::Rotate { finish: false, config, format } => rotate::begin(&config, format),
+        KeyCommand::Rotate { finish: true, config, format } => rotate::finish(&config, format),
+    }
 }
-
 /// Writes a new key to `file`, which must not exist; what was begun and failed is taken away again.
 fn generate(file: &Path) -> Result<(), Failure> {
     let line = Keys::generate_line().map_err(|error| Failure::from_error(&error))?;

@@ -1,7 +1,9 @@
 //! Standard output: lines, JSON, and tables that fit the terminal.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -143,6 +145,57 @@ fn printable(cell: &str) -> String {
 fn terminal_width() -> Option<usize> {
     let stdout = io::stdout();
     rustix::termios::tcgetwinsize(&stdout).ok().map(|size| usize::from(size.ws_col)).filter(|&width| width >= 20)
+}
+
+/// How far something is, on standard error, where that is a terminal and it takes long enough to wonder.
+pub struct Progress {
+    what: &'static str,
+    shown: Option<ProgressBar>,
+    began: Instant,
+}
+
+/// After this time somebody would like to know.
+const LONG: Duration = Duration::from_secs(2);
+
+impl Progress {
+    /// Something begins.
+    pub fn new(what: &'static str) -> Self {
+        Self { what, shown: None, began: Instant::now() }
+    }
+
+    /// It is so far; a `total` of 0 is not known.
+    pub fn at(&mut self, done: u64, total: u64) {
+        if self.shown.is_none() && (self.began.elapsed() < LONG || !io::stderr().is_terminal()) {
+            return;
+        }
+        let what = self.what;
+        let bar = self.shown.get_or_insert_with(|| {
+            let bar = ProgressBar::no_length().with_message(what);
+            bar.set_style(style(SPINNER));
+            bar
+        });
+        if total > 0 && bar.length() != Some(total) {
+            bar.set_style(style(BAR));
+            bar.set_length(total);
+        }
+        bar.set_position(done);
+        bar.tick();
+    }
+}
+
+const SPINNER: &str = "{spinner} {msg} {human_pos}";
+const BAR: &str = "{msg} [{wide_bar}] {human_pos}/{human_len} {eta}";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.shown {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// Names and values, one pair a line, the values under each other.

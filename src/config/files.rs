@@ -19,6 +19,14 @@ use crate::secret::{KeyError, Keys};
 const HOW_TO_MAKE: &str =
     "`sekisho key generate FILE` makes one; a key that encrypts a store already must be restored, not replaced";
 
+/// Reads the key file again, as the configuration did.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_keys(path: &Path) -> Result<Keys, String> {
+    keys(path).map_err(|bad| bad.rule)
+}
+
 /// Reads the key file.
 pub(super) fn keys(path: &Path) -> Result<Keys, Bad> {
     let (bytes, metadata) = read(path).map_err(|bad| if path.exists() { bad } else { bad.hint(HOW_TO_MAKE) })?;

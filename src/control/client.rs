@@ -61,9 +61,7 @@ impl Client {
     /// # Errors
     /// Where the connection breaks or the answer is not understood; the command may have been carried out all the same.
     pub async fn ask(&mut self, command: &Command) -> Result<Reply, ClientError> {
-        let frame = Request::encode(command)?;
-        // The copy is in the connection's buffer, which the kernel takes at once.
-        self.frames.send(Bytes::copy_from_slice(&frame)).await?;
+        self.send(command).await?;
         let mut response = self.next().await?;
         let mut reply = response.reply;
         while response.more {
@@ -73,7 +71,21 @@ impl Client {
         Ok(reply)
     }
 
-    async fn next(&mut self) -> Result<Response, ClientError> {
+    /// Sends a command that is answered in pieces, of which the last is the reply: [`Client::next`] gives them.
+    ///
+    /// # Errors
+    /// Where the connection breaks.
+    pub async fn send(&mut self, command: &Command) -> Result<(), ClientError> {
+        let frame = Request::encode(command)?;
+        // The copy is in the connection's buffer, which the kernel takes at once.
+        Ok(self.frames.send(Bytes::copy_from_slice(&frame)).await?)
+    }
+
+    /// The next frame of an answer.
+    ///
+    /// # Errors
+    /// Where the connection breaks or the answer is not understood.
+    pub async fn next(&mut self) -> Result<Response, ClientError> {
         match tokio::time::timeout(PATIENCE, self.frames.next()).await {
             Ok(Some(frame)) => Ok(Response::decode(&frame?)?),
             Ok(None) => Err(ClientError::Closed),

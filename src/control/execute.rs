@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
 use super::protocol::{
     AccountFilter, AccountRow, AccountState, Changes, Command, DeviceRow, NewAccount, Reply, SecondFactorRow,
     SessionRow,
@@ -10,6 +13,7 @@ use crate::authn::recovery_code::RecoverySet;
 use crate::authn::user::Email;
 use crate::clock::Timestamp;
 use crate::service::actor::Actor;
+use crate::service::care::{Listener, Piece};
 use crate::service::devices::{DeviceView, Forgotten};
 use crate::service::directory::{Filter, Query, Sort, State};
 use crate::service::history::EventRow;
@@ -25,12 +29,51 @@ const EVENTS: usize = 200;
 /// How long somebody who follows waits for an answer without news.
 const FOLLOWED_FOR: Duration = Duration::from_secs(20);
 
+/// Where what comes before a reply goes.
+pub type Pieces = mpsc::Sender<Reply>;
+
 /// Does what `command` asks. Reads the clock once.
-pub async fn execute(services: &Services, command: Command) -> Reply {
+pub async fn execute(services: &Services, command: Command, pieces: &Pieces) -> Reply {
     let now = services.clock.now();
-    match carry_out(services, command, now).await {
-        Ok(reply) => reply,
-        Err(error) => Reply::Failed { reason: error.to_string() },
+    let reply = match care(services, &command, &Sent(pieces)).await {
+        Some(reply) => reply,
+        None => carry_out(services, command, now).await,
+    };
+    reply.unwrap_or_else(|error| Reply::Failed { reason: error.to_string() })
+}
+
+/// What takes long, and is told of on the way; `None`: it is none of that.
+async fn care(services: &Services, command: &Command, to: &Sent<'_>) -> Option<Result<Reply, ServiceError>> {
+    let care = &services.care;
+    Some(match command {
+        Command::StoreExport => care.export(to).await.map(Reply::Exported),
+        Command::StoreVerify => care.verify(to).await.map(Reply::Verified),
+        Command::StoreSweep => care.sweep().await.map(Reply::Swept),
+        Command::KeysTake => Ok(match care.take_keys(true) {
+            Ok(()) => Reply::Done,
+            Err(rule) => Reply::Refused { reason: rule, hint: None },
+        }),
+        Command::KeysSealAnew => match care.take_keys(false) {
+            Ok(()) => care.seal_anew(to).await.map(Reply::SealedAnew),
+            Err(rule) => Ok(Reply::Refused { reason: rule, hint: None }),
+        },
+        _ => return None,
+    })
+}
+
+/// Sends on what it hears.
+struct Sent<'p>(&'p Pieces);
+
+#[async_trait]
+impl Listener for Sent<'_> {
+    async fn hear(&self, piece: Piece) {
+        let piece = match piece {
+            Piece::Progress { done, total } => Reply::Progress { done, total },
+            Piece::Lines(lines) => Reply::Lines(lines),
+            Piece::Problems(problems) => Reply::Problems(problems),
+        };
+        // Where nobody takes it any more, the whole command is soon given up.
+        let _ = self.0.send(piece).await;
     }
 }
 
@@ -103,6 +146,12 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
             },
             Err(rejection) => refused(&rejection),
         },
+        // Done already, in `care`.
+        Command::StoreExport
+        | Command::StoreVerify
+        | Command::StoreSweep
+        | Command::KeysTake
+        | Command::KeysSealAnew => Reply::Done,
         Command::Operate(_) => Reply::Refused {
             reason: "no gateway runs with this configuration".into(),
             hint: Some("`sekisho serve` starts one".into()),

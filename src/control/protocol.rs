@@ -1,5 +1,6 @@
 //! What can be asked over the control socket, what comes back, and how both stand in a frame.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,6 +10,7 @@ use super::{MAX_FRAME, Operation, VERSION};
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role};
 use crate::id::{DeviceId, SessionId};
 use crate::secret::{ExposeSecret, SecretString};
+use crate::service::care::{Problem, SealedAnew, Verified};
 use crate::service::history::{Cursor, EventRow, Filter, Seek};
 
 /// What is asked. `who` is a login or an account's id.
@@ -68,6 +70,16 @@ pub enum Command {
         who: String,
     },
     Operate(Operation),
+    /// All that a new store needs, as the lines of an export; they come before the reply.
+    StoreExport,
+    /// Everything is read and compared; what is wrong comes before the reply.
+    StoreVerify,
+    /// What has expired goes now.
+    StoreSweep,
+    /// The key file is read again.
+    KeysTake,
+    /// The newest key seals what older ones have sealed.
+    KeysSealAnew,
 }
 
 /// Which accounts are meant: whoever matches each that is given.
@@ -169,6 +181,21 @@ pub enum Reply {
         devices: u64,
         sessions: u64,
     },
+    /// How far it is; `total` is 0 while that is not known. More frames follow.
+    Progress {
+        done: u64,
+        total: u64,
+    },
+    /// Lines of an export. More frames follow.
+    Lines(Vec<String>),
+    /// What is wrong with the store. More frames follow.
+    Problems(Vec<Problem>),
+    /// The export is complete: so many records of each kind are in it.
+    Exported(BTreeMap<String, u64>),
+    Verified(Verified),
+    /// So many records of each kind were removed.
+    Swept(BTreeMap<String, u64>),
+    SealedAnew(SealedAnew),
     /// It was not done: the caller's mistake, or the state of things. Nothing was changed.
     Refused {
         reason: String,
@@ -299,13 +326,13 @@ impl Request {
 }
 
 impl Response {
-    /// The frames of `reply`: one, or as many as a long list needs.
+    /// The frames of `reply`: one, or as many as a long list needs. `more`: others follow.
     ///
     /// # Errors
     /// [`Malformed::TooLarge`] where a single row fits no frame.
-    pub fn encode(reply: Reply) -> Result<Vec<Vec<u8>>, Malformed> {
+    pub fn encode(reply: Reply, more: bool) -> Result<Vec<Vec<u8>>, Malformed> {
         let mut frames = Vec::new();
-        encode_parts(reply, false, &mut frames)?;
+        encode_parts(reply, more, &mut frames)?;
         Ok(frames)
     }
 

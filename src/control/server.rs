@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use zeroize::Zeroize;
 
 use super::protocol::{Command, Malformed, Reply, Request, Response};
 use super::socket::{ControlSocket, SocketFile, bind};
-use super::{MAX_FRAME, Operations, execute};
+use super::{MAX_FRAME, Operations, Pieces, execute};
 use crate::service::Services;
 
 /// What one client may cost the others.
@@ -42,12 +42,12 @@ pub fn serve(
     path: PathBuf,
     stop: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
-    let handler: Handler = Arc::new(move |command| {
+    let handler: Handler = Arc::new(move |command, pieces| {
         let (services, operations) = (services.clone(), Arc::clone(&operations));
         Box::pin(async move {
             match command {
                 Command::Operate(operation) => operations.operate(operation).await,
-                command => execute(&services, command).await,
+                command => execute(&services, command, &pieces).await,
             }
         })
     });
@@ -58,7 +58,10 @@ pub fn serve(
 }
 
 type Answer = Pin<Box<dyn Future<Output = Reply> + Send>>;
-type Handler = Arc<dyn Fn(Command) -> Answer + Send + Sync>;
+type Handler = Arc<dyn Fn(Command, Pieces) -> Answer + Send + Sync>;
+
+/// How many pieces of an answer wait for a client that is slower than the gateway.
+const PIECES: usize = 4;
 
 async fn accept(listener: UnixListener, file: SocketFile, handler: Handler, limits: Limits, stop: CancellationToken) {
     let seats = Arc::new(Semaphore::new(limits.clients));
@@ -116,17 +119,41 @@ async fn converse(stream: UnixStream, handler: &Handler, idle: Duration) {
         frame.zeroize();
         let understood = command.is_ok();
         let reply = match command {
-            Ok(command) => handler(command).await,
-            Err(malformed) => not_understood(malformed),
+            Ok(command) => answer(&mut frames, handler, command, idle).await,
+            Err(malformed) => Some(not_understood(malformed)),
         };
-        if !send(&mut frames, reply, idle).await || !understood {
+        let Some(reply) = reply else { return };
+        if !send(&mut frames, reply, false, idle).await || !understood {
             return;
         }
     }
 }
 
-async fn send(frames: &mut Framed<UnixStream, LengthDelimitedCodec>, reply: Reply, idle: Duration) -> bool {
-    let parts = Response::encode(reply).or_else(|malformed| Response::encode(not_understood(malformed)));
+/// Has the command carried out, and sends on what comes before its reply. `None`: the client has gone, and nothing goes on for
+/// it.
+async fn answer(frames: &mut Frames, handler: &Handler, command: Command, idle: Duration) -> Option<Reply> {
+    let (pieces, mut coming) = mpsc::channel(PIECES);
+    let mut answer = handler(command, pieces);
+    let reply = loop {
+        tokio::select! {
+            biased;
+            Some(piece) = coming.recv() => if !send(frames, piece, true, idle).await { return None },
+            reply = &mut answer => break reply,
+        }
+    };
+    while let Ok(piece) = coming.try_recv() {
+        if !send(frames, piece, true, idle).await {
+            return None;
+        }
+    }
+    Some(reply)
+}
+
+type Frames = Framed<UnixStream, LengthDelimitedCodec>;
+
+/// `more`: this is a piece of an answer that goes on.
+async fn send(frames: &mut Frames, reply: Reply, more: bool, idle: Duration) -> bool {
+    let parts = Response::encode(reply, more).or_else(|malformed| Response::encode(not_understood(malformed), false));
     for part in parts.unwrap_or_default() {
         match tokio::time::timeout(idle, frames.send(Bytes::from(part))).await {
             Ok(Ok(())) => (),

@@ -8,7 +8,7 @@ use std::fmt;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac as _};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,14 @@ impl fmt::Debug for Sealed {
 impl From<Sealed> for String {
     fn from(sealed: Sealed) -> Self {
         BASE64URL_NOPAD.encode(&sealed.0)
+    }
+}
+
+impl Sealed {
+    /// Which key sealed it: see [`Keys::fingerprints`].
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        HEXLOWER.encode(self.0.get(..4).unwrap_or_default())
     }
 }
 
@@ -206,6 +214,29 @@ impl Keys {
         key.cipher(purpose).decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| KeyError::Forged)
     }
 
+    /// Short names of the keys, the newest first: enough to tell them apart, and nothing to guess one by.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<String> {
+        self.0.iter().map(|key| HEXLOWER.encode(&key.name)).collect()
+    }
+
+    /// Whether the newest key sealed it.
+    #[must_use]
+    pub fn is_newest_of(&self, sealed: &Sealed) -> bool {
+        self.0.first().is_some_and(|key| sealed.0.starts_with(&key.name))
+    }
+
+    /// A keyed digest of `parts`, to be compared with `known`: under the key that `known` was made with, where it is of these
+    /// parts; else under the first. So what was digested before a rotation is still good after it.
+    ///
+    /// # Errors
+    /// Where there is no key, which [`Keys::parse`] rules out.
+    pub fn mac_like(&self, known: &Mac, purpose: Purpose, parts: &[&[u8]]) -> Result<Mac, KeyError> {
+        let first = self.mac(purpose, parts)?;
+        let others = self.0.iter().skip(1).map(|key| key.mac(purpose, parts));
+        Ok(others.fold(first, |chosen, mac| if mac.matches(known.as_bytes()) { mac } else { chosen }))
+    }
+
     /// A keyed digest of `parts` under the first key. The parts' lengths enter it, so that `["ab", "c"]` and
     /// `["a", "bc"]` differ.
     ///
@@ -291,6 +322,27 @@ mod tests {
         assert_eq!(both.open(Purpose::Flow, "o", &sealed).unwrap().as_slice(), b"x");
         let new_only = Keys::parse(new.expose_secret()).unwrap();
         assert!(matches!(new_only.open(Purpose::Flow, "o", &sealed), Err(KeyError::UnknownKey)));
+    }
+
+    #[test]
+    fn what_was_digested_before_a_rotation_is_recognised_after_it() {
+        let (old, new) = (Keys::generate_line().unwrap(), Keys::generate_line().unwrap());
+        let known = Keys::parse(old.expose_secret()).unwrap().mac(Purpose::MailedCode, &[b"123456"]).unwrap();
+        let both = Keys::parse(&format!("{}{}", new.expose_secret(), old.expose_secret())).unwrap();
+        let like = |code: &[u8]| both.mac_like(&known, Purpose::MailedCode, &[code]).unwrap();
+        assert!(known.matches(like(b"123456").as_bytes()));
+        assert!(!known.matches(like(b"123457").as_bytes()));
+        assert!(!known.matches(both.mac(Purpose::MailedCode, &[b"123456"]).unwrap().as_bytes()));
+    }
+
+    #[test]
+    fn a_sealed_value_names_its_key() {
+        let (old, new) = (Keys::generate_line().unwrap(), Keys::generate_line().unwrap());
+        let before = Keys::parse(old.expose_secret()).unwrap();
+        let sealed = before.seal(Purpose::Flow, "o", b"x").unwrap();
+        let both = Keys::parse(&format!("{}{}", new.expose_secret(), old.expose_secret())).unwrap();
+        assert_eq!(both.fingerprints()[1], sealed.fingerprint());
+        assert!(before.is_newest_of(&sealed) && !both.is_newest_of(&sealed));
     }
 
     #[test]

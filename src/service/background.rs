@@ -21,7 +21,7 @@ const TICK: Duration = Duration::from_secs(1);
 const OVERDUE_EVERY: u64 = 5;
 const SWEEP_EVERY: u64 = 60;
 /// How many audit events go in one commit.
-const EVENTS: usize = 200;
+const EVENTS: usize = 50;
 
 /// Runs until `stop` fires or the store is closed; last-seen times are written on the way out.
 pub async fn run(context: &Context, clock: &dyn Clock, stop: &CancellationToken) {
@@ -55,7 +55,7 @@ async fn upkeep(context: &Context, clock: &dyn Clock) {
 }
 
 async fn sweep(context: &Context, now: Timestamp) -> Result<(), ServiceError> {
-    let swept = context.store.sweep(now).await?;
+    let swept: u64 = context.store.sweep(now).await?.values().sum();
     let forgotten = forget_events(context, now).await?;
     tracing::debug!(swept, forgotten, "expired records were removed");
     Ok(())

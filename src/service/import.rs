@@ -31,7 +31,9 @@ pub use self::run::{Outcome, Report, ReportRow};
 pub use self::table::{MAX_ROWS, Separator};
 pub use self::text::Encoding;
 
-use self::kept::{Kept, Stage};
+pub(super) use self::kept::{Kept, sealed};
+
+use self::kept::Stage;
 use self::table::Table;
 use super::ServiceError;
 use super::actor::{Actor, Person};

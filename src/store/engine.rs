@@ -86,6 +86,12 @@ pub enum StoreError {
     /// No store where one must be.
     #[error("there is no store at {0}; `sekisho user add LOGIN --role admin --config FILE` makes one")]
     Missing(String),
+    /// A store where a new one was to be made.
+    #[error("there is a store at {0} already; nothing was changed in it")]
+    Present(String),
+    /// One that was to be filled from an export, of which only a part is in it.
+    #[error("the import into the store at {0} was not finished; `sekisho store import` begins it again")]
+    Unfinished(String),
     /// Another store than the one that belongs to the key file, or none where there was one.
     #[error("the store at {path} is not the one that belongs to the key file: {detail}")]
     Foreign { path: String, detail: String },

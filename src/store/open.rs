@@ -7,6 +7,9 @@
 //!
 //! Making one: the id is written to `KEYFILE.store-id.new`; then the store is made and the id written into it; then the
 //! file gets its real name. Whatever cuts this short, the next attempt finds the `.new` file and goes on from there.
+//!
+//! One that is filled from an export ([`fill`]) gets its id last, in the commit that takes away the mark of an unfinished one:
+//! before that it counts as no store, and the next attempt begins with an empty one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -18,7 +21,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Commit, Key, StoreError, Version};
-use super::record::{self, Record, Store};
+use super::record::{self, Change, Record, Store};
 use super::sled::files::{self, Directory, Found, Owner};
 use super::sled::{Check, Disk, SledEngine};
 use crate::secret::random_bytes;
@@ -41,10 +44,70 @@ pub fn open_or_create(path: &Path, key_file: &Path) -> Result<Store, StoreError>
     Opening::new(path, key_file)?.open(Making::Allowed)
 }
 
+/// Opens a copy of it, made in the empty folder `into`: sled changes a store by opening it, and a damaged one must not lose what
+/// might still be told from it.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_copy(path: &Path, key_file: &Path, into: &Path) -> Result<Store, StoreError> {
+    let found = Opening::new(path, key_file)?;
+    if found.found != Found::Store {
+        return found.open(Making::Refused);
+    }
+    let original = Directory::take(path)?;
+    files::copy(path, into)?;
+    drop(original);
+    let opened = Opening::new(into, key_file)?.open(Making::Never);
+    let shown = path.display().to_string();
+    opened.map_err(|error| match error {
+        StoreError::Corrupt { detail, .. } => StoreError::Corrupt { path: shown, detail },
+        StoreError::Foreign { detail, .. } => StoreError::Foreign { path: shown, detail },
+        StoreError::Unfinished(_) => StoreError::Unfinished(shown),
+        StoreError::Missing(_) => StoreError::Missing(shown),
+        error => error,
+    })
+}
+
+/// A new store, to be filled and then finished. Until then it is none.
+pub struct Filling {
+    store: Store,
+    id: String,
+    begun: PathBuf,
+    kept: PathBuf,
+}
+
+/// Makes a store to be filled, where there is none and the key file has not had one. What an earlier attempt has left there goes.
+///
+/// # Errors
+/// [`StoreError::Present`] where there is one; else as [`open_or_create`].
+pub fn fill(path: &Path, key_file: &Path) -> Result<Filling, StoreError> {
+    Opening::new(path, key_file)?.fill()
+}
+
+impl Filling {
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// From now on it is a store.
+    ///
+    /// # Errors
+    /// As the engine's; then it is not.
+    pub async fn finish(self) -> Result<Store, StoreError> {
+        let change = Change::new().put(ID, &StoreId { id: self.id }).delete::<Unfinished>(UNFINISHED);
+        self.store.commit(change).await?;
+        keep(&self.begun, &self.kept)?;
+        Ok(self.store)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Making {
     Allowed,
     Refused,
+    /// Not even an id that was left half made is kept.
+    Never,
 }
 
 /// The store's id, as it stands in the store.
@@ -57,7 +120,19 @@ impl Record for StoreId {
     const KIND: &'static str = "meta";
 }
 
+const ID: &str = "store-id";
 const ID_KEY: &str = "meta/store-id";
+
+/// The mark of a store that is being filled.
+#[derive(Debug, Serialize, Deserialize)]
+struct Unfinished {}
+
+impl Record for Unfinished {
+    const KIND: &'static str = "meta";
+}
+
+const UNFINISHED: &str = "unfinished";
+const UNFINISHED_KEY: &str = "meta/unfinished";
 
 /// What is known before the store is touched.
 struct Opening<'a> {
@@ -85,7 +160,7 @@ impl<'a> Opening<'a> {
     fn open(self, making: Making) -> Result<Store, StoreError> {
         let may_make = making == Making::Allowed && self.kept.id.is_none();
         match self.found {
-            Found::Store => self.open_present(may_make),
+            Found::Store => self.open_present(making),
             Found::Partial if self.kept.id.is_none() && self.begun.id.is_some() => {
                 if may_make {
                     self.make()
@@ -96,18 +171,19 @@ impl<'a> Opening<'a> {
             Found::Partial => Err(self.corrupt("its log is gone or empty")),
             Found::Absent | Found::Empty if may_make => self.make(),
             Found::Absent | Found::Empty if self.kept.id.is_none() => Err(StoreError::Missing(self.shown())),
-            Found::Absent | Found::Empty => Err(self.foreign(format!(
-                "{} names a store, but here is none; bring it back, or remove that file to begin anew",
-                self.kept.file.display()
-            ))),
+            Found::Absent | Found::Empty => Err(self.nothing_here()),
         }
     }
 
-    fn open_present(self, may_make: bool) -> Result<Store, StoreError> {
+    fn open_present(self, making: Making) -> Result<Store, StoreError> {
+        let may_make = making == Making::Allowed && self.kept.id.is_none();
         let directory = Directory::take(self.path)?;
         directory.settle();
         let disk = Disk::open(self.path, Check::Everything)?;
         let Some(id) = read_id(&disk)? else {
+            if disk.get(UNFINISHED_KEY)?.is_some() {
+                return Err(StoreError::Unfinished(self.shown()));
+            }
             // Cut short after sled had made its files, or emptied.
             let unmade = self.kept.id.is_none() && self.begun.id.is_some() && disk.is_empty()?;
             return match unmade {
@@ -121,7 +197,11 @@ impl<'a> Opening<'a> {
             (Some(_), _) => {
                 return Err(self.foreign(format!("{} names another one", self.kept.file.display())));
             }
-            (None, Some(begun)) if *begun == id => self.keep_id()?,
+            (None, Some(begun)) if *begun == id => {
+                if making != Making::Never {
+                    self.keep_id()?;
+                }
+            }
             (None, _) => {
                 return Err(self.foreign(format!("{} does not exist", self.kept.file.display())));
             }
@@ -129,15 +209,47 @@ impl<'a> Opening<'a> {
         start(disk, directory)
     }
 
+    fn fill(self) -> Result<Filling, StoreError> {
+        if self.found == Found::Store && (self.kept.id.is_some() || self.begun.id.is_none()) {
+            return Err(StoreError::Present(self.shown()));
+        }
+        if self.kept.id.is_some() {
+            return Err(self.nothing_here());
+        }
+        if self.found == Found::Partial && self.begun.id.is_none() {
+            return Err(self.corrupt("its log is gone or empty"));
+        }
+        Directory::make(self.path)?;
+        let directory = Directory::take(self.path)?;
+        if self.found == Found::Store {
+            let disk = Disk::open(self.path, Check::Tip)?;
+            if read_id(&disk)?.is_some() {
+                return Err(StoreError::Present(self.shown()));
+            }
+            if disk.get(UNFINISHED_KEY)?.is_none() && !disk.is_empty()? {
+                return Err(self.corrupt("it has no id: it was emptied or damaged"));
+            }
+        }
+        files::empty(self.path)?;
+        let id = new_id()?;
+        self.begun.write(&id, directory.owner())?;
+        let disk = Disk::open(self.path, Check::Everything)?;
+        let key = Key::new(UNFINISHED_KEY.to_owned());
+        let value = record::encode(&key, &Unfinished {})?;
+        let first = Version(disk.tip()?.0.saturating_add(1));
+        disk.apply(&Commit { puts: vec![(key, value)], ..Commit::default() }, first)?;
+        disk.sync(first)?;
+        directory.settle();
+        directory.sync().map_err(|error| files::io_error(self.path, &error))?;
+        Ok(Filling { store: start(disk, directory)?, id, begun: self.begun.file, kept: self.kept.file })
+    }
+
     fn make(self) -> Result<Store, StoreError> {
         Directory::make(self.path)?;
         let directory = Directory::take(self.path)?;
         let id = match &self.begun.id {
             Some(id) => id.clone(),
-            None => {
-                let random: [u8; 16] = random_bytes().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-                HEXLOWER.encode(&random)
-            }
+            None => new_id()?,
         };
         self.begun.write(&id, directory.owner())?;
         let disk = Disk::open(self.path, Check::Everything)?;
@@ -159,12 +271,14 @@ impl<'a> Opening<'a> {
     }
 
     fn keep_id(&self) -> Result<(), StoreError> {
-        let kept = &self.kept.file;
-        let rename = || {
-            std::fs::rename(&self.begun.file, kept)?;
-            files::sync_parent(kept)
-        };
-        rename().map_err(|error| files::io_error(kept, &error))
+        keep(&self.begun.file, &self.kept.file)
+    }
+
+    fn nothing_here(&self) -> StoreError {
+        self.foreign(format!(
+            "{} names a store, but here is none; bring it back, or remove that file to begin anew",
+            self.kept.file.display()
+        ))
     }
 
     fn shown(&self) -> String {
@@ -205,6 +319,20 @@ impl Beside {
         };
         write().map_err(|error| files::io_error(&self.file, &error))
     }
+}
+
+fn new_id() -> Result<String, StoreError> {
+    let random: [u8; 16] = random_bytes().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    Ok(HEXLOWER.encode(&random))
+}
+
+/// The id of a store whose making was begun is that of one that is there.
+fn keep(begun: &Path, kept: &Path) -> Result<(), StoreError> {
+    let rename = || {
+        std::fs::rename(begun, kept)?;
+        files::sync_parent(kept)
+    };
+    rename().map_err(|error| files::io_error(kept, &error))
 }
 
 fn read_id(disk: &Disk) -> Result<Option<String>, StoreError> {

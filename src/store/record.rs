@@ -1,5 +1,7 @@
 //! Typed records over an engine: one kind, one version, an expiry; opened by one type each.
 
+mod raw;
+
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -7,8 +9,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::engine::{Commit, Durability, Engine, Expect, Key, Outcome, StoreError, Version, Watch};
+use super::engine::{Commit, Durability, Engine, Expect, Key, Outcome, StoreError, Watch};
 use crate::clock::Timestamp;
+
+pub use raw::Raw;
 
 /// Something that is kept under keys of one kind.
 pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -162,51 +166,6 @@ impl Store {
     #[must_use]
     pub fn watch<R: Record>(&self) -> Box<dyn Watch> {
         self.engine.watch(&format!("{}/", R::KIND))
-    }
-
-    /// Removes what has expired at `now`, a bounded number in each commit; returns how many records went. A record that
-    /// is renewed meanwhile stays.
-    ///
-    /// # Errors
-    /// As the engine's.
-    pub async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let mut swept = 0;
-        let mut from = Bound::Unbounded;
-        loop {
-            let page = self.engine.scan("", from, PAGE).await?;
-            let Some((last, _)) = page.last() else { return Ok(swept) };
-            from = Bound::Excluded(last.clone());
-            let expired: Vec<_> = page
-                .into_iter()
-                .filter(|(_, found)| header(&found.value).is_some_and(|header| header.expired(now)))
-                .map(|(key, found)| (key, found.version))
-                .collect();
-            swept += self.remove(&expired).await?;
-        }
-    }
-
-    /// In one commit where nobody came in between, else each by itself. Lazily: what a crash brings back has expired
-    /// still.
-    async fn remove(&self, expired: &[(Key, Version)]) -> Result<u64, StoreError> {
-        if expired.is_empty() {
-            return Ok(0);
-        }
-        let removal = |expired: &[(Key, Version)]| Commit {
-            compares: expired.iter().map(|(key, version)| (key.clone(), Expect::At(*version))).collect(),
-            deletes: expired.iter().map(|(key, _)| key.clone()).collect(),
-            durability: Durability::Lazy,
-            ..Commit::default()
-        };
-        let mut swept = 0;
-        if let Outcome::Committed(_) = self.engine.commit(removal(expired)).await? {
-            return Ok(expired.len() as u64);
-        }
-        for one in expired {
-            if let Outcome::Committed(_) = self.engine.commit(removal(std::slice::from_ref(one))).await? {
-                swept += 1;
-            }
-        }
-        Ok(swept)
     }
 
     /// Returns when everything committed before, lazily too, is durable: for a stop in good order.

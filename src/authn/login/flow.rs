@@ -28,6 +28,26 @@ pub enum State {
     PasswordChangeDue(PasswordChangeDue),
 }
 
+/// What a flow holds sealed, each under a name of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    ReturnTo,
+    TotpKey,
+    RecoveryCodes,
+}
+
+impl Flow {
+    /// Everything in it that is sealed, to be sealed anew.
+    pub fn sealed(&mut self) -> impl Iterator<Item = (Part, &mut Sealed)> {
+        let within = match &mut self.state {
+            State::EnrolmentDue(state) => state.offered.as_mut().map(|key| (Part::TotpKey, key)),
+            State::RecoveryCodesShown(state) => Some((Part::RecoveryCodes, &mut state.codes)),
+            State::CodeDue(_) | State::PasswordChangeDue(_) => None,
+        };
+        std::iter::once((Part::ReturnTo, &mut self.return_to)).chain(within)
+    }
+}
+
 impl State {
     #[must_use]
     pub const fn user(&self) -> UserId {

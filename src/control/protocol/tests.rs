@@ -63,7 +63,7 @@ fn a_change_that_this_version_does_not_know_is_refused_not_dropped() {
 #[test]
 fn a_long_list_is_cut_into_frames_and_put_together_again() {
     let rows: Vec<_> = (0..9_000).map(|n| row(&format!("user-{n}"))).collect();
-    let frames = Response::encode(Reply::Accounts(rows.clone())).unwrap();
+    let frames = Response::encode(Reply::Accounts(rows.clone()), false).unwrap();
     assert!(frames.len() > 1);
     assert!(frames.iter().all(|frame| frame.len() <= MAX_FRAME));
     let mut parts = frames.iter().map(|frame| Response::decode(frame).unwrap());
@@ -81,7 +81,7 @@ fn a_long_list_is_cut_into_frames_and_put_together_again() {
 #[test]
 fn a_row_that_fits_no_frame_is_an_error() {
     let giant = row(&"x".repeat(MAX_FRAME));
-    assert_eq!(Response::encode(Reply::Accounts(vec![giant])), Err(Malformed::TooLarge));
+    assert_eq!(Response::encode(Reply::Accounts(vec![giant]), false), Err(Malformed::TooLarge));
 }
 
 #[test]

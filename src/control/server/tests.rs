@@ -22,7 +22,7 @@ fn start_with(limits: Limits) -> Place {
     let path = folder.path().join("admin.sock");
     let ControlSocket { listener, file } = bind(path.clone()).unwrap();
     let stop = CancellationToken::new();
-    let handler: Handler = Arc::new(|_| Box::pin(async { Reply::Ended(7) }));
+    let handler: Handler = Arc::new(|_, _| Box::pin(async { Reply::Ended(7) }));
     let task = tokio::spawn(accept(UnixListener::from_std(listener).unwrap(), file, handler, limits, stop.clone()));
     Place { _folder: folder, path, stop, task }
 }

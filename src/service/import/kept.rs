@@ -72,6 +72,11 @@ impl Kept {
     }
 }
 
+/// What is sealed in it, and what that is bound to: for sealing it anew.
+pub fn sealed(kept: &mut Kept, session: SessionId) -> (String, &mut Sealed) {
+    (owner(session, kept.id, kept.stage), &mut kept.content)
+}
+
 /// A change that puts `next` in the place of what was seen.
 pub fn replace(session: SessionId, seen: Expect, next: &Kept) -> Change {
     let name = session.to_string();

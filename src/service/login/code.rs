@@ -141,7 +141,7 @@ fn by_mail(browser: Browser<'_>, flow: &Flow, due: CodeDue, user: &User, code: &
     use mail_code::Verdict;
     let (now, config) = (browser.visit.now, &browser.visit.config);
     let Some(mailed) = due.mailed().cloned() else { return Ok(Judged::Dead(Refusal::NoCodeYet)) };
-    let given = mailed::digest(config, &flow.digest, user.id, code)?;
+    let given = mailed::digest_like(mailed.mac(), config, &flow.digest, user.id, code)?;
     let settings = context::mail_settings(config);
     Ok(match mailed.judge(&given, settings, now) {
         Verdict::Accepted(proof) => due.accept_mailed(user, proof, now).into(),

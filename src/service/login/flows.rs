@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::authn::login::{Flow, State};
+use crate::authn::login::{Flow, Part, State};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::secret::{KeyError, Purpose, Sealed, Token, TokenDigest};
@@ -131,6 +131,15 @@ impl Found {
 /// Seals recovery codes for the flow of this digest alone.
 pub fn seal_codes(config: &Config, flow: &TokenDigest, codes: &[u8]) -> Result<Sealed, KeyError> {
     config.keys.seal(Purpose::Flow, &codes_owner(flow), codes)
+}
+
+/// What a sealed part of the flow of this digest is bound to.
+pub fn owner(digest: &TokenDigest, part: Part) -> String {
+    match part {
+        Part::ReturnTo => return_owner(digest),
+        Part::TotpKey => key_owner(digest),
+        Part::RecoveryCodes => codes_owner(digest),
+    }
 }
 
 fn return_owner(digest: &TokenDigest) -> String {

@@ -82,6 +82,18 @@ pub fn digest(config: &Config, flow: &TokenDigest, user: UserId, code: &str) -> 
     config.keys.mac(Purpose::MailedCode, &[flow.as_bytes(), user.to_string().as_bytes(), code.as_bytes()])
 }
 
+/// The digest of a code that was given, to be compared with the one that is kept.
+pub fn digest_like(
+    known: &Mac,
+    config: &Config,
+    flow: &TokenDigest,
+    user: UserId,
+    code: &str,
+) -> Result<Mac, KeyError> {
+    let user = user.to_string();
+    config.keys.mac_like(known, Purpose::MailedCode, &[flow.as_bytes(), user.as_bytes(), code.as_bytes()])
+}
+
 /// What the page tells of the mail.
 pub async fn view(
     context: &Context,

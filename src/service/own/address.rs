@@ -198,12 +198,13 @@ impl OwnSettings {
         if throttle.record.as_ref().is_some_and(|counted| counted.codes_are_locked(limits)) {
             return Ok(Some(Given::Locked));
         }
+        let known = pending.macs();
         let given = Codes {
-            old: match pending.from() {
-                Some(_) => Some(digest(visit, &own, Side::Old, pending.to(), old)?),
+            old: match known.old {
+                Some(known) => Some(digest_like(Some(&known), visit, &own, Side::Old, pending.to(), old)?),
                 None => None,
             },
-            new: digest(visit, &own, Side::New, pending.to(), new)?,
+            new: digest_like(Some(&known.new), visit, &own, Side::New, pending.to(), new)?,
         };
         let name = user.id.to_string();
         let change = Change::new()
@@ -317,11 +318,26 @@ fn draw(visit: &Visit, own: &Own, to: &Email) -> Result<Drawn, ServiceError> {
 
 /// What is kept of a code: it is good for this change of this account in this session alone.
 fn digest(visit: &Visit, own: &Own, side: Side, to: &Email, code: &str) -> Result<Mac, KeyError> {
+    digest_like(None, visit, own, side, to, code)
+}
+
+/// `known`: the one that it is to be compared with.
+fn digest_like(
+    known: Option<&Mac>,
+    visit: &Visit,
+    own: &Own,
+    side: Side,
+    to: &Email,
+    code: &str,
+) -> Result<Mac, KeyError> {
     let side: &[u8] = match side {
         Side::Old => b"old",
         Side::New => b"new",
     };
     let (user, session) = (own.account.user.id.to_string(), own.session.id.to_string());
     let parts = [side, user.as_bytes(), session.as_bytes(), to.as_str().as_bytes(), code.as_bytes()];
-    visit.config.keys.mac(Purpose::AddressCode, &parts)
+    match known {
+        Some(known) => visit.config.keys.mac_like(known, Purpose::AddressCode, &parts),
+        None => visit.config.keys.mac(Purpose::AddressCode, &parts),
+    }
 }

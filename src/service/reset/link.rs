@@ -43,6 +43,13 @@ pub fn bound(config: &Config, user: &User) -> Result<Mac, KeyError> {
     config.keys.mac(Purpose::ResetLink, &[id.as_bytes(), &epoch, address.as_bytes()])
 }
 
+/// The same for the account as it is now, to be compared with what the link is bound to.
+pub fn bound_like(known: &Mac, config: &Config, user: &User) -> Result<Mac, KeyError> {
+    let address = user.email.as_ref().map(Email::as_str).unwrap_or_default();
+    let (id, epoch) = (user.id.to_string(), user.epoch.to_be_bytes());
+    config.keys.mac_like(known, Purpose::ResetLink, &[id.as_bytes(), &epoch, address.as_bytes()])
+}
+
 /// What stands in the mail. The page behind it takes the value out of the address at once.
 pub fn address(config: &Config, token: &Token) -> SecretString {
     let origin = config.portal.url.as_deref().unwrap_or_default().trim_end_matches('/');

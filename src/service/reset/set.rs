@@ -66,7 +66,8 @@ async fn load(context: &Context, visit: &Visit, token: &Token) -> Result<Option<
     let newest = context.store.get::<NewestLink>(&link.user.to_string(), now).await?;
     let Some(account) = context.user(link.user, now).await? else { return Ok(None) };
     let is_newest = newest.record.is_some_and(|newest| newest.digest == digest);
-    if !is_newest || !link.stands(&account.user, &link::bound(&visit.config, &account.user)?, now) {
+    let bound = link::bound_like(link.bound(), &visit.config, &account.user)?;
+    if !is_newest || !link.stands(&account.user, &bound, now) {
         return Ok(None);
     }
     let needs_code = needs_code(&visit.config, &account.user, link.sent_by);

@@ -59,6 +59,44 @@ pub(in crate::store) fn look(path: &Path) -> Result<Found, StoreError> {
     Ok(found)
 }
 
+/// Copies a store's files into an empty folder; who calls it has the directory.
+pub(in crate::store) fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let copy = || -> io::Result<()> {
+        for folder in ["", BLOBS] {
+            let (from, to) = (from.join(folder), to.join(folder));
+            let Ok(entries) = from.read_dir() else { continue };
+            DirBuilder::new().mode(0o700).recursive(true).create(&to)?;
+            for entry in entries {
+                let entry = entry?;
+                if entry.file_type()?.is_file() {
+                    std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+                }
+            }
+        }
+        Ok(())
+    };
+    copy().map_err(|error| {
+        StoreError::Unavailable(format!("{} cannot be copied to {}: {error}", from.display(), to.display()))
+    })
+}
+
+/// Removes a store's files, of which none counts; who calls it has the directory.
+pub(in crate::store) fn empty(path: &Path) -> Result<(), StoreError> {
+    look(path)?;
+    let empty = || -> io::Result<()> {
+        for entry in path.read_dir()? {
+            let entry = entry?;
+            match entry.file_name() {
+                name if name == "lost+found" => {}
+                name if name == BLOBS => std::fs::remove_dir_all(entry.path())?,
+                _ => std::fs::remove_file(entry.path())?,
+            }
+        }
+        File::open(path)?.sync_all()
+    };
+    empty().map_err(|error| io_error(path, &error))
+}
+
 /// A store's directory that this process has for itself.
 #[derive(Debug)]
 pub(in crate::store) struct Directory {
