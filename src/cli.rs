@@ -10,6 +10,7 @@ mod demo;
 mod device;
 mod failure;
 mod key;
+mod log_lines;
 mod output;
 mod password;
 mod serve;

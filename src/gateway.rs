@@ -4,7 +4,7 @@
 //! listener   accept, TLS, head judged byte by byte ─▶ app       one call for each request, cut when its session ends
 //! gate       Pingora's phases                      ─▶ judge     target, route, credential, decision: a permit, or a page
 //! headers    strip, then set                          upstream  an address, with a limit on every wait
-//! bridge     sekisho's own pages                      access_log
+//! bridge     sekisho's own pages                      access_log   trace   spans
 //! ```
 
 mod access_log;
@@ -17,8 +17,11 @@ mod headers;
 mod judge;
 pub mod listener;
 mod plan;
+#[cfg(feature = "otlp")]
+pub mod spans;
 mod tally;
 mod target;
+mod trace;
 mod upstream;
 
 use std::sync::Arc;
@@ -31,12 +34,13 @@ use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 
 pub use bridge::Portal;
+pub use context::under_way;
 
 use crate::metrics::Metrics;
 use crate::service::Services;
 use gate::Gate;
-use judge::RequestIds;
 use plan::Plan;
+use trace::Naming;
 use upstream::Resolver;
 
 /// How long an HTTP/2 connection may be without a stream.
@@ -59,15 +63,18 @@ pub struct GatewayState {
     pub(crate) portal: Portal,
     resolver: Resolver,
     plan: ArcSwap<Plan>,
-    ids: RequestIds,
+    naming: Naming,
+    access: access_log::Sink,
+    #[cfg(feature = "otlp")]
+    spans: std::sync::OnceLock<spans::Spans>,
     /// The port of the first TLS listener, for redirects; 0 where there is none.
     tls_port: AtomicU16,
 }
 
 impl Gateway {
-    /// A gateway for these services; `instance` begins the names of its requests.
+    /// A gateway for these services; the names of its requests come from `seed`, which is random.
     #[must_use]
-    pub fn new(services: Services, portal: Portal, instance: [u8; 4]) -> Self {
+    pub fn new(services: Services, portal: Portal, seed: [u8; 32]) -> Self {
         let config = services.config.load_full();
         let conf = ServerConf {
             threads: config.server.workers,
@@ -82,7 +89,10 @@ impl Gateway {
             portal,
             resolver: Resolver::default(),
             plan: ArcSwap::from_pointee(plan),
-            ids: RequestIds::new(instance),
+            naming: Naming::new(seed),
+            access: access_log::Sink::default(),
+            #[cfg(feature = "otlp")]
+            spans: std::sync::OnceLock::new(),
             tls_port: AtomicU16::new(0),
         };
         let state = Arc::new(state);
@@ -102,6 +112,23 @@ impl Gateway {
         &self.state.services.metrics
     }
 
+    /// Sends spans from now on.
+    #[cfg(feature = "otlp")]
+    pub fn send_spans(&self, spans: spans::Spans) {
+        let _ = self.state.spans.set(spans);
+    }
+
+    /// Waits a little until what was taken down about requests is written and sent. Blocks.
+    pub fn finish_records(&self) {
+        self.state.access.flush();
+        #[cfg(feature = "otlp")]
+        self.state.spans.get().into_iter().for_each(spans::Spans::finish);
+    }
+
+    fn state(&self) -> &GatewayState {
+        &self.state
+    }
+
     fn proxy(&self) -> &Arc<HttpProxy<Gate>> {
         &self.proxy
     }
@@ -116,6 +143,22 @@ impl Gateway {
 impl GatewayState {
     fn tls_port(&self) -> Option<u16> {
         Some(self.tls_port.load(Ordering::Acquire)).filter(|port| *port != 0)
+    }
+
+    /// Takes down a request that has ended, wherever that is wanted.
+    fn note_end(&self, ctx: &context::Context, end: access_log::End) {
+        self.log_request(ctx, end);
+        #[cfg(feature = "otlp")]
+        self.spans.get().into_iter().for_each(|spans| spans.record(ctx, end));
+    }
+
+    /// The trace that a request belongs to.
+    fn trace(&self, headers: &http::HeaderMap, names: &trace::Names, trusted: bool) -> trace::Trace {
+        #[cfg_attr(not(feature = "otlp"), expect(unused_mut, reason = "nobody decides anything about it"))]
+        let mut trace = trace::Trace::of(headers, names, trusted);
+        #[cfg(feature = "otlp")]
+        self.spans.get().into_iter().for_each(|spans| spans.decide(&mut trace));
+        trace
     }
 
     /// The plan of the configuration in force.

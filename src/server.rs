@@ -43,6 +43,7 @@ const AFTER_ABORT: Duration = Duration::from_secs(5);
 
 /// A gateway that runs, within the caller's tokio runtime.
 pub struct Running {
+    gateway: Arc<Gateway>,
     listeners: Arc<Listeners>,
     observation: Arc<Observation>,
     services: Services,
@@ -128,6 +129,11 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
     // Pingora reads the list of authorities while it is built, and panics where it cannot.
     let gateway = catch_unwind(AssertUnwindSafe(|| Gateway::new(services.clone(), portal, instance)))
         .map_err(|_| StartError::Authorities)?;
+    #[cfg(feature = "otlp")]
+    match crate::gateway::spans::Spans::from_environment() {
+        Ok(spans) => spans.into_iter().for_each(|spans| gateway.send_spans(spans)),
+        Err(error) => tracing::warn!(%error, "no spans are sent"),
+    }
     let gateway = Arc::new(gateway);
 
     let (shutdown, watch) = watch::channel(false);
@@ -162,6 +168,7 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
     observation.take_up(observed);
     listeners.take_up(sockets);
     Ok(Running {
+        gateway,
         listeners,
         observation,
         services,
@@ -223,6 +230,8 @@ impl Running {
             file.sync();
         }
         self.observation.stop().await;
+        let gateway = self.gateway;
+        let _ = tokio::task::spawn_blocking(move || gateway.finish_records()).await;
     }
 }
 

@@ -5,6 +5,8 @@
 #![expect(clippy::string_slice, reason = "a panic is how a test fails")]
 
 #[cfg(test)]
+mod access_log;
+#[cfg(test)]
 mod accessibility;
 #[cfg(test)]
 mod answers;
@@ -51,6 +53,8 @@ mod managers_morning;
 mod notices;
 #[cfg(test)]
 mod notify;
+#[cfg(all(test, feature = "otlp"))]
+mod otlp;
 #[cfg(test)]
 mod own_settings;
 #[cfg(test)]
@@ -85,5 +89,7 @@ mod streaming;
 mod target_on_the_wire;
 #[cfg(test)]
 mod tls_listener;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod wire;

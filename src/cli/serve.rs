@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::backend::{open_for_gateway, store_failure};
+use super::log_lines::Named;
 use super::{ConfigFile, Failure};
 use crate::clock::SystemClock;
 use crate::config::LogFormat;
@@ -83,8 +84,11 @@ pub fn log_to_stderr(format: LogFormat, default: &str) {
     });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let _ = match format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        LogFormat::Json => builder.json().map_event_format(|inner| Named { inner, format }).try_init(),
+        LogFormat::Text => {
+            let ansi = io::IsTerminal::is_terminal(&io::stderr());
+            builder.with_ansi(ansi).map_event_format(|inner| Named { inner, format }).try_init()
+        }
     };
     if let Some(text) = wrong {
         tracing::warn!(SEKISHO_LOG = text, "not a log filter; using the default");

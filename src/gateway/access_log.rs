@@ -1,96 +1,163 @@
 //! One line for each request where the configuration wants it, and one for each that failed. No query, no cookie, no body.
+//!
+//! The lines of requests go to standard output, each as it is meant, so that the programs which read such lines can; the
+//! gateway's own lines go to standard error, through `tracing`.
 
-use http::Version;
+mod entry;
+mod sink;
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Version};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType};
 
-use super::context::Context;
+use super::GatewayState;
+use super::context::{Context, Endpoints};
 use super::gate::Outcome;
 use crate::config::AccessLog;
+use entry::Entry;
+pub use sink::Sink;
 
-/// The line of a request that has ended.
-pub fn request(session: &Session, ctx: &Context) {
-    if is_on(ctx) {
-        write(
-            ctx,
-            &End {
-                status: session.response_written().map_or(0, |head| head.status.as_u16()),
-                bytes: session.body_bytes_sent(),
-                version: if session.req_header().version == Version::HTTP_2 { "2.0" } else { "1.1" },
-                agent: printable(session.get_header_bytes("user-agent")),
-            },
-        );
-    }
+/// What nginx writes where the client went away before there was an answer; no server sends it.
+const NO_ANSWER: u16 = 499;
+
+/// What a request says of its sender, kept for the line at its end.
+#[derive(Debug)]
+pub struct Said {
+    version: Version,
+    agent: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
 }
 
-/// The line of a request that was cut with its session, or at a stop; how much of the answer went out nobody knows.
-pub fn cut_short(ctx: &Context) {
-    if is_on(ctx) {
-        let status = ctx.status.map_or(0, |status| status.as_u16());
-        write(ctx, &End { status, bytes: 0, version: "1.1", agent: String::new() });
+impl Said {
+    pub fn of(head: &RequestHeader) -> Self {
+        let first = |headers: &HeaderMap, name| headers.get(name).cloned();
+        Self {
+            version: head.version,
+            agent: first(&head.headers, http::header::USER_AGENT),
+            referer: first(&head.headers, http::header::REFERER),
+        }
+    }
+
+    pub const fn protocol(&self) -> &'static str {
+        match self.version {
+            Version::HTTP_2 => "HTTP/2.0",
+            Version::HTTP_10 => "HTTP/1.0",
+            _ => "HTTP/1.1",
+        }
+    }
+
+    /// The programme that asked, in its own words as far as they are text.
+    #[cfg(feature = "otlp")]
+    pub fn agent(&self) -> Option<String> {
+        self.agent.as_ref().map(|agent| entry::said(agent.as_bytes()))
     }
 }
 
 /// How a request ended.
-struct End {
-    status: u16,
-    bytes: usize,
-    version: &'static str,
-    agent: String,
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    /// 499 where there was no answer.
+    pub status: u16,
+    /// Of the answer's body; `None`: nobody counted them.
+    pub bytes: Option<u64>,
 }
 
-fn is_on(ctx: &Context) -> bool {
-    ctx.request.as_ref().is_some_and(|request| request.plan.config.log.access != AccessLog::Off)
+impl End {
+    pub fn of(session: &Session) -> Self {
+        let status = session.response_written().map_or(NO_ANSWER, |head| head.status.as_u16());
+        Self { status, bytes: Some(session.body_bytes_sent() as u64) }
+    }
+
+    /// Of a request that was cut with its session, or at a stop; how much of the answer went out nobody knows.
+    pub fn cut_short(ctx: &Context) -> Self {
+        Self { status: ctx.status.map_or(NO_ANSWER, |status| status.as_u16()), bytes: None }
+    }
 }
 
-fn write(ctx: &Context, end: &End) {
-    let (Some(request), Some(call)) = (&ctx.request, &ctx.call) else { return };
-    let login = ctx.account().map_or("-", |account| account.login.as_str());
-    let path = request.arrival.target.path();
-    let End { status, bytes, version, agent } = end;
-    match request.plan.config.log.access {
-        AccessLog::Off => {}
-        AccessLog::Json => {
-            let route = request.route.and_then(|id| request.plan.config.routes.get(id));
-            tracing::info!(
-                target: "sekisho::access",
-                request = %request.id,
-                client = %request.arrival.client,
-                login,
-                route = route.map_or("-", |route| route.name.as_str()),
-                method = request.method.as_str(),
-                host = request.arrival.target.host().as_str(),
-                path,
-                status,
-                bytes,
-                ms = u64::try_from(call.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-                "request"
-            );
+impl GatewayState {
+    /// Writes the line of a request that has ended.
+    pub(super) fn log_request(&self, ctx: &Context, end: End) {
+        let (Some(call), Some(request)) = (&ctx.call, &ctx.request) else {
+            return ctx.call.iter().for_each(|call| self.log_refusal(call.endpoints, end));
+        };
+        let format = request.plan.config.log.access;
+        if format == AccessLog::Off {
+            return;
         }
-        AccessLog::Combined => {
-            tracing::info!(
-                target: "sekisho::access",
-                "{} - {login} [{}] \"{} {path} HTTP/{version}\" {status} {bytes} \"-\" \"{agent}\"",
-                request.arrival.client,
-                request.now,
-                request.method,
-            );
+        // Over a page of sekisho's nobody passes, but somebody may be there all the same.
+        let account = ctx.account().cloned();
+        let account = account.or_else(|| request.session.as_ref().map(|live| live.account()));
+        let route = request.route.and_then(|id| request.plan.config.routes.get(id));
+        let trace = call.trace().map(|trace| trace.shown());
+        self.access.write(
+            Entry {
+                at: request.now,
+                request: Some(call.names.request),
+                trace: trace.as_deref(),
+                client: request.arrival.client,
+                login: account.as_ref().map(|account| account.login.as_str()),
+                route: route.map(|route| route.name.as_str()),
+                method: Some(request.method.as_str()),
+                host: Some(request.arrival.target.host().as_str()),
+                path: Some(request.arrival.target.path()),
+                status: end.status,
+                bytes: end.bytes,
+                duration: call.started.elapsed(),
+                upstream: ctx.upstream_took,
+                agent: request.said.agent.as_ref().map(HeaderValue::as_bytes),
+                referer: request.said.referer.as_ref().map(HeaderValue::as_bytes),
+                protocol: Some(request.said.protocol()),
+                tls: call.endpoints.tls_version,
+            }
+            .line(format),
+        );
+    }
+
+    /// The line of a request that was too broken to be read.
+    pub(super) fn log_refusal(&self, endpoints: Endpoints, end: End) {
+        let format = self.services.config.load().log.access;
+        if format == AccessLog::Off {
+            return;
         }
+        self.access.write(
+            Entry {
+                at: self.services.clock.now(),
+                request: None,
+                trace: None,
+                client: endpoints.peer,
+                login: None,
+                route: None,
+                method: None,
+                host: None,
+                path: None,
+                status: end.status,
+                bytes: end.bytes,
+                duration: Duration::ZERO,
+                upstream: None,
+                agent: None,
+                referer: None,
+                protocol: None,
+                tls: endpoints.tls_version,
+            }
+            .line(format),
+        );
     }
 }
 
 /// The line of a request that could not be served.
 pub fn failure(e: &Error, outcome: &Outcome, ctx: &Context) {
-    let id = ctx.request.as_ref().map(|request| request.id.to_string()).unwrap_or_default();
     let route = ctx.passage().and_then(|(request, passage)| request.plan.config.routes.get(passage.route));
     let route = route.map_or("-", |route| route.name.as_str());
     let kind = e.etype().as_str();
     if matches!(outcome, Outcome::ClientGone | Outcome::Plain(_)) {
-        tracing::debug!(request = %id, route, kind, "the client broke off");
+        tracing::debug!(route, kind, "the client broke off");
     } else if may_be_shown(e.etype()) {
-        tracing::warn!(request = %id, route, kind, error = %e, "a request could not be served");
+        tracing::warn!(route, kind, error = %e, "a request could not be served");
     } else {
-        tracing::warn!(request = %id, route, kind, "a request could not be served");
+        tracing::warn!(route, kind, "a request could not be served");
     }
 }
 
@@ -115,9 +182,4 @@ const fn may_be_shown(kind: &ErrorType) -> bool {
             | TLSHandshakeTimedout
             | WriteTimedout
     )
-}
-
-fn printable(bytes: &[u8]) -> String {
-    let shown = String::from_utf8_lossy(bytes);
-    shown.chars().filter(|c| !c.is_control() && *c != '"' && *c != '\\').take(256).collect()
 }

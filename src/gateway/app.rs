@@ -55,6 +55,10 @@ impl App {
         self.gateway.metrics()
     }
 
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
     /// Whether a call on this connection was cut short, so that the connection can serve nothing more.
     pub fn was_cut(&self) -> bool {
         self.cut.load(Ordering::Acquire)
@@ -73,7 +77,7 @@ impl HttpServerApp for App {
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let call = Arc::new(Call::new(self.endpoints, Arc::clone(&self.signals)));
+        let call = Arc::new(Call::new(self.endpoints, Arc::clone(&self.signals), self.gateway.state().naming.next()));
         let work = pin!(CALL.scope(Arc::clone(&call), self.gateway.proxy().process_new_http(session, shutdown)));
         let race = Race {
             work,

@@ -11,13 +11,15 @@ use pingora::http::RequestHeader;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::access_log;
+use super::GatewayState;
+use super::access_log::{End, Said};
 use super::credential::Cookies;
 use super::listener::proxy_protocol::Header;
 use super::listener::stream::Signals;
 use super::plan::Plan;
 use super::tally::{self, Tally};
 use super::target::Arrival;
+use super::trace::{Names, Trace};
 use crate::authz::{Account, Permit, RouteId};
 use crate::clock::Timestamp;
 use crate::i18n;
@@ -38,13 +40,21 @@ pub struct Endpoints {
     /// peer is one whose word does.
     pub anonymous: bool,
     pub tls: bool,
+    /// `1.3`, where it is TLS.
+    pub tls_version: Option<&'static str>,
 }
 
 impl Endpoints {
     /// Of a socket.
     pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
         let (peer, local) = (peer.ip().to_canonical(), local.ip().to_canonical());
-        Self { peer, loopback: peer.is_loopback() && local.is_loopback(), anonymous: false, tls: false }
+        Self {
+            peer,
+            loopback: peer.is_loopback() && local.is_loopback(),
+            anonymous: false,
+            tls: false,
+            tls_version: None,
+        }
     }
 
     /// The same behind a proxy that said this of it.
@@ -66,7 +76,10 @@ impl Endpoints {
 pub struct Call {
     pub endpoints: Endpoints,
     pub signals: Arc<Signals>,
+    pub names: Names,
     pub started: Instant,
+    /// Known when the head is.
+    trace: OnceLock<Trace>,
     /// Fires when the session on whose strength the request passed has ended.
     ended: OnceLock<CancellationToken>,
     /// Until when the upstream must have begun to answer, where Pingora's own limits do not tell.
@@ -75,15 +88,26 @@ pub struct Call {
 }
 
 impl Call {
-    pub fn new(endpoints: Endpoints, signals: Arc<Signals>) -> Self {
+    pub fn new(endpoints: Endpoints, signals: Arc<Signals>, names: Names) -> Self {
         Self {
             endpoints,
             signals,
+            names,
             started: Instant::now(),
+            trace: OnceLock::new(),
             ended: OnceLock::new(),
             answer_by: OnceLock::new(),
             answered: AtomicBool::new(false),
         }
+    }
+
+    /// The request belongs to this trace.
+    pub fn belongs_to(&self, trace: Trace) {
+        let _ = self.trace.set(trace);
+    }
+
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.get()
     }
 
     /// The call lives no longer than this session.
@@ -116,8 +140,14 @@ tokio::task_local! {
     pub static CALL: Arc<Call>;
 }
 
+/// The names of the request that the task at work serves, and of its trace: for whoever writes a line meanwhile.
+pub fn under_way() -> Option<(RequestId, Option<String>)> {
+    CALL.try_with(|call| (call.names.request, call.trace().map(Trace::shown))).ok()
+}
+
 /// Pingora's context of a request.
 pub struct Context {
+    state: Arc<GatewayState>,
     pub call: Option<Arc<Call>>,
     pub request: Option<Box<Request>>,
     pub stage: Stage,
@@ -128,6 +158,11 @@ pub struct Context {
     pub addresses: usize,
     /// The status of the upstream's answer, once it has begun.
     pub status: Option<StatusCode>,
+    /// When the upstream was first turned to, and how long it took until its answer began.
+    pub upstream_asked: Option<Instant>,
+    pub upstream_took: Option<Duration>,
+    #[cfg(feature = "otlp")]
+    pub upstream_address: Option<SocketAddr>,
     /// Whether the access log has its line.
     pub logged: bool,
     pub tally: Tally,
@@ -137,7 +172,7 @@ pub struct Context {
 impl Drop for Context {
     fn drop(&mut self) {
         if !self.logged {
-            access_log::cut_short(self);
+            self.state.note_end(self, End::cut_short(self));
         }
         tally::count(self);
     }
@@ -161,6 +196,8 @@ pub struct Passage {
 /// A request whose target was settled.
 pub struct Request {
     pub id: RequestId,
+    pub trace: Trace,
+    pub said: Said,
     pub now: Timestamp,
     pub method: Method,
     pub plan: Arc<Plan>,
@@ -171,8 +208,9 @@ pub struct Request {
 }
 
 impl Context {
-    pub fn new(tally: Tally) -> Self {
+    pub fn new(state: Arc<GatewayState>, tally: Tally) -> Self {
         Self {
+            state,
             call: CALL.try_with(Arc::clone).ok(),
             request: None,
             stage: Stage::Undecided,
@@ -180,6 +218,10 @@ impl Context {
             attempts: 0,
             addresses: 0,
             status: None,
+            upstream_asked: None,
+            upstream_took: None,
+            #[cfg(feature = "otlp")]
+            upstream_address: None,
             logged: false,
             tally,
         }

@@ -11,10 +11,12 @@ use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
+use tokio::time::Instant;
 
+use super::access_log::{self, End};
 use super::context::{Context, Request};
 use super::tally::Tally;
-use super::{Gateway, GatewayState, access_log, bridge, headers, upstream};
+use super::{Gateway, GatewayState, bridge, headers, upstream};
 use crate::service::visit::{Ask, Failure};
 
 /// How long a client may take over a piece of an upload, or to read a piece of an answer.
@@ -39,7 +41,7 @@ impl ProxyHttp for Gate {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context::new(Tally::begin(&self.state.services.metrics))
+        Context::new(std::sync::Arc::clone(&self.state), Tally::begin(&self.state.services.metrics))
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
@@ -70,9 +72,16 @@ impl ProxyHttp for Gate {
         let (Some((request, passage)), Some(call)) = (ctx.passage(), &ctx.call) else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
+        let asked = Instant::now();
         let choice = upstream::choose(&self.state.resolver, call, request, passage, ctx.attempts).await?;
+        ctx.upstream_asked.get_or_insert(asked);
         ctx.attempts += 1;
         ctx.addresses = choice.addresses;
+        #[cfg(feature = "otlp")]
+        {
+            use pingora::upstreams::peer::Peer as _;
+            ctx.upstream_address = choice.peer.address().as_inet().copied();
+        }
         Ok(choice.peer)
     }
 
@@ -108,6 +117,7 @@ impl ProxyHttp for Gate {
         }
         ctx.status = Some(head.status);
         ctx.tally.answered(head.status, ctx.request.as_deref().and_then(Request::meter));
+        ctx.upstream_took = ctx.upstream_asked.map(|asked| asked.elapsed());
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let asked = ctx.passage().is_some_and(|(_, passage)| passage.websocket);
             let is_websocket =
@@ -180,7 +190,7 @@ impl ProxyHttp for Gate {
 
     async fn logging(&self, session: &mut Session, _e: Option<&Error>, ctx: &mut Context) {
         ctx.logged = true;
-        access_log::request(session, ctx);
+        self.state.note_end(ctx, End::of(session));
     }
 
     // Pingora's own lines name the target with its query; ours do not.

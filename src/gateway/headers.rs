@@ -14,6 +14,7 @@ use pingora::http::RequestHeader;
 
 use super::context::{Passage, Request};
 use super::target::{Arrival, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
+use super::trace::{TRACEPARENT, TRACESTATE};
 
 /// Makes the client's head into the one that the upstream gets.
 ///
@@ -36,6 +37,10 @@ pub fn for_upstream(head: &mut RequestHeader, request: &Request, passage: &Passa
         head.set_raw_path(target.as_bytes())?;
     }
     head.insert_header("X-Request-Id", value(request.id.to_string()))?;
+    if !request.trace.keeps_state(&head.headers) {
+        head.remove_header(&TRACESTATE);
+    }
+    head.insert_header(TRACEPARENT, request.trace.header())?;
     if let (Some(account), Some(route)) = (passage.permit.account(), route) {
         for (name, template) in &route.identity {
             if let Some(value) = identity::render(template, account, plan.config.identity.encoding) {

@@ -1,13 +1,13 @@
 //! From a request to what becomes of it. One reading of the clock, one pass over the cookies, one decision.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::header::{CONTENT_LENGTH, COOKIE, ORIGIN, UPGRADE};
 use http::{HeaderValue, StatusCode};
 use pingora::proxy::Session;
 
 use super::GatewayState;
+use super::access_log::Said;
 use super::context::{Call, Context, Passage, Request, Stage};
 use super::credential::{Cookies, Presented};
 use super::gate::{Verdict, has_body, is_websocket};
@@ -16,7 +16,6 @@ use super::target::{Arrival, settle};
 use crate::authz::decision::WebSocketOrigin;
 use crate::authz::{BadTarget, Challenge, Decision, Facts, Identity, Route, decide};
 use crate::config::Config;
-use crate::id::RequestId;
 use crate::service::ServiceError;
 use crate::service::session::LiveSession;
 use crate::service::visit::{Ask, Failure};
@@ -46,8 +45,12 @@ impl GatewayState {
             }
         };
         let cookies = Cookies::read(&head.headers, arrival.secure);
+        let trace = self.trace(&head.headers, &call.names, arrival.trusted);
+        call.belongs_to(trace);
         let request = Request {
-            id: self.ids.next(),
+            id: call.names.request,
+            trace,
+            said: Said::of(head),
             now: self.services.clock.now(),
             plan,
             arrival,
@@ -66,7 +69,7 @@ impl GatewayState {
         }
         match self.find_session(request).await {
             Ok(found) => request.session = found,
-            Err(error) => return unavailable(&error, request),
+            Err(error) => return unavailable(&error),
         }
         if is_portal_path(&request.arrival, &request.plan.config) {
             if request.arrival.target.has_encoded_slash() {
@@ -99,7 +102,7 @@ impl GatewayState {
         }
         let identity = match self.identity(request, route).await {
             Ok(identity) => identity,
-            Err(error) => return unavailable(&error, request),
+            Err(error) => return unavailable(&error),
         };
         let head = session.req_header();
         let own = if websocket { own_origin(&request.arrival) } else { String::new() };
@@ -180,8 +183,8 @@ impl GatewayState {
     }
 }
 
-fn unavailable(error: &ServiceError, request: &Request) -> Verdict {
-    tracing::error!(request = %request.id, %error, "cannot tell who it is: nobody passes");
+fn unavailable(error: &ServiceError) -> Verdict {
+    tracing::error!(%error, "cannot tell who it is: nobody passes");
     Verdict::Page(Ask::Failure(Failure::Unavailable))
 }
 
@@ -223,29 +226,4 @@ fn origin(headers: &http::HeaderMap) -> Option<&str> {
 
 fn announced_length(value: Option<&HeaderValue>) -> Option<u64> {
     value?.to_str().ok()?.parse().ok()
-}
-
-/// Makes the names of requests: unique, no secrets, and no call to the kernel for each.
-#[derive(Debug)]
-pub struct RequestIds {
-    instance: [u8; 4],
-    next: AtomicU64,
-}
-
-impl RequestIds {
-    /// Names that begin with `instance`.
-    #[must_use]
-    pub const fn new(instance: [u8; 4]) -> Self {
-        Self { instance, next: AtomicU64::new(0) }
-    }
-
-    fn next(&self) -> RequestId {
-        let [_, _, count @ ..] = self.next.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let mut bytes = [0; 10];
-        let halves = self.instance.iter().chain(&count);
-        for (byte, value) in bytes.iter_mut().zip(halves) {
-            *byte = *value;
-        }
-        RequestId::from_bytes(bytes)
-    }
 }

@@ -168,7 +168,7 @@ async fn read<T: DeserializeOwned>(exchange: &Exchange, body: Body) -> Result<T,
         return Err(Kind::PlainHttp.into());
     }
     if !csrf::is_from_here(&exchange.headers, &exchange.visit) {
-        tracing::warn!(request = %exchange.visit.request_id, "a call from another site was refused");
+        tracing::warn!("a call from another site was refused");
         return Err(Kind::ForeignForm.into());
     }
     if !is_json(&exchange.headers) {

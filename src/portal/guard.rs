@@ -24,7 +24,7 @@ pub fn page(exchange: Exchange) -> Result<Exchange, Box<Response>> {
 pub async fn form(exchange: Exchange, body: Body) -> Result<(Exchange, Fields), Box<Response>> {
     let exchange = page(exchange)?;
     if !csrf::is_from_here(&exchange.headers, &exchange.visit) {
-        tracing::warn!(request = %exchange.visit.request_id, "a form from another site was refused");
+        tracing::warn!("a form from another site was refused");
         return Err(Box::new(message::page(exchange, Kind::ForeignForm)));
     }
     match Fields::read(&exchange.headers, body).await {

@@ -17,6 +17,8 @@ pub struct Process {
     /// Whether it leads a process group of its own, to be ended as a whole.
     group: bool,
     lines: Arc<Mutex<Vec<String>>>,
+    /// Those of them that came on standard output.
+    printed: Arc<Mutex<Vec<String>>>,
     readers: Vec<JoinHandle<()>>,
 }
 
@@ -35,12 +37,12 @@ impl Process {
     fn spawn(name: &str, command: &mut Command, group: bool) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name} ({command:?}): {error}"));
-        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (lines, printed) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<Mutex<Vec<String>>>::default());
         let readers = vec![
-            keep(child.stdout.take().unwrap(), Arc::clone(&lines)),
-            keep(child.stderr.take().unwrap(), Arc::clone(&lines)),
+            keep(child.stdout.take().unwrap(), vec![Arc::clone(&lines), Arc::clone(&printed)]),
+            keep(child.stderr.take().unwrap(), vec![Arc::clone(&lines)]),
         ];
-        Self { name: name.to_owned(), child, group, lines, readers }
+        Self { name: name.to_owned(), child, group, lines, printed, readers }
     }
 
     /// Its process id.
@@ -51,6 +53,11 @@ impl Process {
     /// Everything it has said so far, both outputs in the order in which they came.
     pub fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
+    }
+
+    /// What it has said on standard output.
+    pub fn printed(&self) -> Vec<String> {
+        self.printed.lock().unwrap().clone()
     }
 
     /// Waits until `pick` finds what it looks for in the output; fails the test if the process ends before.
@@ -131,12 +138,14 @@ impl Drop for Process {
     }
 }
 
-fn keep(output: impl Read + Send + 'static, lines: Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
+fn keep(output: impl Read + Send + 'static, kept: Vec<Arc<Mutex<Vec<String>>>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(output);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            lines.lock().unwrap().push(String::from_utf8_lossy(&line).trim_end().to_owned());
+            for lines in &kept {
+                lines.lock().unwrap().push(String::from_utf8_lossy(&line).trim_end().to_owned());
+            }
             line.clear();
         }
     })

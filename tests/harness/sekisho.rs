@@ -412,6 +412,13 @@ impl Sekisho {
         self.earlier.iter().cloned().chain(self.process.iter().flat_map(Process::lines)).collect()
     }
 
+    /// The lines of its access log, once there are `count` of them.
+    #[track_caller]
+    pub fn access_log(&self, count: usize) -> Vec<String> {
+        let process = self.process.as_ref().expect("the gateway runs");
+        super::wait_until("lines of the access log", || Some(process.printed()).filter(|lines| lines.len() >= count))
+    }
+
     /// The product's time, in seconds since 1970.
     pub fn unix_now(&self) -> u64 {
         unix_now() + self.clock.as_ref().map_or(0, |clock| *clock.offset.lock().unwrap())

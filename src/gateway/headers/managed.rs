@@ -43,8 +43,18 @@ const FORWARDING: [&str; 14] = [
 /// By these some tools take another method than the request line's: removed where a route depends on the method.
 const METHOD_OVERRIDE: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 /// Names that the protocol gives a meaning: only their own spelling passes.
-const PROTOCOL: [&str; 8] =
-    ["authorization", "connection", "content-length", "cookie", "host", "transfer-encoding", "upgrade", "x-request-id"];
+const PROTOCOL: [&str; 10] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "host",
+    "traceparent",
+    "tracestate",
+    "transfer-encoding",
+    "upgrade",
+    "x-request-id",
+];
 
 /// The managed names of one configuration, in their normal form.
 #[derive(Debug)]

@@ -10,11 +10,13 @@ use super::*;
 use crate::authz::identity::AccountSecondFactor;
 use crate::authz::{Account, Decision, Facts, Identity, RouteId, decide};
 use crate::clock::Timestamp;
+use crate::gateway::access_log::Said;
 use crate::gateway::context::Endpoints;
 use crate::gateway::credential::Cookies;
 use crate::gateway::plan::Plan;
 use crate::gateway::target::settle;
-use crate::id::{RequestId, SessionId, UserId};
+use crate::gateway::trace::{Naming, Trace};
+use crate::id::{SessionId, UserId};
 use crate::metrics::Metrics;
 use crate::secret::{ExposeSecret, Keys};
 
@@ -70,8 +72,11 @@ fn sent(plan: &Arc<Plan>, peer: &str, target: &str, fields: &[(&'static str, &st
     let facts = Facts { client: arrival.client, websocket_origin: None };
     let route = plan.config.routes.get(RouteId(0)).unwrap();
     let Decision::Forward(permit) = decide(route, &facts, Some(&identity), NOW) else { panic!("not forwarded") };
+    let names = Naming::new([7; 32]).next();
     let request = Request {
-        id: RequestId::from_bytes([3; 10]),
+        id: names.request,
+        trace: Trace::of(&head.headers, &names, arrival.trusted),
+        said: Said::of(&head),
         now: NOW,
         method: http::Method::GET,
         plan: Arc::clone(plan),
@@ -114,7 +119,8 @@ fn whatever_the_client_says_the_upstream_hears_the_truth_once() {
         assert_eq!(values(&lines, "x-real-ip"), ["192.0.2.7"]);
         assert_eq!(values(&lines, "x-forwarded-proto"), ["http"]);
         assert_eq!(values(&lines, "x-forwarded-host"), ["app.test"]);
-        assert_eq!(lines.len(), 11, "nothing else is left: {lines:?}");
+        assert_eq!(values(&lines, "traceparent").len(), 1);
+        assert_eq!(lines.len(), 12, "nothing else is left: {lines:?}");
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::head::{self, Framing, Refusal, Scanner};
 use super::stream::{Connection, Home, Lease, take_home};
+use crate::gateway::access_log::End;
 use crate::gateway::app::App;
 use crate::gateway::bridge::plain_answer;
 use crate::metrics::Outcome as Counted;
@@ -43,6 +44,8 @@ pub async fn serve(app: &std::sync::Arc<App>, mut connection: Box<Connection>, s
             Arrival::Refused(refusal) => {
                 tracing::debug!(client = %connection.endpoints().peer, %refusal, "request refused");
                 app.metrics().requests.nowhere().refused(Counted::refused(refusal.status()));
+                let end = End { status: refusal.status(), bytes: None };
+                app.gateway().state().log_refusal(connection.endpoints(), end);
                 let answer = plain_answer(refusal.status(), connection.endpoints().tls);
                 if let Ok(Ok(())) = timeout(LINGER, connection.write_all(&answer)).await {
                     linger(&mut connection).await;

@@ -21,6 +21,7 @@ use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
 };
+use rustls::ProtocolVersion;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -93,14 +94,18 @@ impl Connection {
     /// # Errors
     /// Where the peer is gone already.
     pub fn new(socket: Socket, endpoints: Endpoints) -> io::Result<Self> {
-        let (tcp, http2) = match &socket {
-            Socket::Plain(tcp) => (tcp, false),
+        let (tcp, http2, tls_version) = match &socket {
+            Socket::Plain(tcp) => (tcp, false, None),
             Socket::Tls(tls) => {
                 let (tcp, session) = tls.get_ref();
-                (tcp, session.alpn_protocol() == Some(b"h2"))
+                let version = match session.protocol_version() {
+                    Some(ProtocolVersion::TLSv1_2) => "1.2",
+                    _ => "1.3",
+                };
+                (tcp, session.alpn_protocol() == Some(b"h2"), Some(version))
             }
         };
-        let endpoints = Endpoints { tls: matches!(socket, Socket::Tls(_)), ..endpoints };
+        let endpoints = Endpoints { tls: tls_version.is_some(), tls_version, ..endpoints };
         let fd = tcp.as_raw_fd();
         let digest = SocketDigest::from_raw_fd(fd);
         // Asking the kernel later, when the socket may be closed and its number used again, would name another client.

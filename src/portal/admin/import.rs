@@ -106,7 +106,7 @@ fn page(
 /// `POST /admin/users/import`
 pub async fn submit(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
     if !csrf::is_from_here(&exchange.headers, &exchange.visit) {
-        tracing::warn!(request = %exchange.visit.request_id, "a form from another site was refused");
+        tracing::warn!("a form from another site was refused");
         return Ok(message::page(exchange, Kind::ForeignForm));
     }
     // The role before anything is read.
