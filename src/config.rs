@@ -19,6 +19,7 @@ mod reader;
 mod schema;
 mod surroundings;
 mod template;
+mod upstream;
 mod validate;
 mod values;
 mod yaml;
@@ -30,6 +31,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use files::read_keys;
 pub use load::{Loaded, load, parse};
 pub use surroundings::{Variables, process_variables};
+pub use upstream::{ClientCertificate, HealthCheck, RouteUpstream, Timeouts, Upstream, UpstreamTls, WeightedUpstream};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -327,43 +329,6 @@ pub enum TemplatePart {
 pub struct Audit {
     pub file: Option<PathBuf>,
     pub retain: Duration,
-}
-
-/// Where a route leads, and how.
-#[derive(Debug, Clone)]
-pub struct RouteUpstream {
-    pub upstream: Upstream,
-    pub identity: HeaderTemplates,
-    pub preserve_host: bool,
-    pub timeouts: Timeouts,
-    /// In bytes; `None`: no limit.
-    pub max_body: Option<u64>,
-    pub forget_cookies: Vec<String>,
-}
-
-/// One upstream server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Upstream {
-    Http {
-        host: String,
-        port: u16,
-    },
-    Https {
-        host: String,
-        port: u16,
-    },
-    Unix {
-        path: PathBuf,
-    },
-    /// A route with `access: deny` leads nowhere.
-    Nowhere,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    pub connect: Duration,
-    pub read: Duration,
-    pub write: Duration,
 }
 
 impl Config {

@@ -24,8 +24,8 @@ mod target;
 mod trace;
 mod upstream;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -40,14 +40,18 @@ use crate::metrics::Metrics;
 use crate::service::Services;
 use gate::Gate;
 use plan::Plan;
+use tokio_util::sync::CancellationToken;
 use trace::Naming;
 use upstream::Resolver;
+use upstream::member::Members;
 
 /// How long an HTTP/2 connection may be without a stream.
 const HTTP2_IDLE: Duration = Duration::from_secs(75);
-/// Tries for one request: over the addresses of its upstream, and once more where a pooled connection was stale.
-const MAX_TRIES: usize = 4;
-/// An empty list of certification authorities.
+/// Tries for one request: over its upstreams and their addresses, and once more where a pooled connection was stale. Time is the
+/// narrower limit (see `upstream::Tries`).
+const MAX_TRIES: usize = 8;
+/// An empty list of certification authorities: Pingora panics where it finds none on the machine, or one that it cannot read.
+/// Routes bring theirs along.
 const NO_AUTHORITIES: &str = "/dev/null";
 
 /// The gateway without its sockets.
@@ -63,6 +67,8 @@ pub struct GatewayState {
     pub(crate) portal: Portal,
     resolver: Resolver,
     plan: ArcSwap<Plan>,
+    /// What is known of the upstreams; held while a plan is made.
+    planning: Mutex<Members>,
     naming: Naming,
     access: access_log::Sink,
     #[cfg(feature = "otlp")]
@@ -79,16 +85,17 @@ impl Gateway {
         let conf = ServerConf {
             threads: config.server.workers,
             max_retries: MAX_TRIES,
-            // Without a bundle of authorities on the machine Pingora panics, even where no upstream speaks TLS.
-            ca_file: (!speaks_tls(&config)).then(|| NO_AUTHORITIES.to_owned()),
+            ca_file: Some(NO_AUTHORITIES.to_owned()),
             ..ServerConf::default()
         };
-        let plan = Plan::new(config, &services.metrics.requests);
+        let members = Members::new(services.metrics.upstreams.clone());
+        let plan = Plan::new(config, &services.metrics.requests, &members);
         let state = GatewayState {
             services,
             portal,
             resolver: Resolver::default(),
             plan: ArcSwap::from_pointee(plan),
+            planning: Mutex::new(members),
             naming: Naming::new(seed),
             access: access_log::Sink::default(),
             #[cfg(feature = "otlp")]
@@ -110,6 +117,11 @@ impl Gateway {
     /// What is counted.
     fn metrics(&self) -> &Metrics {
         &self.state.services.metrics
+    }
+
+    /// Asks upstreams whether they are well, and lets those in again that were left out for a while, until `stop` fires.
+    pub async fn watch_upstreams(&self, stop: CancellationToken) {
+        upstream::health::watch(Arc::clone(&self.state), stop).await;
     }
 
     /// Sends spans from now on.
@@ -168,12 +180,14 @@ impl GatewayState {
         if Arc::ptr_eq(&plan.config, &config) {
             return Arc::clone(&plan);
         }
-        let plan = Arc::new(Plan::new(Arc::clone(&config), &self.services.metrics.requests));
+        // One at a time, each from the configuration that is then in force: never back to an older one.
+        let members = self.planning.lock().unwrap_or_else(PoisonError::into_inner);
+        let (config, plan) = (self.services.config.load_full(), self.plan.load());
+        if Arc::ptr_eq(&plan.config, &config) {
+            return Arc::clone(&plan);
+        }
+        let plan = Arc::new(Plan::new(config, &self.services.metrics.requests, &members));
         self.plan.store(Arc::clone(&plan));
         plan
     }
-}
-
-fn speaks_tls(config: &crate::config::Config) -> bool {
-    config.upstreams.iter().any(|route| matches!(route.upstream, crate::config::Upstream::Https { .. }))
 }

@@ -18,6 +18,7 @@ mod population;
 mod process;
 mod reading;
 mod requests;
+mod upstreams;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -34,6 +35,7 @@ pub use mails::{Letters, Mails};
 pub use population::Population;
 pub use reading::{Reading, Times};
 pub use requests::{Outcome, Requests, RouteMeter};
+pub use upstreams::{UpstreamFigures, Upstreams};
 
 /// Where figures are read that are kept elsewhere.
 type Source = Box<dyn Fn() -> Vec<Reading> + Send + Sync>;
@@ -50,6 +52,7 @@ pub struct Metrics {
     pub mails: Mails,
     pub hashing: Hashing,
     pub population: Population,
+    pub upstreams: Upstreams,
 }
 
 impl Metrics {
@@ -67,6 +70,7 @@ impl Metrics {
             mails: Mails::new(&registry),
             hashing: Hashing::new(&registry),
             population: Population::new(&registry),
+            upstreams: Upstreams::new(&registry),
             registry,
         }
     }

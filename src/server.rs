@@ -10,7 +10,6 @@ mod operator;
 mod sockets;
 
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,8 +65,6 @@ pub enum StartError {
     Control { path: PathBuf, source: std::io::Error },
     #[error("cannot write the audit file {}: {source}", path.display())]
     AuditFile { path: PathBuf, source: std::io::Error },
-    #[error("the machine's list of certification authorities cannot be read, and an upstream speaks https")]
-    Authorities,
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
     #[error("mail cannot be sent: {0}")]
@@ -93,7 +90,6 @@ impl StartError {
             },
             Self::Systemd { .. } => Some("write an address and a port instead"),
             Self::Control { .. } => Some("its directory must exist and belong to the user that sekisho runs as"),
-            Self::Authorities => Some("install the package ca-certificates"),
             Self::Mail(_) => {
                 Some("see `mail.smtp`: `ca` names a file of PEM certificates, and must be one that rustls takes")
             }
@@ -126,9 +122,7 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
         services.write_events_to(file.map_err(|source| StartError::AuditFile { path: path.to_owned(), source })?);
     }
     let portal = portal::service(services.clone());
-    // Pingora reads the list of authorities while it is built, and panics where it cannot.
-    let gateway = catch_unwind(AssertUnwindSafe(|| Gateway::new(services.clone(), portal, instance)))
-        .map_err(|_| StartError::Authorities)?;
+    let gateway = Gateway::new(services.clone(), portal, instance);
     #[cfg(feature = "otlp")]
     match crate::gateway::spans::Spans::from_environment() {
         Ok(spans) => spans.into_iter().for_each(|spans| gateway.send_spans(spans)),
@@ -163,6 +157,10 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
         let (services, stop) = (services.clone(), stop_background.clone());
         async move { stop.run_until_cancelled(notify::watchdog(|| services.store_answers())).await.unwrap_or_default() }
     });
+    let upstreams = tokio::spawn({
+        let (gateway, stop) = (Arc::clone(&gateway), stop_background.clone());
+        async move { gateway.watch_upstreams(stop).await }
+    });
 
     gateway.redirect_to(listeners.tls_port(&sockets));
     observation.take_up(observed);
@@ -177,7 +175,7 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
         abort,
         connections,
         stop_background,
-        background: vec![control, background, admins, watchdog],
+        background: vec![control, background, admins, watchdog, upstreams],
     })
 }
 

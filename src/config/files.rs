@@ -63,6 +63,40 @@ pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Bad> {
     Ok(chain)
 }
 
+/// The certificates of a PEM file that may sign others'.
+pub(super) fn authorities(path: &Path) -> Result<Arc<[CertificateDer<'static>]>, Bad> {
+    let certificates = for_upstreams(chain(path)?)?;
+    let number = certificates.iter().position(|certificate| !is_authority(certificate));
+    match number {
+        None => Ok(certificates.into()),
+        Some(index) => {
+            Err(Bad::new(format!("certificate {} of {} cannot be an authority's", index + 1, path.display())))
+        }
+    }
+}
+
+/// The machine's own list of authorities, as far as it can be read and used; empty where there is none.
+pub(super) fn system_authorities() -> Arc<[CertificateDer<'static>]> {
+    let found = rustls_native_certs::load_native_certs().certs;
+    found.into_iter().filter(|certificate| is_readable(certificate) && is_authority(certificate)).collect()
+}
+
+/// These certificates, proved to be such that Pingora can read them: where it cannot, it panics.
+pub(super) fn for_upstreams(certificates: Vec<CertificateDer<'static>>) -> Result<Vec<CertificateDer<'static>>, Bad> {
+    match certificates.iter().position(|certificate| !is_readable(certificate)) {
+        None => Ok(certificates),
+        Some(index) => Err(Bad::new(format!("its certificate {} is damaged", index + 1))),
+    }
+}
+
+fn is_readable(certificate: &CertificateDer<'_>) -> bool {
+    x509_parser::parse_x509_certificate(certificate).is_ok()
+}
+
+fn is_authority(certificate: &CertificateDer<'_>) -> bool {
+    rustls::RootCertStore::empty().add(certificate.clone()).is_ok()
+}
+
 /// A private key, and whether others can read its file.
 pub(super) struct PrivateKey {
     pub key: PrivateKeyDer<'static>,

@@ -30,10 +30,7 @@ const REFUSED: &[Row] = &[
     (&["portal", "host"], Given, "each host has its own login; remove the key"),
     (&["portal", "theme"], Given, REMOVE),
     (&["identity", "assertion"], IsTrue, "the upstream can rely on the identity headers"),
-    (&["routes", "*", "upstreams"], Items(2), "name one `upstream`"),
-    (&["routes", "*", "health_check"], Given, REMOVE),
     (&["routes", "*", "upstream_auth"], Given, "people sign in to the tool themselves; remove the key"),
-    (&["routes", "*", "upstream_tls"], Given, "use an upstream with a certificate that the system trusts, or http"),
     (&["routes", "*", "forget_cookies"], Items(1), "the tool's cookies outlive the session; remove the key"),
     (&["routes", "*", "protocol"], Is("http2"), "use http1"),
 ];

@@ -6,6 +6,7 @@ mod login;
 mod portal;
 pub(super) mod route;
 mod server;
+pub(super) mod upstream;
 
 use std::path::PathBuf;
 

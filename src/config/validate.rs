@@ -1,13 +1,16 @@
 //! What no section can judge by itself; then the draft becomes a [`Config`].
 
+use std::cell::LazyCell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use rustls_pki_types::CertificateDer;
+
 use super::diagnostic::Place;
 use super::reader::Context;
-use super::schema::{self, route};
+use super::schema::{self, route, upstream};
 use super::values::spell_duration;
-use super::{Config, HeaderTemplates, Listen, RouteUpstream, Upstream};
+use super::{Config, HeaderTemplates, Listen, RouteUpstream, Upstream, UpstreamTls, files};
 use crate::authz::{Route, RoutePath, RouteTable, SecondFactorDemand};
 
 /// The configuration, where every part of it is there. What is wrong is reported to `ctx`.
@@ -19,8 +22,9 @@ pub(super) fn assemble(ctx: &Context<'_>, draft: schema::Draft) -> Option<Config
         report_loop(ctx, &draft, route);
         report_idle_removals(ctx, &draft, route);
     }
-    let upstreams = draft.routes.iter().map(|route| upstream(&draft, route)).collect();
-    let routes = route_table(ctx, &draft)?;
+    let routes = route_table(ctx, &draft);
+    let upstreams = upstreams(ctx, draft.routes, &draft.identity.headers);
+    let routes = routes?;
     let (key_file, keys) = draft.keys?;
     Some(Config {
         server: draft.server,
@@ -75,17 +79,19 @@ fn report_longer_idle_timeout(ctx: &Context<'_>, draft: &schema::Draft, route: &
 
 /// A route that leads to one of sekisho's own sockets would go round in circles.
 fn report_loop(ctx: &Context<'_>, draft: &schema::Draft, route: &route::Draft) {
-    let (Upstream::Http { host, port } | Upstream::Https { host, port }) = &route.upstream else { return };
-    let address = if host == "localhost" { Some(IpAddr::from([127, 0, 0, 1])) } else { host.parse().ok() };
-    let Some(address) = address else { return };
-    let own = draft.server.listen.iter().chain(draft.server.tls.iter().flat_map(|tls| &tls.listen));
-    let leads_here = |listen: &Listen| match listen {
-        Listen::Address(own) => own.port() == *port && reaches(*own, address),
-        Listen::Systemd(_) => false,
-    };
-    if own.into_iter().any(leads_here) {
-        let hint = "the tool must listen on another port".to_owned();
-        ctx.error(route.upstream_place, format!("route `{}`: the upstream is sekisho itself", route.name), Some(hint));
+    for upstream::Draft { weighted, place } in &route.upstreams {
+        let (Upstream::Http { host, port } | Upstream::Https { host, port }) = &weighted.upstream else { continue };
+        let address = if host == "localhost" { Some(IpAddr::from([127, 0, 0, 1])) } else { host.parse().ok() };
+        let Some(address) = address else { continue };
+        let mut own = draft.server.listen.iter().chain(draft.server.tls.iter().flat_map(|tls| &tls.listen));
+        let leads_here = |listen: &Listen| match listen {
+            Listen::Address(own) => own.port() == *port && reaches(*own, address),
+            Listen::Systemd(_) => false,
+        };
+        if own.any(leads_here) {
+            let hint = "the tool must listen on another port".to_owned();
+            ctx.error(*place, format!("route `{}`: the upstream is sekisho itself", route.name), Some(hint));
+        }
     }
 }
 
@@ -103,22 +109,53 @@ fn report_idle_removals(ctx: &Context<'_>, draft: &schema::Draft, route: &route:
     }
 }
 
-fn upstream(draft: &schema::Draft, route: &route::Draft) -> RouteUpstream {
-    let mut identity: HeaderTemplates = draft.identity.headers.clone();
-    for (name, template, _) in &route.headers {
-        identity.retain(|(known, _)| known != name);
-        if !template.0.is_empty() {
-            identity.push((name.clone(), template.clone()));
+/// Where each route leads, in the table's order. The machine's authorities are read once, and only where they are needed.
+fn upstreams(ctx: &Context<'_>, routes: Vec<route::Draft>, headers: &HeaderTemplates) -> Vec<RouteUpstream> {
+    let system = LazyCell::new(files::system_authorities);
+    let settle = |mut route: route::Draft| {
+        let tls = upstream_tls(ctx, &mut route, &|| Arc::clone(&system));
+        let mut identity = headers.clone();
+        for (name, template, _) in route.headers {
+            identity.retain(|(known, _)| *known != name);
+            if !template.0.is_empty() {
+                identity.push((name, template));
+            }
         }
+        RouteUpstream {
+            upstreams: route.upstreams.into_iter().map(|draft| draft.weighted).collect(),
+            health_check: route.health_check,
+            tls,
+            identity,
+            preserve_host: route.preserve_host,
+            timeouts: route.timeouts,
+            max_body: route.max_body,
+            forget_cookies: route.forget_cookies,
+        }
+    };
+    routes.into_iter().map(settle).collect()
+}
+
+/// How TLS to the route's upstreams is spoken, where one of them speaks it.
+fn upstream_tls(
+    ctx: &Context<'_>,
+    route: &mut route::Draft,
+    system: &dyn Fn() -> Arc<[CertificateDer<'static>]>,
+) -> Option<Arc<UpstreamTls>> {
+    let speaks = |draft: &&upstream::Draft| matches!(draft.weighted.upstream, Upstream::Https { .. });
+    let place = route.upstreams.iter().find(speaks)?.place;
+    let asked = route.upstream_tls.take();
+    let (own, server_name, client) =
+        asked.map(|tls| (tls.authorities, tls.server_name, tls.client)).unwrap_or_default();
+    let authorities = own.unwrap_or_else(system);
+    if authorities.is_empty() {
+        let message = format!(
+            "route `{}`: the upstream speaks https, and this machine has no list of certification authorities",
+            route.name
+        );
+        let hint = "install the package ca-certificates, or name the upstream's own authority in `upstream_tls.ca`";
+        ctx.error(place, message, Some(hint.to_owned()));
     }
-    RouteUpstream {
-        upstream: route.upstream.clone(),
-        identity,
-        preserve_host: route.preserve_host,
-        timeouts: route.timeouts,
-        max_body: route.max_body,
-        forget_cookies: route.forget_cookies.clone(),
-    }
+    Some(Arc::new(UpstreamTls::new(authorities, server_name, client)))
 }
 
 /// The table of all routes; `None` where one of them is wrong. Collisions among the others are reported all the same.

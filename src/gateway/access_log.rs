@@ -161,6 +161,11 @@ pub fn failure(e: &Error, outcome: &Outcome, ctx: &Context) {
     }
 }
 
+/// An error as it may stand in a log line.
+pub fn shown(e: &Error) -> String {
+    if may_be_shown(e.etype()) { e.to_string() } else { e.etype().as_str().to_owned() }
+}
+
 /// Errors about malformed heads quote them, cookies and all.
 const fn may_be_shown(kind: &ErrorType) -> bool {
     use ErrorType::{

@@ -20,6 +20,7 @@ use super::plan::Plan;
 use super::tally::{self, Tally};
 use super::target::Arrival;
 use super::trace::{Names, Trace};
+use super::upstream::Tries;
 use crate::authz::{Account, Permit, RouteId};
 use crate::clock::Timestamp;
 use crate::i18n;
@@ -153,9 +154,8 @@ pub struct Context {
     pub stage: Stage,
     /// Bytes of the request's body that went on to the upstream.
     pub body_seen: u64,
-    /// Addresses tried so far, and how many there are.
-    pub attempts: usize,
-    pub addresses: usize,
+    /// Upstreams tried so far.
+    pub tries: Tries,
     /// The status of the upstream's answer, once it has begun.
     pub status: Option<StatusCode>,
     /// When the upstream was first turned to, and how long it took until its answer began.
@@ -215,8 +215,7 @@ impl Context {
             request: None,
             stage: Stage::Undecided,
             body_seen: 0,
-            attempts: 0,
-            addresses: 0,
+            tries: Tries::default(),
             status: None,
             upstream_asked: None,
             upstream_took: None,

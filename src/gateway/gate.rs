@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::access_log::{self, End};
 use super::context::{Context, Request};
 use super::tally::Tally;
+use super::upstream::Break;
 use super::{Gateway, GatewayState, bridge, headers, upstream};
 use crate::service::visit::{Ask, Failure};
 
@@ -73,16 +74,18 @@ impl ProxyHttp for Gate {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
         let asked = Instant::now();
-        let choice = upstream::choose(&self.state.resolver, call, request, passage, ctx.attempts).await?;
+        let mut tries = ctx.tries;
+        let chosen = upstream::choose(&self.state.resolver, call, request, passage, &mut tries).await;
+        ctx.tries = tries;
+        // A body that is sent once more is counted once more.
+        ctx.body_seen = 0;
         ctx.upstream_asked.get_or_insert(asked);
-        ctx.attempts += 1;
-        ctx.addresses = choice.addresses;
         #[cfg(feature = "otlp")]
-        {
+        if let Ok(peer) = &chosen {
             use pingora::upstreams::peer::Peer as _;
-            ctx.upstream_address = choice.peer.address().as_inet().copied();
+            ctx.upstream_address = peer.address().as_inet().copied();
         }
-        Ok(choice.peer)
+        chosen
     }
 
     async fn upstream_request_filter(
@@ -94,7 +97,7 @@ impl ProxyHttp for Gate {
         let Some((request, passage)) = ctx.passage() else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
-        headers::for_upstream(head, request, passage)
+        headers::for_upstream(head, request, passage, ctx.tries.current)
     }
 
     async fn request_body_filter(
@@ -118,6 +121,9 @@ impl ProxyHttp for Gate {
         ctx.status = Some(head.status);
         ctx.tally.answered(head.status, ctx.request.as_deref().and_then(Request::meter));
         ctx.upstream_took = ctx.upstream_asked.map(|asked| asked.elapsed());
+        if let Some((request, passage)) = ctx.passage() {
+            upstream::answered(request, passage, &ctx.tries);
+        }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let asked = ctx.passage().is_some_and(|(_, passage)| passage.websocket);
             let is_websocket =
@@ -143,8 +149,10 @@ impl ProxyHttp for Gate {
         ctx: &mut Context,
         mut e: Box<Error>,
     ) -> Box<Error> {
-        // Nothing was sent yet, so that another address may be tried whatever the method is.
-        e.set_retry(ctx.attempts < ctx.addresses);
+        let mut tries = ctx.tries;
+        let again = ctx.passage().is_some_and(|(request, passage)| upstream::unreachable(request, passage, &mut tries));
+        ctx.tries = tries;
+        e.set_retry(again);
         e
     }
 
@@ -153,16 +161,18 @@ impl ProxyHttp for Gate {
         _peer: &HttpPeer,
         session: &mut Session,
         mut e: Box<Error>,
-        _ctx: &mut Context,
+        ctx: &mut Context,
         client_reused: bool,
     ) -> Box<Error> {
-        // The upstream may have closed a pooled connection just then. Only what changes nothing is sent a second time.
+        let unanswered = session.response_written().is_none();
+        // What changes nothing, as RFC 9110 §9.2.1 has it, and can be sent a second time as it was.
         let harmless = session.req_header().method.is_safe() && !session.retry_buffer_truncated();
-        if harmless && session.response_written().is_none() {
-            e.retry.decide_reuse(client_reused);
-        } else {
-            e.set_retry(false);
-        }
+        let mut tries = ctx.tries;
+        let broken = Break { error: &e, repeatable: unanswered && harmless, reused: client_reused, unanswered };
+        let again =
+            ctx.passage().is_some_and(|(request, passage)| upstream::broken(request, passage, &mut tries, &broken));
+        ctx.tries = tries;
+        e.set_retry(again);
         e
     }
 

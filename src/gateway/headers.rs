@@ -16,16 +16,21 @@ use super::context::{Passage, Request};
 use super::target::{Arrival, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::trace::{TRACEPARENT, TRACESTATE};
 
-/// Makes the client's head into the one that the upstream gets.
+/// Makes the client's head into the one that this upstream of the route's gets.
 ///
 /// # Errors
 /// Where a value cannot stand in a header, which [`crate::authz::NormalTarget`] and the account's types rule out.
-pub fn for_upstream(head: &mut RequestHeader, request: &Request, passage: &Passage) -> Result<(), Box<pingora::Error>> {
+pub fn for_upstream(
+    head: &mut RequestHeader,
+    request: &Request,
+    passage: &Passage,
+    upstream: Option<usize>,
+) -> Result<(), Box<pingora::Error>> {
     strip(head, request);
     forwarding(head, &request.arrival)?;
     let plan = &request.plan;
     let route = plan.route(passage.route);
-    let authority = match route.and_then(|route| route.host.clone()) {
+    let authority = match route.and_then(|route| route.host(upstream).cloned()) {
         Some(host) => host,
         None => value(request.arrival.target.authority()),
     };

@@ -1,14 +1,16 @@
 //! What is worked out once for each configuration, so that no request has to.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use super::headers::managed::Managed;
-use crate::authz::RouteId;
-use crate::config::{Config, HeaderTemplate, RouteUpstream, Upstream};
+use super::upstream::group::Group;
+use super::upstream::member::Members;
+use super::upstream::tls::Shared;
+use crate::authz::{Route, RouteId};
+use crate::config::{Config, HeaderTemplate, RouteUpstream};
 use crate::metrics::{Requests, RouteMeter};
 
 /// A configuration, prepared.
@@ -22,25 +24,33 @@ pub struct Plan {
 pub struct RoutePlan {
     /// Names as they are written, in the order of the configuration.
     pub identity: Vec<(Bytes, HeaderTemplate)>,
-    /// The Host where the client's is not preserved.
-    pub host: Option<HeaderValue>,
-    /// Where the upstream is named by its address, so that there is nothing to look up.
-    pub address: Option<SocketAddr>,
+    /// Its upstreams.
+    pub group: Group,
+    preserve_host: bool,
     /// Where its requests are counted.
     pub meter: RouteMeter,
 }
 
 impl Plan {
-    /// Prepares a configuration; its routes are counted among `requests`.
+    /// Prepares a configuration; its routes are counted among `requests`. `members` keeps what is known of upstreams from one to the
+    /// next, and forgets those that are gone.
     #[must_use]
-    pub fn new(config: Arc<Config>, requests: &Requests) -> Self {
+    pub fn new(config: Arc<Config>, requests: &Requests, members: &Members) -> Self {
         let managed = Managed::new(&config);
-        let routes = config.upstreams.iter().enumerate().map(|(index, upstream)| {
-            let name = config.routes.get(RouteId(index)).map_or("", |route| route.name.as_str());
-            RoutePlan::new(upstream, requests.route(name))
-        });
-        let routes = routes.collect();
-        Self { config, managed, routes }
+        let mut shared = Shared::default();
+        let route = |(id, route): (RouteId, &Route)| {
+            let upstream = config.upstream(id)?;
+            let group = Group::new(&route.name, upstream, members, &mut shared);
+            Some(RoutePlan::new(upstream, group, requests.route(&route.name)))
+        };
+        let routes: Vec<_> = config.routes.iter().filter_map(route).collect();
+        members.keep(routes.iter().flat_map(|route| route.group.places()).map(|place| &place.member));
+        Self { managed, routes, config }
+    }
+
+    /// Every route's upstreams.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.routes.iter().map(|route| &route.group)
     }
 
     /// The route's part of it.
@@ -51,15 +61,16 @@ impl Plan {
 }
 
 impl RoutePlan {
-    fn new(route: &RouteUpstream, meter: RouteMeter) -> Self {
+    fn new(route: &RouteUpstream, group: Group, meter: RouteMeter) -> Self {
         let identity = route.identity.iter().map(|(name, template)| (written_form(name), template.clone())).collect();
-        let (host, address) = match &route.upstream {
-            Upstream::Http { host, port } => (authority(host, *port, 80), literal(host, *port)),
-            Upstream::Https { host, port } => (authority(host, *port, 443), literal(host, *port)),
-            Upstream::Unix { .. } => (HeaderValue::from_static("localhost"), None),
-            Upstream::Nowhere => (HeaderValue::from_static("invalid"), None),
-        };
-        Self { identity, host: (!route.preserve_host).then_some(host), address, meter }
+        Self { identity, group, preserve_host: route.preserve_host, meter }
+    }
+
+    /// The Host for this one of its upstreams, where the client's is not preserved.
+    #[must_use]
+    pub fn host(&self, upstream: Option<usize>) -> Option<&HeaderValue> {
+        let place = upstream.and_then(|index| self.group.place(index)).filter(|_| !self.preserve_host);
+        place.map(|place| &place.authority)
     }
 }
 
@@ -72,15 +83,4 @@ fn written_form(name: &HeaderName) -> Bytes {
         titled
     });
     Bytes::from(titled.collect::<String>())
-}
-
-fn authority(host: &str, port: u16, default: u16) -> HeaderValue {
-    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
-    let text = if port == default { host } else { format!("{host}:{port}") };
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("invalid"))
-}
-
-fn literal(host: &str, port: u16) -> Option<SocketAddr> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.parse().ok().map(|address| SocketAddr::new(address, port))
 }

@@ -1,17 +1,30 @@
-//! From a route to an address to connect to, with a limit on every wait.
+//! From a route to a connection: which upstream, which address, under which limits; and what a failure there leads to.
+//!
+//! ```text
+//! group      the upstreams of a route, by weight     member     one of them: is it in, and why not
+//! tries      what one request has tried so far       health     asks whether they are well, lets ejected ones in again
+//! resolver   names and their addresses               tls        what TLS to them asks for
+//! handshake  sockets for WebSocket handshakes
+//! ```
 
+pub mod group;
 mod handshake;
+pub mod health;
+pub mod member;
+mod resolver;
+pub mod tls;
+mod tries;
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorType};
-use tokio::time::{Instant, timeout};
+use pingora::{Error, ErrorSource, ErrorType};
 
+use self::group::{Group, Place};
 use self::handshake::HandshakeConnector;
+pub use self::resolver::Resolver;
+pub use self::tries::Tries;
 use super::context::{Call, Passage, Request};
 use crate::config::Upstream;
 
@@ -20,118 +33,134 @@ use crate::config::Upstream;
 const POOL_IDLE: Duration = Duration::from_secs(55);
 /// Keeps the sockets of handshakes apart from the others in the pool.
 const HANDSHAKES: u64 = 1;
-/// How long an answer of the resolver is used; the resolver has its own cache by the records' own lifetimes.
-const RESOLVED: Duration = Duration::from_secs(10);
 
-/// A peer, and how many other addresses could be tried.
-pub struct Choice {
-    pub peer: Box<HttpPeer>,
-    pub addresses: usize,
-}
-
-/// Where to connect for this request; `attempt` counts from 0 and goes through the upstream's addresses.
+/// Where to connect for this request's next try.
 ///
 /// # Errors
-/// Where there is no address to be had.
+/// Where there is no address to be had; the error says whether another upstream may be tried.
 pub async fn choose(
     resolver: &Resolver,
     call: &Call,
     request: &Request,
     passage: &Passage,
-    attempt: usize,
-) -> Result<Choice, Box<Error>> {
-    let Some(route) = request.plan.config.upstream(passage.route) else { return Err(nowhere()) };
-    let literal = request.plan.route(passage.route).and_then(|plan| plan.address);
-    let connect = route.timeouts.connect;
-    let (mut peer, addresses) = match &route.upstream {
-        Upstream::Http { host, port } => {
-            let (address, count) = resolver.pick(literal, host, *port, connect, attempt).await?;
-            (HttpPeer::new(address, false, String::new()), count)
+    tries: &mut Tries,
+) -> Result<Box<HttpPeer>, Box<Error>> {
+    let route = request.plan.config.upstream(passage.route).ok_or_else(nowhere)?;
+    let group = &request.plan.route(passage.route).ok_or_else(nowhere)?.group;
+    let place = tries.next(group).and_then(|index| group.place(index)).ok_or_else(nowhere)?;
+    let timeouts = &route.timeouts;
+    let connect = tries.time_left(timeouts.connect).clamp(Duration::from_millis(1), timeouts.connect);
+    let (mut peer, addresses) = match connectable(resolver, group, place, connect, tries.round).await {
+        Ok(found) => found,
+        Err(mut error) => {
+            error.set_retry(unreachable(request, passage, tries));
+            return Err(error);
         }
-        Upstream::Https { host, port } => {
-            let (address, count) = resolver.pick(literal, host, *port, connect, attempt).await?;
-            // Pingora verifies nothing where there is no name to verify.
-            (HttpPeer::new(address, true, host.trim_matches(['[', ']']).to_owned()), count)
-        }
-        Upstream::Unix { path } => {
-            let path = path.to_str().ok_or_else(nowhere)?;
-            (HttpPeer::new_uds(path, false, String::new())?, 1)
-        }
-        Upstream::Nowhere => return Err(nowhere()),
     };
+    tries.saw_addresses(addresses);
     let options = &mut peer.options;
-    options.connection_timeout = Some(connect);
-    options.total_connection_timeout = Some(connect);
-    options.write_timeout = Some(route.timeouts.write);
+    options.write_timeout = Some(timeouts.write);
     options.idle_timeout = Some(POOL_IDLE);
     if passage.websocket {
         // A WebSocket may be silent for as long as both sides like, once it is one.
         options.read_timeout = None;
-        call.must_be_answered_within(connect + route.timeouts.read);
+        call.must_be_answered_within(timeouts.connect * 2 + timeouts.read);
         let connector = HandshakeConnector { limit: connect, signals: Arc::clone(&call.signals) };
         options.custom_l4 = Some(Arc::new(connector));
-        peer.group_key = HANDSHAKES;
+        peer.group_key |= HANDSHAKES;
     } else {
-        options.read_timeout = Some(route.timeouts.read);
+        options.read_timeout = Some(timeouts.read);
     }
-    Ok(Choice { peer: Box::new(peer), addresses })
+    Ok(Box::new(peer))
+}
+
+/// An address of this upstream with what TLS to it asks for, and how many addresses there are.
+async fn connectable(
+    resolver: &Resolver,
+    group: &Group,
+    place: &Place,
+    connect: Duration,
+    round: usize,
+) -> Result<(HttpPeer, usize), Box<Error>> {
+    let (mut peer, addresses) = match &place.upstream {
+        Upstream::Http { host, port } | Upstream::Https { host, port } => {
+            let (address, count) = match place.address {
+                Some(address) => (address, 1),
+                None => resolver.pick(host, *port, connect, round).await?,
+            };
+            let mut peer = HttpPeer::new(address, matches!(place.upstream, Upstream::Https { .. }), String::new());
+            if peer.is_tls() {
+                group.tls.as_ref().ok_or_else(nowhere)?.apply(&mut peer, host.trim_matches(['[', ']']));
+            }
+            (peer, count)
+        }
+        Upstream::Unix { path } => (HttpPeer::new_uds(path.to_str().ok_or_else(nowhere)?, false, String::new())?, 1),
+    };
+    peer.options.connection_timeout = Some(connect);
+    peer.options.total_connection_timeout = Some(connect);
+    Ok((peer, addresses))
+}
+
+/// The newest try found no connection, so that nothing was sent: true where another one may follow, whatever the method.
+pub fn unreachable(request: &Request, passage: &Passage, tries: &mut Tries) -> bool {
+    let Some((group, index, place)) = newest(request, passage, tries) else { return false };
+    place.member.figures.connect_failures.inc();
+    group.failed(index);
+    again(request, passage, tries, group, place)
+}
+
+/// How a try ended that had a connection.
+pub struct Break<'a> {
+    pub error: &'a Error,
+    /// Nothing of the answer has come, and the request can be sent once more without harm.
+    pub repeatable: bool,
+    /// The connection came from the pool.
+    pub reused: bool,
+    /// Nothing of the answer has come.
+    pub unanswered: bool,
+}
+
+/// The newest try broke off: true where another upstream may be asked.
+pub fn broken(request: &Request, passage: &Passage, tries: &mut Tries, broken: &Break<'_>) -> bool {
+    use ErrorType::{ConnectionClosed, ReadError, ReadTimedout, WriteError, WriteTimedout};
+    let Some((group, index, place)) = newest(request, passage, tries) else { return false };
+    if *broken.error.esource() != ErrorSource::Upstream || !broken.unanswered {
+        return false;
+    }
+    let is_gone = matches!(broken.error.etype(), ConnectionClosed | ReadError | WriteError);
+    if is_gone && broken.reused {
+        // An idle connection that the upstream closed just then says nothing of how it is.
+        place.member.figures.retries.inc_by(u64::from(broken.repeatable));
+        return broken.repeatable;
+    }
+    let is_slow = matches!(broken.error.etype(), ReadTimedout | WriteTimedout);
+    if is_gone || is_slow {
+        group.failed(index);
+    }
+    // Who is slow to answer here is slow elsewhere, and the client has waited long enough.
+    is_gone && broken.repeatable && group.has_untried(tries.tried()) && again(request, passage, tries, group, place)
+}
+
+/// The newest try was answered.
+pub fn answered(request: &Request, passage: &Passage, tries: &Tries) {
+    if let Some((_, _, place)) = newest(request, passage, tries) {
+        place.member.answered();
+    }
+}
+
+fn again(request: &Request, passage: &Passage, tries: &mut Tries, group: &Group, place: &Place) -> bool {
+    let connect = request.plan.config.upstream(passage.route).map(|route| route.timeouts.connect);
+    let again = connect.is_some_and(|connect| tries.may_go_elsewhere(group, connect));
+    place.member.figures.retries.inc_by(u64::from(again));
+    again
+}
+
+fn newest<'r>(request: &'r Request, passage: &Passage, tries: &Tries) -> Option<(&'r Group, usize, &'r Place)> {
+    let group = &request.plan.route(passage.route)?.group;
+    let index = tries.current?;
+    Some((group, index, group.place(index)?))
 }
 
 fn nowhere() -> Box<Error> {
     Error::explain(ErrorType::ConnectNoRoute, "the route leads to no upstream").into_up()
-}
-
-/// Host names and the addresses they had a moment ago.
-#[derive(Debug, Default)]
-pub struct Resolver {
-    known: Mutex<HashMap<(String, u16), Resolved>>,
-}
-
-#[derive(Debug, Clone)]
-struct Resolved {
-    at: Instant,
-    addresses: Arc<[SocketAddr]>,
-}
-
-impl Resolver {
-    async fn pick(
-        &self,
-        literal: Option<SocketAddr>,
-        host: &str,
-        port: u16,
-        limit: Duration,
-        attempt: usize,
-    ) -> Result<(SocketAddr, usize), Box<Error>> {
-        if let Some(address) = literal {
-            return Ok((address, 1));
-        }
-        let addresses = self.resolve(host, port, limit).await?;
-        let count = addresses.len();
-        let chosen = attempt.checked_rem(count).and_then(|index| addresses.get(index));
-        chosen.map(|address| (*address, count)).ok_or_else(|| unresolved(host, "it has no address"))
-    }
-
-    async fn resolve(&self, host: &str, port: u16, limit: Duration) -> Result<Arc<[SocketAddr]>, Box<Error>> {
-        let key = (host.to_owned(), port);
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(fresh) = known.as_ref().filter(|known| known.at.elapsed() < RESOLVED) {
-            return Ok(Arc::clone(&fresh.addresses));
-        }
-        let failure = match timeout(limit, tokio::net::lookup_host((host, port))).await {
-            Ok(Ok(found)) => {
-                let addresses: Arc<[SocketAddr]> = found.collect();
-                let resolved = Resolved { at: Instant::now(), addresses: Arc::clone(&addresses) };
-                self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, resolved);
-                return Ok(addresses);
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the resolver did not answer in time".to_owned(),
-        };
-        // An address that was right a moment ago is better than none.
-        known.map(|old| old.addresses).ok_or_else(|| unresolved(host, &failure))
-    }
-}
-
-fn unresolved(host: &str, why: &str) -> Box<Error> {
-    Error::explain(ErrorType::ConnectNoRoute, format!("cannot resolve {host}: {why}")).into_up()
 }

@@ -6,10 +6,11 @@ use http::Method;
 
 use super::access::{Header, headers};
 use super::login::POLICIES;
+use super::upstream;
 use crate::authz::{Access, Allow, HostPattern, Policy, RoutePath};
 use crate::config::reader::{Field, Section};
 use crate::config::values::{self, days, hours, minutes, seconds};
-use crate::config::{Timeouts, Upstream, address, diagnostic::Place};
+use crate::config::{HealthCheck, Timeouts, address, diagnostic::Place};
 
 /// One route. The parts that decide what it matches are `None` where they are wrong, so that no collision is reported
 /// that is not there.
@@ -27,8 +28,9 @@ pub(in crate::config) struct Draft {
     pub idle_exempt: Vec<RoutePath>,
     /// Header names and templates; an empty template removes the gateway's.
     pub headers: Vec<(http::HeaderName, crate::config::HeaderTemplate, Place)>,
-    pub upstream: Upstream,
-    pub upstream_place: Place,
+    pub upstreams: Vec<upstream::Draft>,
+    pub health_check: Option<HealthCheck>,
+    pub upstream_tls: Option<upstream::TlsDraft>,
     pub preserve_host: bool,
     pub timeouts: Timeouts,
     pub max_body: Option<u64>,
@@ -76,7 +78,8 @@ fn route(section: &mut Section<'_>) -> Draft {
         let field = section.field("headers");
         if field.given() { headers(&field) } else { Vec::new() }
     });
-    let (upstream, upstream_place) = upstream(section, access_is);
+    let upstreams = upstream::upstreams(section, access_is);
+    let health_check = upstream::health_check(section);
     section.optional("upstream_auth", upstream_auth);
     let preserve_host = section.boolean("preserve_host", true);
     let timeouts = section.within("timeouts", |section| Timeouts {
@@ -90,7 +93,7 @@ fn route(section: &mut Section<'_>) -> Draft {
     section.choice("protocol", (), &[("http1", ()), ("http2", ())]);
     let websocket_origins =
         section.field("websocket_origins").list(|item| item.secret().parse(address::web_origin)).unwrap_or_default();
-    section.optional("upstream_tls", upstream_tls);
+    let upstream_tls = upstream::tls(section, &upstreams);
     let forget_cookies =
         section.field("forget_cookies").list(|item| item.parse(values::cookie_name)).unwrap_or_default();
     Draft {
@@ -109,8 +112,9 @@ fn route(section: &mut Section<'_>) -> Draft {
             .into_iter()
             .map(|Header { name, template, field }| (name, template, field.key_place()))
             .collect(),
-        upstream,
-        upstream_place,
+        upstreams,
+        health_check,
+        upstream_tls,
         preserve_host,
         timeouts,
         max_body,
@@ -169,53 +173,10 @@ fn idle_exempt(section: &mut Section<'_>, route: Option<&RoutePath>) -> Vec<Rout
     section.field("idle_exempt").list(read).unwrap_or_default()
 }
 
-/// Where the route leads: `upstream`, or `upstreams` with one or more.
-fn upstream(section: &mut Section<'_>, access: Access) -> (Upstream, Place) {
-    let (one, many) = (section.field("upstream").secret(), section.field("upstreams"));
-    if one.given() && many.given() {
-        many.error("`upstream` is given as well", Some("keep one of the two".to_owned()));
-    }
-    section.optional("health_check", |section| {
-        section.field("path").required("like /health").parse(values::path);
-        section.duration("interval", seconds(10), seconds(1)..=hours(1));
-    });
-    if many.given() {
-        if many.is_empty_list() {
-            many.error("must hold at least one upstream", None);
-        }
-        let all = many.list(|item| item.read_section(weighted_upstream).flatten()).unwrap_or_default();
-        // With more than one, the file is refused (see `not_yet`).
-        return (all.into_iter().next().unwrap_or(Upstream::Nowhere), many.place());
-    }
-    if access == Access::Deny && !one.given() {
-        return (Upstream::Nowhere, one.place());
-    }
-    let one = one.required("like http://127.0.0.1:9000, or unix:/run/tool.sock");
-    (one.parse(address::upstream).unwrap_or(Upstream::Nowhere), one.place())
-}
-
-fn weighted_upstream(section: &mut Section<'_>) -> Option<Upstream> {
-    section.integer::<u64>("weight", 1, 1..=1000);
-    section.field("url").secret().required("like http://127.0.0.1:9000").parse(address::upstream)
-}
-
 fn upstream_auth(section: &mut Section<'_>) {
     section.field("basic").required("like {username: admin, password_file: FILE}");
     section.optional("basic", |section| {
         section.field("username").required("").text();
         section.text_or_file("password", "password_file").secret().required("or `password_file`").text();
     });
-}
-
-fn upstream_tls(section: &mut Section<'_>) {
-    let ca = section.field("ca");
-    if let Some(path) = ca.path()
-        && let Err(bad) = crate::config::files::chain(&path)
-    {
-        ca.error(bad.rule, bad.hint);
-    }
-    section.field("server_name").parse(values::host);
-    if section.field("certificate").given() || section.field("key").given() {
-        super::server::certificate(section);
-    }
 }

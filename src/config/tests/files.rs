@@ -149,3 +149,45 @@ fn relative_paths_start_at_the_files_folder() {
     let Store::Sled { path } = config.store else { panic!("not sled") };
     assert_eq!(path, folder.path().join("data"));
 }
+
+#[test]
+fn what_tls_to_an_upstream_needs_is_read_and_proved() {
+    let folder = folder();
+    write_certificate(&folder, "ca.pem", "ca.key");
+    write_certificate(&folder, "cert.pem", "key.pem");
+    let route =
+        |tls: &str| completed(&format!("routes: [{{name: a, upstream: \"https://a\", upstream_tls: {{{tls}}}}}]"));
+    let tls = |text: &str| load_in(&folder, &route(text)).unwrap().config.upstreams[0].tls.clone().unwrap();
+    let whole = tls("ca: ca.pem, server_name: tool.example.com, certificate: cert.pem, key: key.pem");
+    assert_eq!(whole.authorities.len(), 1);
+    assert_eq!(whole.server_name.as_deref(), Some("tool.example.com"));
+    assert_eq!(whole.client.as_ref().unwrap().chain.len(), 1);
+    // Whatever differs must tell two routes' connections apart.
+    let others = [
+        "",
+        "ca: ca.pem",
+        "ca: cert.pem",
+        "ca: ca.pem, server_name: tool.example.com",
+        "certificate: cert.pem, key: key.pem",
+    ];
+    let mut numbers: Vec<u64> =
+        others.iter().map(|text| tls(text).fingerprint()).chain([whole.fingerprint()]).collect();
+    assert_eq!(tls("ca: ca.pem").fingerprint(), tls("ca: ca.pem").fingerprint());
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), others.len() + 1);
+
+    write(&folder, "empty.pem", "", 0o644);
+    let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    write(&folder, "damaged.pem", damaged, 0o644);
+    for (text, problem) in [
+        ("ca: empty.pem", "holds no certificate"),
+        ("ca: damaged.pem", "its certificate 1 is damaged"),
+        ("certificate: cert.pem", "`routes[0].upstream_tls.key` is missing"),
+        ("certificate: cert.pem, key: ca.key", "is not the key of the certificate"),
+        ("certificate: damaged.pem, key: key.pem", "error"),
+    ] {
+        let said = said_in(&folder, &route(text));
+        assert!(matches!(said.as_slice(), [line] if line.contains(problem)), "{text}: {said:#?}");
+    }
+}

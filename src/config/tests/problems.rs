@@ -211,6 +211,40 @@ const TABLE: &[(&str, &str, &str)] = &[
         "2:56: warning:",
         "nothing is removed",
     ),
+    ("routes:\n- {name: a, upstreams: []}", "2:24: error:", "must hold at least one upstream"),
+    ("routes:\n- {name: a, upstreams: [{url: \"http://a\", weight: 0}]}", "2:24: error:", "has the weight 0"),
+    ("routes:\n- {name: a, upstreams: [{url: \"http://a\", weight: 1001}]}", "2:51: error:", "from 0 to 1000"),
+    (
+        "routes:\n- {name: a, upstreams: [{url: \"http://a\"}, {url: \"http://a:80\"}]}",
+        "2:44: error:",
+        "the same upstream is given twice",
+    ),
+    ("routes:\n- {name: a, upstream: \"http://a\", health_check: {interval: 5s}}", "2:35: error:", "path` is missing"),
+    (
+        "routes:\n- {name: a, upstream: \"http://a\", health_check: {path: /, interval: 0s}}",
+        "2:69: error:",
+        "must be from 1s to 1h",
+    ),
+    (
+        "routes:\n- {name: a, upstream: \"http://a\", upstream_tls: {server_name: b}}",
+        "2:35: error:",
+        "leads to an upstream without TLS (write https:// before the host",
+    ),
+    (
+        "routes:\n- {name: a, upstreams: [{url: \"https://a\"}, {url: \"unix:/a\"}], upstream_tls: {}}",
+        "2:64: error:",
+        "leads to an upstream without TLS",
+    ),
+    (
+        "routes:\n- {name: a, upstream: \"https://a\", upstream_tls: {server_name: \"a:1\"}}",
+        "2:64: error:",
+        "is not a host name",
+    ),
+    (
+        "routes:\n- {name: a, upstream: \"https://a\", upstream_tls: {ca: none.pem}}",
+        "2:55: error:",
+        "there is no such file",
+    ),
     (
         "routes:\n- {name: a, upstream: \"http://a\"}\n- {name: b, upstream: \"http://b\", path: /}",
         "3:3: error:",
@@ -269,14 +303,11 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("portal: {theme: theme}", "portal.theme"),
         ("identity: {assertion: true}", "identity.assertion"),
         ("routes: [{name: a, upstream: \"http://a\", forget_cookies: [sid]}]", "routes[0].forget_cookies"),
-        ("routes: [{name: a, upstreams: [{url: \"http://a\"}, {url: \"http://b\"}]}]", "routes[0].upstreams"),
-        ("routes: [{name: a, upstream: \"http://a\", health_check: {path: /}}]", "routes[0].health_check"),
         ("routes: [{name: a, upstream: \"http://a\", protocol: http2}]", "routes[0].protocol"),
         (
             "routes: [{name: a, upstream: \"http://a\", upstream_auth: {basic: {username: u, password: p}}}]",
             "routes[0].upstream_auth",
         ),
-        ("routes: [{name: a, upstream: \"https://a\", upstream_tls: {server_name: b}}]", "routes[0].upstream_tls"),
     ];
     for (snippet, key) in refused {
         let said = said(snippet);
@@ -315,7 +346,8 @@ fn what_is_right_is_read_as_it_stands() {
             timeouts: {read: 5m}, max_body: 10MiB, websocket_origins: [\"HTTPS://B.example:443\"]}\n\
          - {name: b, host: \"*.example.com\", upstream: \"unix:/run/b.sock\", preserve_host: false}\n\
          - {name: c, access: deny, path: /c}\n\
-         - {name: d, upstreams: [{url: \"http://${PORT}.example:${PORT}\"}]}",
+         - {name: d, health_check: {path: /d/health}, upstreams: [\
+             {url: \"http://${PORT}.example:${PORT}\", weight: 3}, {url: \"http://9001.example:9002\", weight: 0}]}",
     );
     assert_eq!(config.server.workers, 3);
     assert!(config.trusts("10.1.2.3".parse().unwrap()) && !config.trusts("11.1.2.3".parse().unwrap()));
@@ -337,15 +369,23 @@ fn what_is_right_is_read_as_it_stands() {
     assert!(route.own_idle_timeout && route.idle_timeout == Duration::from_secs(60));
     assert_eq!(route.websocket_origins, ["https://b.example"]);
     let upstream = config.upstream(id).unwrap();
-    assert_eq!(upstream.upstream, Upstream::Https { host: "2001:db8::1".into(), port: 443 });
+    let https = Upstream::Https { host: "2001:db8::1".into(), port: 443 };
+    assert_eq!(https.to_string(), "https://[2001:db8::1]");
+    assert_eq!(upstream.upstreams, [WeightedUpstream { upstream: https, weight: 1 }]);
+    assert!(!upstream.tls.as_ref().unwrap().authorities.is_empty(), "the machine's");
     assert_eq!(upstream.identity.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["x-b"]);
     assert_eq!(upstream.max_body, Some(10 << 20));
     assert_eq!(upstream.timeouts.connect, Duration::from_secs(5));
 
-    let upstreams: Vec<_> = config.upstreams.iter().skip(1).map(|upstream| upstream.upstream.clone()).collect();
-    let unix = Upstream::Unix { path: "/run/b.sock".into() };
-    let http = Upstream::Http { host: "9001.example".into(), port: 9001 };
-    assert_eq!(upstreams, [unix, Upstream::Nowhere, http]);
+    let upstreams: Vec<_> = config.upstreams.iter().skip(1).map(|upstream| upstream.upstreams.clone()).collect();
+    let unix = WeightedUpstream { upstream: Upstream::Unix { path: "/run/b.sock".into() }, weight: 1 };
+    let http = |weight| WeightedUpstream {
+        upstream: Upstream::Http { host: "9001.example".into(), port: 9001 + u16::from(weight == 0) },
+        weight,
+    };
+    assert_eq!(upstreams, [vec![unix], vec![], vec![http(3), http(0)]]);
+    let health_check = HealthCheck { path: "/d/health".to_owned(), interval: Duration::from_secs(10) };
+    assert_eq!(config.upstreams[3].health_check, Some(health_check));
     let second = config.routes.iter().nth(1).unwrap().1;
     assert!(!second.own_idle_timeout && second.idle_timeout == Duration::from_secs(300));
     assert_eq!(second.second_factor.policy, crate::authz::Policy::PerUser);

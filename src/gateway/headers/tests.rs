@@ -16,6 +16,7 @@ use crate::gateway::credential::Cookies;
 use crate::gateway::plan::Plan;
 use crate::gateway::target::settle;
 use crate::gateway::trace::{Naming, Trace};
+use crate::gateway::upstream::member::Members;
 use crate::id::{SessionId, UserId};
 use crate::metrics::Metrics;
 use crate::secret::{ExposeSecret, Keys};
@@ -34,7 +35,8 @@ fn plan(more: &str) -> Arc<Plan> {
     );
     let loaded = crate::config::parse(&text, &folder.path().join("sekisho.yaml"), &|_| None).unwrap();
     let _: &Path = folder.path();
-    Arc::new(Plan::new(Arc::new(loaded.config), &Metrics::new().requests))
+    let metrics = Metrics::new();
+    Arc::new(Plan::new(Arc::new(loaded.config), &metrics.requests, &Members::new(metrics.upstreams.clone())))
 }
 
 fn alice() -> Arc<Account> {
@@ -85,7 +87,7 @@ fn sent(plan: &Arc<Plan>, peer: &str, target: &str, fields: &[(&'static str, &st
         session: None,
         route: Some(RouteId(0)),
     };
-    for_upstream(&mut head, &request, &Passage { permit, route: RouteId(0), websocket: false }).unwrap();
+    for_upstream(&mut head, &request, &Passage { permit, route: RouteId(0), websocket: false }, Some(0)).unwrap();
     let mut lines = vec![format!("GET {}", String::from_utf8_lossy(head.raw_path()))];
     lines.extend(
         head.headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))),
