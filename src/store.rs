@@ -1,10 +1,12 @@
-//! Records that survive. Small enough to certify: five operations, one conformance suite, two engines.
+//! Records that survive. Small enough to certify: a few operations, one conformance suite.
 //!
 //! | part | what it is for |
 //! | --- | --- |
 //! | [`engine`] | what an engine must do |
 //! | [`record`] | typed records over an engine; what the services use |
 //! | [`sled`] | the embedded engine |
+//! | [`switch`] | an engine whose place another one can take while it is used |
+//! | [`relay`] | an engine in another process, over a stream |
 //! | [`open`] | which store belongs to which key file; when one is made, and when it is refused |
 //! | `conformance` | the suite that every engine passes |
 
@@ -13,4 +15,7 @@ pub(crate) mod conformance;
 pub mod engine;
 pub mod open;
 pub mod record;
+pub mod relay;
 pub mod sled;
+pub mod switch;
+mod watch;

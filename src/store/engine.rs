@@ -6,9 +6,10 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// A record's key: segments parted by `/`, as `session/…`; ordered by its UTF-8 bytes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key(String);
 
 impl Key {
@@ -32,25 +33,25 @@ impl fmt::Debug for Key {
 }
 
 /// Which state of a record was read. Never used again for the same key, not even after a deletion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version(pub u64);
 
 /// A record's bytes and the version they have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versioned {
     pub version: Version,
     pub value: Bytes,
 }
 
 /// What must still be true for a commit to happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Expect {
     Absent,
     At(Version),
 }
 
 /// When a commit returns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Durability {
     /// After the change would survive a power cut.
     #[default]
@@ -60,7 +61,7 @@ pub enum Durability {
 }
 
 /// One atomic change. What is both deleted and put is put.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Commit {
     pub compares: Vec<(Key, Expect)>,
     pub puts: Vec<(Key, Bytes)>,
@@ -69,7 +70,7 @@ pub struct Commit {
 }
 
 /// What became of a commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Every put has this version now; it is higher than every version before it.
     Committed(Version),
@@ -78,7 +79,7 @@ pub enum Outcome {
 }
 
 /// Why the store could not do it. Fail closed: whoever gets one refuses what depended on it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum StoreError {
     /// Somebody else owns the embedded store.
     #[error("the store at {0} is in use by another process")]
@@ -112,7 +113,7 @@ pub enum StoreError {
 }
 
 /// A change that a watcher is told about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     Put(Key),
     Delete(Key),

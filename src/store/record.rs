@@ -70,6 +70,12 @@ impl Store {
         Self { engine }
     }
 
+    /// The engine behind it.
+    #[must_use]
+    pub fn into_engine(self) -> Arc<dyn Engine> {
+        self.engine
+    }
+
     /// What stands under `name` at `now`.
     ///
     /// # Errors

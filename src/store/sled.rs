@@ -14,7 +14,6 @@
 mod disk;
 pub(super) mod files;
 mod value;
-mod watch;
 mod writer;
 
 #[cfg(test)]
@@ -31,12 +30,9 @@ use tokio::sync::{broadcast, oneshot};
 
 pub(super) use self::disk::{Check, Disk};
 use self::files::Directory;
-use self::watch::{SledWatch, Told};
 use self::writer::{Job, Reply};
 use super::engine::{Commit, Engine, Key, Outcome, StoreError, Versioned, Watch};
-
-/// How many commits a watcher may be behind before it is told that it missed some.
-const WATCH_BACKLOG: usize = 4096;
+use super::watch::{self, PrefixWatch, Told};
 
 /// The embedded store. Dropping it makes everything durable and lets go of the files.
 pub struct SledEngine {
@@ -76,7 +72,7 @@ impl SledEngine {
             usable: AtomicBool::new(true),
             durable: AtomicU64::new(0),
             view: RwLock::new(()),
-            changes: broadcast::Sender::new(WATCH_BACKLOG),
+            changes: broadcast::Sender::new(watch::BACKLOG),
             directory,
         });
         let (jobs, thread) = writer::start(&shared, newest)?;
@@ -159,7 +155,7 @@ impl Engine for SledEngine {
     }
 
     fn watch(&self, prefix: &str) -> Box<dyn Watch> {
-        Box::new(SledWatch::new(self.shared.changes.subscribe(), prefix))
+        Box::new(PrefixWatch::new(self.shared.changes.subscribe(), prefix))
     }
 
     async fn durable(&self) -> Result<(), StoreError> {
@@ -187,7 +183,19 @@ fn reopening() -> StoreError {
 /// For tests of this crate: a store in a directory that goes away.
 #[cfg(test)]
 pub(crate) mod testing {
+    use std::sync::Arc;
+
+    use super::super::engine::Engine;
     use super::super::record::Store;
+    use super::{Check, Directory, Disk, SledEngine};
+
+    /// An engine without a record, not even the id that stands in every store.
+    pub(crate) fn empty() -> (Arc<dyn Engine>, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::take(dir.path()).unwrap();
+        let disk = Disk::open(dir.path(), Check::Everything).unwrap();
+        (Arc::new(SledEngine::start(disk, directory).unwrap()), dir)
+    }
 
     /// A new store. Keep the directory for as long as the store is used.
     pub(crate) fn scratch() -> (Store, tempfile::TempDir) {

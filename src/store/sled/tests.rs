@@ -124,7 +124,7 @@ async fn what_was_committed_is_there_after_opening_again_and_versions_go_on() {
 async fn a_watcher_more_than_the_backlog_behind_is_told_that_it_lagged() {
     let (engine, _dir) = fresh();
     let mut watch = engine.watch("a");
-    for _ in 0..=WATCH_BACKLOG {
+    for _ in 0..=watch::BACKLOG {
         engine.commit(Commit { durability: Durability::Lazy, ..put("a", "") }).await.unwrap();
     }
     assert_eq!(watch.next().await, Some(crate::store::engine::Change::Lagged));

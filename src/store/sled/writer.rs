@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::disk::{Check, Disk};
-use super::watch::Told;
 use super::{Shared, closed, reopening};
 use crate::store::engine::{Change, Commit, Durability, Key, Outcome, StoreError, Version};
+use crate::store::watch::Told;
 
 /// How long between two attempts to open the store again, and how long writes are refused after a failed one, so that a
 /// disk that stays full does not keep the store from being read.
@@ -210,7 +210,7 @@ impl Writer {
                 self.shared.generation.fetch_add(1, Ordering::SeqCst);
                 self.shared.usable.store(true, Ordering::SeqCst);
                 drop(slot);
-                let _ = self.shared.changes.send(Told::Reopened);
+                let _ = self.shared.changes.send(Told::Missed);
                 tracing::info!("the store is open again");
             }
             Err(error) => tracing::error!(%error, "the store cannot be opened again yet"),

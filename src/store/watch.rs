@@ -1,4 +1,4 @@
-//! Changes, told to whoever watches a prefix.
+//! Changes, told to whoever watches a prefix: for engines that tell each commit's changes once, to all.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,24 +7,28 @@ use async_trait::async_trait;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::store::engine::{Change, Key, Watch};
+use super::engine::{Change, Key, Watch};
 
-/// What the writer tells after each commit.
+/// How many commits a watcher may be behind before it is told that it missed some.
+pub(super) const BACKLOG: usize = 4096;
+
+/// What an engine tells after each commit.
 #[derive(Debug, Clone)]
 pub(super) enum Told {
     /// The changes of one commit.
     Changes(Arc<[Change]>),
-    /// The store was opened again; what was lazy or in flight may not have happened.
-    Reopened,
+    /// Something may have changed, or not have happened, that nobody can name.
+    Missed,
 }
 
-pub(super) struct SledWatch {
+/// A receiver of changes under one prefix.
+pub(super) struct PrefixWatch {
     told: Receiver<Told>,
     prefix: String,
     waiting: VecDeque<Change>,
 }
 
-impl SledWatch {
+impl PrefixWatch {
     pub(super) fn new(told: Receiver<Told>, prefix: &str) -> Self {
         Self { told, prefix: prefix.to_owned(), waiting: VecDeque::new() }
     }
@@ -35,7 +39,7 @@ impl SledWatch {
 }
 
 #[async_trait]
-impl Watch for SledWatch {
+impl Watch for PrefixWatch {
     async fn next(&mut self) -> Option<Change> {
         loop {
             if let Some(change) = self.waiting.pop_front() {
@@ -50,7 +54,7 @@ impl Watch for SledWatch {
                         }
                     }
                 }
-                Ok(Told::Reopened) | Err(RecvError::Lagged(_)) => return Some(Change::Lagged),
+                Ok(Told::Missed) | Err(RecvError::Lagged(_)) => return Some(Change::Lagged),
                 Err(RecvError::Closed) => return None,
             }
         }
