@@ -17,6 +17,7 @@ mod serve;
 mod session;
 mod shell;
 mod store;
+mod upgrade;
 mod user;
 
 use std::path::PathBuf;
@@ -43,7 +44,14 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway
-    Serve(ConfigFile),
+    Serve(serve::ServeCommand),
+    /// Have the running gateway hand over to a new process, refusing no connection: for another version of the program
+    Upgrade {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Validate a configuration: every problem with its place and what to do
     Check {
         #[command(flatten)]
@@ -105,7 +113,8 @@ pub fn run() -> ExitCode {
         }
     };
     let outcome = match arguments.command {
-        Command::Serve(config) => serve::run(&config),
+        Command::Serve(command) => serve::run(&command),
+        Command::Upgrade { config, format } => upgrade::run(&config, format),
         Command::Check { config, format } => check(&config, format),
         Command::Demo(command) => demo::run(&command),
         Command::User(command) => user::run(command),

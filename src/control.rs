@@ -25,7 +25,8 @@ pub use protocol::{
     AccountFilter, AccountRow, AccountState, Changes, Command, Malformed, NewAccount, PasswordText, Reply, Request,
     Response, SecondFactorRow, SessionRow,
 };
-pub use server::serve;
+pub use server::{Control, serve};
+pub use socket::{ControlSocket, adopt, bind};
 
 pub use crate::service::care::{Problem, SealedAnew};
 

@@ -2,39 +2,50 @@
 //!
 //! A gateway runs within the caller's tokio runtime, and several can run in one process. Signals are the caller's.
 
+mod activation;
 mod limits;
 mod listeners;
 pub mod notify;
 mod observation;
 mod operator;
 mod sockets;
+pub mod takeover;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::UnixStream;
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::listeners::{Listeners, Prepared};
+pub use self::activation::passed;
+use self::listeners::Listeners;
+pub use self::listeners::Prepared;
 use self::observation::Observation;
 use self::operator::Operator;
-use self::sockets::Given;
+pub use self::sockets::Given;
+use self::takeover::{End, Launch, Predecessor, Reopen};
 use crate::audit::AuditFile;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::control::Control;
 use crate::gateway::Gateway;
 use crate::gateway::listener::Reception;
 use crate::gateway::listener::tls::{self, Certificates};
 use crate::mail::{Outbox, TransportError};
 use crate::secret::{EntropyError, random_bytes};
 use crate::service::Services;
+use crate::store::engine::Engine;
 use crate::store::record::Store;
+use crate::store::relay;
+use crate::store::switch::Switch;
 use crate::{control, portal};
 
 /// How long what was cut may take to notice.
@@ -47,9 +58,15 @@ pub struct Running {
     observation: Arc<Observation>,
     services: Services,
     grace: Duration,
+    switch: Arc<Switch>,
+    control: Arc<Control>,
+    predecessor: Option<Arc<Predecessor>>,
     shutdown: watch::Sender<bool>,
+    leaving: watch::Sender<bool>,
     abort: CancellationToken,
     connections: TaskTracker,
+    /// Processes before this one that have not ended what is in flight there, and have their records from here.
+    dependants: TaskTracker,
     stop_background: CancellationToken,
     background: Vec<JoinHandle<()>>,
 }
@@ -59,8 +76,12 @@ pub struct Running {
 pub enum StartError {
     #[error("cannot listen on {address}: {source}")]
     Bind { address: String, source: std::io::Error },
-    #[error("no socket named {name:?} can be taken over from systemd: this version cannot do that yet")]
-    Systemd { name: String },
+    #[error("systemd has passed no socket named {name:?}{}", if left.is_empty() { String::new() } else { format!(", but: {left}") })]
+    NotPassed { name: String, left: String },
+    #[error("systemd has passed sockets that nothing listens on: {names}")]
+    NotAsked { names: String },
+    #[error("what systemd has passed as {name:?} is no listening socket for TCP")]
+    NotListening { name: String },
     #[error("cannot open the control socket {}: {source}", path.display())]
     Control { path: PathBuf, source: std::io::Error },
     #[error("cannot write the audit file {}: {source}", path.display())]
@@ -88,7 +109,14 @@ impl StartError {
                 ErrorKind::AddrNotAvailable => Some("no interface of this machine has that address: see `ip address`"),
                 _ => None,
             },
-            Self::Systemd { .. } => Some("write an address and a port instead"),
+            Self::NotPassed { .. } => Some(
+                "`FileDescriptorName=` in the socket unit is its name; systemd passes it where the socket unit runs and starts \
+                 the service",
+            ),
+            Self::NotAsked { .. } => {
+                Some("write them into server.listen or server.tls.listen, or take them out of the socket unit")
+            }
+            Self::NotListening { .. } => Some("in the socket unit: `ListenStream=` with a port, and no `Accept=yes`"),
             Self::Control { .. } => Some("its directory must exist and belong to the user that sekisho runs as"),
             Self::Mail(_) => {
                 Some("see `mail.smtp`: `ca` names a file of PEM certificates, and must be one that rustls takes")
@@ -98,12 +126,59 @@ impl StartError {
     }
 }
 
+/// What a gateway begins with, beside its configuration and its store.
+pub struct Beginning {
+    pub sockets: Prepared,
+    /// The socket of metrics of the gateway that it follows, and how that one's configuration named it.
+    pub metrics: Option<(SocketAddr, StdTcpListener)>,
+    /// The control socket of that gateway, and where its file is.
+    pub control: Option<(OwnedFd, PathBuf)>,
+    /// How it can be followed itself; `None`: it cannot.
+    pub following: Option<Following>,
+}
+
+/// How a successor is started, and how the store is opened again where that one fails.
+pub struct Following {
+    pub launch: Launch,
+    pub reopen: Reopen,
+}
+
+impl Beginning {
+    /// Binds every socket.
+    ///
+    /// # Errors
+    /// Where one of them cannot be had.
+    pub fn afresh(config: &Config, given: &Given) -> Result<Self, StartError> {
+        let sockets = Prepared::all(&config.server, given)?;
+        match given.left() {
+            left if left.is_empty() => Ok(Self { sockets, metrics: None, control: None, following: None }),
+            left => Err(StartError::NotAsked { names: left.join(", ") }),
+        }
+    }
+}
+
 /// Binds every socket, builds the services, and serves until [`Running::stop`].
 ///
 /// # Errors
 /// Where a socket cannot be bound, or what the configuration asks for is not to be had.
 pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
-    let sockets = Prepared::all(&config.server, &Given::default())?;
+    let beginning = Beginning::afresh(&config, &Given::default())?;
+    start_with(config, store, clock, beginning).await
+}
+
+/// The same with sockets that are there already.
+///
+/// # Errors
+/// Where what the configuration asks for is not to be had.
+pub async fn start_with(
+    config: Config,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    beginning: Beginning,
+) -> Result<Running, StartError> {
+    let Beginning { sockets, metrics, control, following } = beginning;
+    let switch = Arc::new(Switch::new(store.into_engine()));
+    let store = Store::new(Arc::clone(&switch) as Arc<dyn Engine>);
     let instance = random_bytes()?;
     let certificates = config.server.tls.as_ref().map(|tls| tls.certificates.as_slice());
     let certificates = Arc::new(Certificates::new(certificates.unwrap_or_default()));
@@ -130,24 +205,50 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
     }
     let gateway = Arc::new(gateway);
 
-    let (shutdown, watch) = watch::channel(false);
+    let (shutdown, shutdown_watch) = watch::channel(false);
+    let (leaving, leaving_watch) = watch::channel(false);
     let places = limits::connections();
     services.metrics.connections.limit.set(i64::try_from(places).unwrap_or(i64::MAX));
     let reception = Reception {
         gateway: Arc::clone(&gateway),
         places: Arc::new(Semaphore::new(places)),
-        shutdown: watch,
+        shutdown: shutdown_watch,
+        leaving: leaving_watch,
         abort: CancellationToken::new(),
         tasks: TaskTracker::new(),
     };
     let (abort, connections) = (reception.abort.clone(), reception.tasks.clone());
     let listeners = Arc::new(Listeners::new(reception, acceptor));
     let observation = Arc::new(Observation::new(services.clone(), Arc::clone(&listeners)));
-    let observed = observation.prepare(services.config.load().server.metrics)?;
+    let observed = observation.prepare_after(services.config.load().server.metrics, metrics)?;
 
-    let operator = Arc::new(Operator);
-    let control = control::serve(services.clone(), operator, admin_socket.clone(), stop_background.clone())
+    let operator = Arc::new(Operator::default());
+    let socket = match control {
+        Some((socket, path)) if path == admin_socket => control::adopt(socket, path),
+        _ => control::bind(admin_socket.clone()),
+    };
+    let stop = stop_background.clone();
+    let (control, answering) = socket
+        .and_then(|socket| control::serve(services.clone(), Arc::clone(&operator) as Arc<_>, socket, stop))
         .map_err(|source| StartError::Control { path: admin_socket, source })?;
+    let control = Arc::new(control);
+    let predecessor = following.map(|Following { launch, reopen }| {
+        Arc::new(Predecessor {
+            launch,
+            reopen,
+            services: services.clone(),
+            switch: Arc::clone(&switch),
+            listeners: Arc::clone(&listeners),
+            observation: Arc::clone(&observation),
+            control: Arc::clone(&control),
+            stopping: CancellationToken::new(),
+            turn: Mutex::default(),
+            end: watch::Sender::new(None),
+        })
+    });
+    if let Some(predecessor) = &predecessor {
+        operator.can_be_followed(Arc::clone(predecessor));
+    }
     let background = tokio::spawn({
         let (services, stop) = (services.clone(), stop_background.clone());
         async move { services.background(stop).await }
@@ -171,11 +272,16 @@ pub async fn start(config: Config, store: Store, clock: Arc<dyn Clock>) -> Resul
         observation,
         services,
         grace,
+        switch,
+        control,
+        predecessor,
         shutdown,
+        leaving,
         abort,
         connections,
+        dependants: TaskTracker::new(),
         stop_background,
-        background: vec![control, background, admins, watchdog, upstreams],
+        background: vec![answering, background, admins, watchdog, upstreams],
     })
 }
 
@@ -209,17 +315,91 @@ impl Running {
         &self.services
     }
 
+    /// Whether it accepts at the control socket that it was given.
+    #[must_use]
+    pub fn has_control_of(&self, given: Option<&PathBuf>) -> bool {
+        given.is_some_and(|given| self.control.path() == given)
+    }
+
+    /// Gives the process before this one its records, over this stream, until that one has ended.
+    pub fn serve_predecessor(&self, stream: UnixStream) {
+        let (engine, abort) = (Arc::clone(&self.switch) as Arc<dyn Engine>, self.abort.clone());
+        self.dependants.spawn(async move {
+            tokio::select! {
+                () = abort.cancelled() => {}
+                () = relay::serve(engine, stream) => tracing::info!("the process before this one has ended"),
+            }
+        });
+    }
+
+    /// Returns when this process has to end without having been asked to: another one has followed it, or its store is lost.
+    pub async fn ended(&self) -> End {
+        let Some(predecessor) = &self.predecessor else { return std::future::pending().await };
+        let mut end = predecessor.end.subscribe();
+        match end.wait_for(Option::is_some).await.map(|end| end.clone()) {
+            Ok(Some(end)) => end,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Another process serves: ends what is in flight, within the grace of an upgrade. `broken` fires when that process is gone; `hurry`
+    /// returns where this one is asked to stop.
+    pub async fn finish(self, broken: CancellationToken, hurry: impl Future<Output = ()>) {
+        let grace = self.services.config.load().server.upgrade_grace;
+        tracing::info!(grace_s = grace.as_secs(), "ending what is in flight");
+        self.shutdown.send_replace(true);
+        tokio::select! {
+            ended = timeout(grace, self.in_flight()) => match ended {
+                Ok(()) => tracing::info!("nothing is in flight any more"),
+                Err(_) => tracing::warn!(open = self.connections.len(), "the grace is over: closing what is still open"),
+            },
+            () = broken.cancelled() => {
+                tracing::warn!("the process that followed is gone: closing what is open, as nobody can tell which sessions have ended");
+            }
+            () = hurry => {
+                self.leaving.send_replace(true);
+                let _ = timeout(self.grace, self.in_flight()).await;
+            }
+        }
+        self.close().await;
+    }
+
     /// Stops accepting, lets what is in flight end within the grace, closes the store.
     pub async fn stop(self) {
+        if let Some(predecessor) = &self.predecessor {
+            predecessor.stopping.cancel();
+            let _turn = predecessor.turn.lock().await;
+        }
         self.observation.stopping();
         self.listeners.stop_accepting();
         self.shutdown.send_replace(true);
+        self.leaving.send_replace(true);
         self.connections.close();
-        if timeout(self.grace, self.connections.wait()).await.is_err() {
+        self.dependants.close();
+        let ended = async {
+            self.connections.wait().await;
+            self.dependants.wait().await;
+        };
+        if timeout(self.grace, ended).await.is_err() {
             tracing::warn!(open = self.connections.len(), "the grace is over: closing what is still open");
-            self.abort.cancel();
-            let _ = timeout(AFTER_ABORT, self.connections.wait()).await;
         }
+        self.close().await;
+    }
+
+    /// Returns when no connection is open, every errand is run, and no process before this one has anything left.
+    async fn in_flight(&self) {
+        self.connections.close();
+        self.dependants.close();
+        self.connections.wait().await;
+        self.control.retired().await;
+        self.services.settled().await;
+        self.dependants.wait().await;
+    }
+
+    /// Cuts what is open, ends the work beside it, and lets go of the store.
+    async fn close(self) {
+        self.abort.cancel();
+        let _ = timeout(AFTER_ABORT, self.connections.wait()).await;
         self.stop_background.cancel();
         for task in self.background {
             let _ = task.await;

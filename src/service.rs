@@ -111,6 +111,20 @@ impl Services {
         self.context.journal.file()
     }
 
+    /// From now on another process has the store, and this one its records from there: what one alone has to do is left to it.
+    pub fn retire(&self) {
+        self.context.retire();
+    }
+
+    /// Writes what is known of last-seen times, and returns when everything that outlives its request is done: links that were asked
+    /// for, letters on their way.
+    pub async fn settled(&self) {
+        self.context.sessions.write_behind(self.clock.now(), true).await;
+        self.context.errands.close();
+        self.context.errands.wait().await;
+        self.context.mailer.settled().await;
+    }
+
     /// Writes last-seen times behind, sweeps what has expired, follows changes made elsewhere; runs until the store is
     /// closed or `stop` fires.
     pub async fn background(&self, stop: CancellationToken) {

@@ -20,7 +20,7 @@
 //! - [`Recorder`]: upstream that answers as told and records bytes; [`Conn`]: raw client bytes, plain or TLS;
 //!   [`h2`]: requests over HTTP/2; [`Client`]: a browser without a screen; [`totp`]: `oathtool`;
 //!   [`MailServer`]: aiosmtpd, also in its bad moods; [`Browser`]: Chromium through chromedriver; [`tools`]: adminer,
-//!   supervisor, WebSocket and event-stream upstreams.
+//!   supervisor, WebSocket and event-stream upstreams; [`Load`]: many clients that count what goes wrong.
 //! - Everything but the browser is blocking: use it in `#[test]`, and in `#[tokio::test]` where a browser takes part.
 //! - No port is fixed, nothing is slept for: [`wait_until`] polls a condition up to a deadline.
 
@@ -31,6 +31,7 @@ mod conn;
 mod demo;
 pub mod h2;
 mod html;
+mod load;
 pub mod mail;
 pub mod picture;
 mod process;
@@ -48,10 +49,11 @@ pub use client::{Client, form_to, form_with, key_of};
 pub use conn::{Conn, Response};
 pub use demo::Demo;
 pub use html::{Form, encoded, forms, text};
+pub use load::Load;
 pub use mail::{Mail, MailServer};
 pub use process::Process;
 pub use recorder::{Recorded, Recorder};
-pub use sekisho::{Builder, Sekisho};
+pub use sekisho::{Builder, Sekisho, is_gone};
 
 /// The password of every account made by [`Builder::user`].
 pub const PASSWORD: &str = "Correct-horse-7";

@@ -82,6 +82,8 @@ mod single_use;
 #[cfg(test)]
 mod smuggling;
 #[cfg(test)]
+mod socket_activation;
+#[cfg(test)]
 mod startup;
 #[cfg(test)]
 mod streaming;
@@ -91,5 +93,7 @@ mod target_on_the_wire;
 mod tls_listener;
 #[cfg(test)]
 mod traces;
+#[cfg(test)]
+mod upgrade;
 #[cfg(test)]
 mod wire;

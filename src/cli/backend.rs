@@ -239,8 +239,8 @@ fn services(config: &Config, store: Store) -> Services {
     services
 }
 
-/// Opens the embedded store.
-fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError> {
+/// Opens the embedded store. Blocks.
+pub fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError> {
     match &config.store {
         config::Store::Sled { path } if may_create => open_or_create(path, &config.key_file),
         config::Store::Sled { path } => open(path, &config.key_file),

@@ -11,21 +11,18 @@ enum When {
     Given,
     Is(&'static str),
     IsTrue,
-    BeginsWith(&'static str),
     /// A list with this many items or more.
     Items(usize),
     /// Something else than its default, which is what happens anyway.
     IsNot(&'static str),
 }
 
-use When::{BeginsWith, Given, Is, IsNot, IsTrue, Items};
+use When::{Given, Is, IsNot, IsTrue, Items};
 
 /// The path to a key (`*`: each item of a list), when it is refused, and what to do instead.
 type Row = (&'static [&'static str], When, &'static str);
 
 const REFUSED: &[Row] = &[
-    (&["server", "listen", "*"], BeginsWith("systemd:"), "name an address and a port"),
-    (&["server", "tls", "listen", "*"], BeginsWith("systemd:"), "name an address and a port"),
     (&["store", "engine"], Is("postgres"), "use sled, the embedded store"),
     (&["portal", "host"], Given, "each host has its own login; remove the key"),
     (&["portal", "theme"], Given, REMOVE),
@@ -36,7 +33,6 @@ const REFUSED: &[Row] = &[
 ];
 
 const WITHOUT_EFFECT: &[Row] = &[
-    (&["server", "upgrade_grace"], IsNot("1h"), "a restart is all there is"),
     (&["held", "max_size"], IsNot("1MiB"), NO_HELD),
     (&["held", "lifetime"], IsNot("10m"), NO_HELD),
     (&["held", "per_session"], IsNot("3"), NO_HELD),
@@ -102,7 +98,6 @@ impl When {
             Given => true,
             Is(word) => text == *word,
             IsTrue => text == "true",
-            BeginsWith(start) => text.starts_with(start),
             Items(least) => matches!(&node.kind, Kind::List(items) if items.len() >= *least),
             IsNot(default) => text != *default,
         }

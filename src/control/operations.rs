@@ -1,5 +1,7 @@
 //! What is asked of the running gateway as a whole, and so cannot be done on a store alone. `server` does it.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,9 @@ use super::Reply;
 pub enum Operation {
     /// Take the configuration file anew.
     Reload,
+    /// Hand over to a new process, which takes the configuration file anew. `file`: the one that is meant, absolute; it must be the one
+    /// that the gateway was started with.
+    Upgrade { file: PathBuf },
 }
 
 /// Whoever does it.

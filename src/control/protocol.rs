@@ -196,6 +196,15 @@ pub enum Reply {
     /// So many records of each kind were removed.
     Swept(BTreeMap<String, u64>),
     SealedAnew(SealedAnew),
+    /// Another process serves from now on.
+    HandedOver {
+        pid: u32,
+        version: String,
+        /// The process that served before, which ends what is in flight.
+        former: u32,
+        /// How long whoever needed the store had to wait, in milliseconds.
+        pause_ms: u64,
+    },
     /// It was not done: the caller's mistake, or the state of things. Nothing was changed.
     Refused {
         reason: String,

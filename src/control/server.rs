@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,10 +16,11 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use zeroize::Zeroize;
 
 use super::protocol::{Command, Malformed, Reply, Request, Response};
-use super::socket::{ControlSocket, SocketFile, bind};
+use super::socket::{ControlSocket, SocketFile};
 use super::{MAX_FRAME, Operations, Pieces, execute};
 use crate::service::Services;
 
@@ -32,16 +35,54 @@ struct Limits {
 
 const LIMITS: Limits = Limits { clients: 32, idle: Duration::from_secs(10) };
 
-/// Listens at `path` and answers until `stop` fires; then takes the file away.
+/// The control socket of a gateway that runs.
+pub struct Control {
+    listener: Arc<UnixListener>,
+    path: PathBuf,
+    file_is_shared: Arc<AtomicBool>,
+    leave: CancellationToken,
+    conversations: TaskTracker,
+}
+
+impl Control {
+    /// The socket itself, for another process, and where its file is.
+    ///
+    /// # Errors
+    /// Where there are no descriptors left.
+    pub fn descriptor(&self) -> io::Result<(OwnedFd, PathBuf)> {
+        Ok((self.listener.as_fd().try_clone_to_owned()?, self.path.clone()))
+    }
+
+    /// Where its file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Another gateway answers from now on: what was asked is answered, and nothing more. `shared`: at the same socket, whose file
+    /// stays.
+    pub fn retire(&self, shared: bool) {
+        self.file_is_shared.store(shared, Ordering::Release);
+        self.leave.cancel();
+        self.conversations.close();
+    }
+
+    /// Returns when everybody has their answer, after [`Control::retire`].
+    pub async fn retired(&self) {
+        self.conversations.wait().await;
+    }
+}
+
+/// Answers at this socket until `stop` fires; then takes its file away.
 ///
 /// # Errors
-/// Where the socket cannot be made: see the text of the error.
+/// Where the runtime cannot take the socket.
 pub fn serve(
     services: Services,
     operations: Arc<dyn Operations>,
-    path: PathBuf,
+    socket: ControlSocket,
     stop: CancellationToken,
-) -> io::Result<JoinHandle<()>> {
+) -> io::Result<(Control, JoinHandle<()>)> {
     let handler: Handler = Arc::new(move |command, pieces| {
         let (services, operations) = (services.clone(), Arc::clone(&operations));
         Box::pin(async move {
@@ -51,10 +92,35 @@ pub fn serve(
             }
         })
     });
-    tracing::debug!(path = %path.display(), "opening the control socket");
-    let ControlSocket { listener, file } = bind(path)?;
-    let listener = UnixListener::from_std(listener)?;
-    Ok(tokio::spawn(accept(listener, file, handler, LIMITS, stop)))
+    tracing::debug!(path = %socket.file.path().display(), "opening the control socket");
+    let (control, file) = begin(socket)?;
+    let accepting = accept(Arc::clone(&control.listener), file, handler, LIMITS, Ends::of(&control, stop));
+    Ok((control, tokio::spawn(accepting)))
+}
+
+fn begin(socket: ControlSocket) -> io::Result<(Control, SocketFile)> {
+    let ControlSocket { listener, file } = socket;
+    let control = Control {
+        listener: Arc::new(UnixListener::from_std(listener)?),
+        path: file.path().to_owned(),
+        file_is_shared: file.shared(),
+        leave: CancellationToken::new(),
+        conversations: TaskTracker::new(),
+    };
+    Ok((control, file))
+}
+
+/// How it ends: at once, or with what is under way.
+struct Ends {
+    stop: CancellationToken,
+    leave: CancellationToken,
+    conversations: TaskTracker,
+}
+
+impl Ends {
+    fn of(control: &Control, stop: CancellationToken) -> Self {
+        Self { stop, leave: control.leave.clone(), conversations: control.conversations.clone() }
+    }
 }
 
 type Answer = Pin<Box<dyn Future<Output = Reply> + Send>>;
@@ -63,7 +129,7 @@ type Handler = Arc<dyn Fn(Command, Pieces) -> Answer + Send + Sync>;
 /// How many pieces of an answer wait for a client that is slower than the gateway.
 const PIECES: usize = 4;
 
-async fn accept(listener: UnixListener, file: SocketFile, handler: Handler, limits: Limits, stop: CancellationToken) {
+async fn accept(listener: Arc<UnixListener>, file: SocketFile, handler: Handler, limits: Limits, ends: Ends) {
     let seats = Arc::new(Semaphore::new(limits.clients));
     loop {
         let turn = async {
@@ -71,7 +137,8 @@ async fn accept(listener: UnixListener, file: SocketFile, handler: Handler, limi
             (seat, listener.accept().await)
         };
         let (seat, accepted) = tokio::select! {
-            () = stop.cancelled() => return,
+            () = ends.stop.cancelled() => return,
+            () = ends.leave.cancelled() => return,
             taken = turn => taken,
         };
         let stream = match accepted {
@@ -86,12 +153,12 @@ async fn accept(listener: UnixListener, file: SocketFile, handler: Handler, limi
         if !may_speak(&stream, &file) {
             continue;
         }
-        let (handler, stop) = (Arc::clone(&handler), stop.clone());
-        tokio::spawn(async move {
+        let (handler, stop, leave) = (Arc::clone(&handler), ends.stop.clone(), ends.leave.clone());
+        ends.conversations.spawn(async move {
             let _seat = seat;
             tokio::select! {
                 () = stop.cancelled() => (),
-                () = converse(stream, &handler, limits.idle) => (),
+                () = converse(stream, &handler, limits.idle, &leave) => (),
             }
         });
     }
@@ -111,9 +178,18 @@ fn may_speak(stream: &UnixStream, file: &SocketFile) -> bool {
     allowed
 }
 
-async fn converse(stream: UnixStream, handler: &Handler, idle: Duration) {
+async fn converse(stream: UnixStream, handler: &Handler, idle: Duration, leave: &CancellationToken) {
     let mut frames = Framed::new(stream, codec());
-    while let Ok(Some(Ok(frame))) = tokio::time::timeout(idle, frames.next()).await {
+    let mut answered = false;
+    loop {
+        // Whoever has just come has not been told to go to another gateway, and is heard once.
+        let next = tokio::select! {
+            biased;
+            next = tokio::time::timeout(idle, frames.next()) => next,
+            () = leave.cancelled(), if answered => return,
+        };
+        let Ok(Some(Ok(frame))) = next else { return };
+        answered = true;
         let mut frame = Vec::from(frame);
         let command = Request::decode(&frame);
         frame.zeroize();

@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -23,6 +25,8 @@ pub struct SocketFile {
     path: PathBuf,
     /// Device and inode: the file is removed only while it is still this one.
     identity: (u64, u64),
+    /// Another process listens behind it, too, and goes on when this one does not.
+    shared: Arc<AtomicBool>,
 }
 
 /// Binds the control socket at `path`.
@@ -43,9 +47,17 @@ pub fn bind(path: PathBuf) -> io::Result<ControlSocket> {
     // The umask may have taken the group's bits.
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
     rustix::net::listen(&socket, 32)?;
-    let found = std::fs::symlink_metadata(&path)?;
-    let file = SocketFile { path, identity: (found.dev(), found.ino()) };
-    Ok(ControlSocket { listener: UnixListener::from(socket), file })
+    Ok(ControlSocket { listener: UnixListener::from(socket), file: SocketFile::at(path)? })
+}
+
+/// The control socket of a gateway that this one follows, whose file is at `path`.
+///
+/// # Errors
+/// Where the file is not there any more.
+pub fn adopt(socket: OwnedFd, path: PathBuf) -> io::Result<ControlSocket> {
+    let listener = UnixListener::from(socket);
+    listener.set_nonblocking(true)?;
+    Ok(ControlSocket { listener, file: SocketFile::at(path)? })
 }
 
 /// The last folder of the way alone, and only if it is not there: more would hide a mistyped path.
@@ -78,6 +90,20 @@ fn remove_dead(path: &Path) -> io::Result<()> {
 }
 
 impl SocketFile {
+    fn at(path: PathBuf) -> io::Result<Self> {
+        let found = std::fs::symlink_metadata(&path)?;
+        Ok(Self { path, identity: (found.dev(), found.ino()), shared: Arc::default() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Set, it leaves the file where it is when this is dropped.
+    pub fn shared(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.shared)
+    }
+
     /// Whether the file's mode still keeps others out. The kernel asks for write permission at every connect; should the
     /// file have been opened further since, only root and the service itself are heard.
     pub fn keeps_others_out(&self) -> bool {
@@ -87,6 +113,9 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        if self.shared.load(Ordering::Acquire) {
+            return;
+        }
         let still_ours = std::fs::symlink_metadata(&self.path)
             .is_ok_and(|found| (found.dev(), found.ino()) == self.identity && found.file_type().is_socket());
         if still_ours {
@@ -146,6 +175,18 @@ mod tests {
         let _new = bind(path.clone()).unwrap();
         drop(old);
         assert!(path.exists());
+    }
+
+    #[test]
+    fn a_socket_that_was_handed_on_stays_reachable() {
+        let (_folder, path) = place();
+        let old = bind(path.clone()).unwrap();
+        let new = adopt(OwnedFd::from(old.listener.try_clone().unwrap()), path.clone()).unwrap();
+        old.file.shared().store(true, Ordering::Release);
+        drop(old);
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(new);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -37,8 +37,11 @@ pub struct Reception {
     pub gateway: Arc<Gateway>,
     /// One for each connection that may be open at once.
     pub places: Arc<Semaphore>,
-    /// Turns true when the gateway stops: no new request begins, what is under way ends.
+    /// Turns true when no connection is to be used for long any more: each answers what is under way, or the next request, and
+    /// says that it was the last.
     pub shutdown: ShutdownWatch,
+    /// Turns true when those that are silent are closed, too: the gateway stops, and nobody comes after it.
+    pub leaving: ShutdownWatch,
     /// Cuts what has not ended within the grace.
     pub abort: CancellationToken,
     pub tasks: TaskTracker,
@@ -124,7 +127,7 @@ impl Reception {
             let stream = Box::new(Lease::new(connection, Home::default()));
             let _ = app.process_new(stream, &self.shutdown).await;
         } else {
-            http1::serve(&app, connection, &self.shutdown).await;
+            http1::serve(&app, connection, &self.shutdown, &self.leaving).await;
         }
     }
 }

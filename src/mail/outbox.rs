@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::message::Message;
 use super::transport::{Transport, TransportError};
@@ -65,11 +67,14 @@ pub struct OutboxFull;
 #[derive(Clone)]
 pub struct Outbox {
     queue: mpsc::Sender<Posted>,
+    under_way: TaskTracker,
 }
 
 struct Posted {
     message: Message,
     state: watch::Sender<Delivery>,
+    /// Until it is known how it ended.
+    under_way: TaskTrackerToken,
 }
 
 impl Outbox {
@@ -81,7 +86,7 @@ impl Outbox {
         let carrier = Carrier { transport: Transport::new(&mail.smtp)?, sender: mail.from.clone(), clock };
         let (queue, posted) = mpsc::channel(QUEUE);
         tokio::spawn(deliver_all(Arc::new(carrier), posted, stop));
-        Ok(Self { queue })
+        Ok(Self { queue, under_way: TaskTracker::new() })
     }
 
     /// Whether at least half of the queue is free: what can wait, waits until then.
@@ -96,8 +101,15 @@ impl Outbox {
     /// [`OutboxFull`]: it was not taken.
     pub fn post(&self, message: Message) -> Result<Ticket, OutboxFull> {
         let (state, ticket) = watch::channel(Delivery::Waiting);
-        self.queue.try_send(Posted { message, state }).map_err(|_| OutboxFull)?;
+        let under_way = self.under_way.token();
+        self.queue.try_send(Posted { message, state, under_way }).map_err(|_| OutboxFull)?;
         Ok(Ticket(ticket))
+    }
+
+    /// Returns when it is known of every letter how it ended.
+    pub async fn settled(&self) {
+        self.under_way.close();
+        self.under_way.wait().await;
     }
 }
 
@@ -115,7 +127,7 @@ async fn deliver_all(carrier: Arc<Carrier>, mut posted: mpsc::Receiver<Posted>, 
             next = posted.recv() => next,
             () = stop.cancelled() => None,
         };
-        let Some(Posted { message, state }) = next else { return };
+        let Some(Posted { message, state, under_way }) = next else { return };
         let carrier = Arc::clone(&carrier);
         let stop = stop.clone();
         tokio::spawn(async move {
@@ -136,7 +148,7 @@ async fn deliver_all(carrier: Arc<Carrier>, mut posted: mpsc::Receiver<Posted>, 
             };
             // Nobody may be waiting for the answer any more.
             let _ = state.send(ended);
-            drop(place);
+            drop((place, under_way));
         });
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::StartError;
 use super::sockets::{self, Bound, Given, Purpose};
-use crate::config::Server;
+use crate::config::{Listen, Server};
 use crate::gateway::listener::Reception;
 
 /// The listening sockets of one gateway.
@@ -46,7 +46,8 @@ impl Prepared {
     }
 
     fn beside(open: &[Purpose], server: &Server, given: &Given) -> Result<Self, StartError> {
-        let wanted = sockets::purposes(server);
+        let known = |listen: &Listen| open.iter().filter(|purpose| purpose.listen == *listen).count();
+        let wanted = sockets::purposes(server, |listen| known(listen) + given.count(listen));
         let new = wanted.iter().filter(|purpose| !open.contains(purpose));
         let new = new.map(|purpose| sockets::bind(purpose.clone(), given)).collect::<Result<_, _>>()?;
         Ok(Self { wanted, new })

@@ -7,7 +7,8 @@
 mod answers;
 mod readiness;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ pub struct Observation {
 struct Open {
     /// As the configuration has it.
     wanted: SocketAddr,
+    listener: Arc<TcpListener>,
     /// Port 0 has become a real one.
     address: SocketAddr,
     stop: CancellationToken,
@@ -80,6 +82,36 @@ impl Observation {
         Ok(Prepared::New { wanted, listener, address })
     }
 
+    /// The same where the gateway that this one follows has listened: that socket is taken over where it is the one wanted.
+    ///
+    /// # Errors
+    /// Where the socket cannot be had.
+    pub fn prepare_after(
+        &self,
+        wanted: Option<SocketAddr>,
+        given: Option<(SocketAddr, StdTcpListener)>,
+    ) -> Result<Prepared, StartError> {
+        match (wanted, given) {
+            (Some(wanted), Some((given, listener))) if wanted == given => {
+                let bound = sockets::adopt(listener).and_then(|listener| Ok((listener.local_addr()?, listener)));
+                let (address, listener) =
+                    bound.map_err(|source| StartError::Bind { address: wanted.to_string(), source })?;
+                Ok(Prepared::New { wanted, listener, address })
+            }
+            (wanted, _) => self.prepare(wanted),
+        }
+    }
+
+    /// The socket itself, for another process, and how the configuration names it.
+    ///
+    /// # Errors
+    /// Where there are no descriptors left.
+    pub fn descriptor(&self) -> std::io::Result<Option<(SocketAddr, OwnedFd)>> {
+        let open = self.open();
+        let passed = open.as_ref().map(|open| Ok((open.wanted, open.listener.as_fd().try_clone_to_owned()?)));
+        passed.transpose()
+    }
+
     /// Serves there from now on, and nowhere else. What is being answered is answered.
     pub fn take_up(&self, prepared: Prepared) {
         let mut open = self.open();
@@ -91,9 +123,9 @@ impl Observation {
         }
         if let Prepared::New { wanted, listener, address } = prepared {
             tracing::info!(%address, "metrics are served");
-            let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-            tasks.spawn(accept(listener, Arc::clone(&self.answers), stop.clone(), tasks.clone()));
-            *open = Some(Open { wanted, address, stop, tasks });
+            let (stop, tasks, listener) = (CancellationToken::new(), TaskTracker::new(), Arc::new(listener));
+            tasks.spawn(accept(Arc::clone(&listener), Arc::clone(&self.answers), stop.clone(), tasks.clone()));
+            *open = Some(Open { wanted, listener, address, stop, tasks });
         }
     }
 
@@ -136,7 +168,7 @@ impl Open {
     }
 }
 
-async fn accept(listener: TcpListener, answers: Arc<Answers>, stop: CancellationToken, tasks: TaskTracker) {
+async fn accept(listener: Arc<TcpListener>, answers: Arc<Answers>, stop: CancellationToken, tasks: TaskTracker) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let accepted = async {

@@ -1,7 +1,7 @@
 //! Listening sockets, bound before anything else is built, so that a busy port is found at once and port 0 can be read back.
 
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -25,7 +25,7 @@ pub struct Bound {
     pub address: SocketAddr,
 }
 
-/// Sockets that came from outside, already listening.
+/// Sockets that came from outside, already listening: from systemd, or from the gateway that this one follows.
 #[derive(Default)]
 pub struct Given(Mutex<Vec<(Purpose, StdTcpListener)>>);
 
@@ -35,18 +35,48 @@ impl Given {
         Self(Mutex::new(sockets))
     }
 
+    /// systemd knows their names; what is spoken on them, the configuration says.
+    #[must_use]
+    pub fn by_systemd(sockets: Vec<(String, StdTcpListener)>) -> Self {
+        let plain = |name| Purpose { listen: Listen::Systemd(name), tls: false };
+        Self::new(sockets.into_iter().map(|(name, socket)| (plain(name), socket)).collect())
+    }
+
+    /// What the sockets are called that nobody has taken.
+    pub fn left(&self) -> Vec<String> {
+        self.lock().iter().map(|(given, _)| given.listen.to_string()).collect()
+    }
+
+    /// How many there are of one name: a unit of systemd's may have several.
+    pub fn count(&self, listen: &Listen) -> usize {
+        self.lock().iter().filter(|(given, _)| given.listen == *listen).count()
+    }
+
     fn take(&self, purpose: &Purpose) -> Option<StdTcpListener> {
-        let mut sockets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = sockets.iter().position(|(given, _)| given == purpose)?;
-        Some(sockets.swap_remove(index).1)
+        let mut sockets = self.lock();
+        let same = sockets.iter().position(|(given, _)| given == purpose);
+        // The same socket, for TLS from now on, or no longer.
+        let index = same.or_else(|| sockets.iter().position(|(given, _)| given.listen == purpose.listen))?;
+        Some(sockets.remove(index).1)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Purpose, StdTcpListener)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What the configuration wants sockets for, plain HTTP first.
-pub fn purposes(server: &Server) -> Vec<Purpose> {
+/// What the configuration wants sockets for, plain HTTP first. `passed`: how many sockets there are of one name of systemd's.
+pub fn purposes(server: &Server, passed: impl Fn(&Listen) -> usize) -> Vec<Purpose> {
     let plain = server.listen.iter().map(|listen| (listen, false));
     let tls = server.tls.iter().flat_map(|tls| &tls.listen).map(|listen| (listen, true));
-    plain.chain(tls).map(|(listen, tls)| Purpose { listen: listen.clone(), tls }).collect()
+    let each = plain.chain(tls).flat_map(|(listen, tls)| {
+        let many = match listen {
+            Listen::Address(_) => 1,
+            Listen::Systemd(_) => passed(listen).max(1),
+        };
+        std::iter::repeat_n(Purpose { listen: listen.clone(), tls }, many)
+    });
+    each.collect()
 }
 
 /// The socket for this purpose: one that was given, else a new one.
@@ -54,7 +84,9 @@ pub fn bind(purpose: Purpose, given: &Given) -> Result<Bound, StartError> {
     let bound = match (given.take(&purpose), &purpose.listen) {
         (Some(listener), _) => adopt(listener),
         (None, Listen::Address(address)) => listen_on(*address),
-        (None, Listen::Systemd(name)) => return Err(StartError::Systemd { name: name.clone() }),
+        (None, Listen::Systemd(name)) => {
+            return Err(StartError::NotPassed { name: name.clone(), left: given.left().join(", ") });
+        }
     };
     match bound.and_then(|listener| Ok((listener.local_addr()?, listener))) {
         Ok((address, listener)) => Ok(Bound { purpose, listener, address }),
@@ -62,7 +94,7 @@ pub fn bind(purpose: Purpose, given: &Given) -> Result<Bound, StartError> {
     }
 }
 
-fn adopt(listener: StdTcpListener) -> std::io::Result<TcpListener> {
+pub fn adopt(listener: StdTcpListener) -> std::io::Result<TcpListener> {
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
 }

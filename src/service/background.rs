@@ -20,6 +20,9 @@ use crate::store::record::Change;
 const TICK: Duration = Duration::from_secs(1);
 const OVERDUE_EVERY: u64 = 5;
 const SWEEP_EVERY: u64 = 60;
+/// After an upgrade the new process sees what the old one does not, and writes it down a while later: so much later a session counts as
+/// over for the old one.
+const BESIDE_ANOTHER: Duration = Duration::from_secs(90);
 /// How many audit events go in one commit.
 const EVENTS: usize = 50;
 
@@ -43,10 +46,12 @@ async fn upkeep(context: &Context, clock: &dyn Clock) {
         let now = clock.now();
         context.sessions.write_behind(now, false).await;
         if count % OVERDUE_EVERY == 0 {
-            context.sessions.end_overdue(now).await;
+            let slack = if context.is_retired() { BESIDE_ANOTHER } else { Duration::ZERO };
+            context.sessions.end_overdue(now, slack).await;
             context.sessions.tidy();
         }
         if count % SWEEP_EVERY == 0
+            && !context.is_retired()
             && let Err(error) = sweep(context, now).await
         {
             tracing::warn!(%error, "expired records could not be removed; it is tried again");
@@ -100,6 +105,10 @@ async fn follow_directory(context: &Context, clock: &dyn Clock) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        if context.is_retired() {
+            // Whoever asks here for the last time catches up then.
+            continue;
+        }
         if let Err(error) = context.directory.catch_up(clock.now()).await {
             tracing::warn!(%error, "the index of accounts could not follow a change; it is tried again");
         }

@@ -2,8 +2,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::task::TaskTracker;
 
 use super::ServiceError;
 use super::devices;
@@ -43,6 +45,10 @@ pub struct Context {
     pub mailer: Mailer,
     pub journal: Arc<Journal>,
     pub metrics: Arc<Metrics>,
+    /// What goes on when the request that began it has its answer.
+    pub errands: TaskTracker,
+    /// Another process has the store, and does what one alone has to do.
+    retired: AtomicBool,
     stripes: Vec<Mutex<()>>,
 }
 
@@ -61,7 +67,16 @@ impl Context {
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
         let mailer = Mailer::new(outbox, Arc::clone(&metrics));
         let hasher = Hasher::start(&metrics.hashing);
-        Self { store, config, hasher, sessions, directory, mailer, journal, metrics, stripes }
+        let (errands, retired) = (TaskTracker::new(), AtomicBool::new(false));
+        Self { store, config, hasher, sessions, directory, mailer, journal, metrics, errands, retired, stripes }
+    }
+
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     pub async fn user(&self, id: UserId, now: Timestamp) -> Result<Option<Found>, ServiceError> {

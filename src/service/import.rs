@@ -263,7 +263,8 @@ impl Imports {
             return Ok(Ok(Confirmed::Already));
         };
         let (imports, person, actor) = (Arc::clone(self), person.clone(), actor.clone());
-        let run = tokio::spawn(async move { imports.run(preview, version, links, &person, &actor, now).await });
+        let run =
+            self.context.errands.spawn(async move { imports.run(preview, version, links, &person, &actor, now).await });
         match run.await {
             Ok(done) => done.map(|()| Ok(Confirmed::Done)),
             // What was done before it broke off stands; the page says that it was begun.

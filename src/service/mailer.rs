@@ -114,6 +114,13 @@ impl Mailer {
         }
     }
 
+    /// Returns when it is known of every letter how it ended.
+    pub async fn settled(&self) {
+        if let Some(outbox) = &self.outbox {
+            outbox.settled().await;
+        }
+    }
+
     /// Whether what can wait may be posted now.
     pub fn has_room(&self) -> bool {
         self.outbox.as_ref().is_none_or(Outbox::has_room)

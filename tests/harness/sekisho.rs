@@ -7,13 +7,13 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value};
 use tempfile::TempDir;
 
 use super::tls::Authority;
-use super::{PASSWORD, Process, totp, unix_now};
+use super::{PASSWORD, Process, poll, totp, unix_now, wait_until};
 
 /// What a gateway is started with; see [`Sekisho::builder`].
 pub struct Builder {
@@ -30,6 +30,8 @@ pub struct Builder {
 pub struct Sekisho {
     /// Before the folder, so that it is stopped before its files go.
     process: Option<Process>,
+    /// Processes that followed it by `sekisho upgrade`, the newest last; nobody's children.
+    successors: Vec<Pid>,
     folder: TempDir,
     /// What processes of this gateway said before the one that runs now.
     earlier: Vec<String>,
@@ -181,6 +183,7 @@ impl Builder {
         let gate = Sekisho {
             folder: self.folder,
             process: None,
+            successors: Vec::new(),
             earlier: Vec::new(),
             plain: Vec::new(),
             tls: Vec::new(),
@@ -375,6 +378,7 @@ impl Sekisho {
     /// Asks it to end, waits for it, and hands back how it ended.
     #[track_caller]
     pub fn stop(&mut self) -> std::process::ExitStatus {
+        self.end_successors();
         let status = self.process().stop(Duration::from_secs(20)).expect("the gateway ends when it is asked to");
         self.retire();
         status
@@ -399,6 +403,39 @@ impl Sekisho {
     pub fn restart(&mut self) {
         self.stop();
         self.serve();
+    }
+
+    /// `sekisho upgrade`, which must succeed: the pid of the process that serves from now on.
+    #[track_caller]
+    pub fn upgrade(&mut self) -> Pid {
+        let told = self.cli_json(&["upgrade"]);
+        let pid = told["pid"].as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).unwrap())).unwrap();
+        self.successors.push(pid);
+        pid
+    }
+
+    /// Waits until every process but the newest has ended by itself.
+    #[track_caller]
+    pub fn wait_for_predecessors(&mut self) {
+        let process = self.process.as_mut().expect("the gateway ran");
+        wait_until("the first process ends", || (!process.is_running()).then_some(()));
+        if let Some((_, former)) = self.successors.split_last() {
+            wait_until("the processes in between end", || former.iter().all(|pid| is_gone(*pid)).then_some(()));
+        }
+    }
+
+    /// Ends all that followed the process that was started.
+    fn end_successors(&mut self) {
+        let successors = std::mem::take(&mut self.successors);
+        let all = |signal| {
+            for pid in &successors {
+                let _ = kill_process(*pid, signal);
+            }
+        };
+        all(Signal::TERM);
+        if poll(Duration::from_secs(20), || successors.iter().all(|pid| is_gone(*pid)).then_some(())).is_none() {
+            all(Signal::KILL);
+        }
     }
 
     fn retire(&mut self) {
@@ -479,6 +516,7 @@ impl Sekisho {
 
 impl Drop for Sekisho {
     fn drop(&mut self) {
+        self.end_successors();
         if std::thread::panicking() {
             return;
         }
@@ -488,6 +526,15 @@ impl Drop for Sekisho {
         self.retire();
         let faults = self.faults_in_logs();
         assert!(faults.is_empty(), "the logs hold what they must not:\n{}", faults.join("\n"));
+    }
+}
+
+/// Whether there is no such process, or nothing is left of it but its number.
+pub fn is_gone(pid: Pid) -> bool {
+    match std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) {
+        // The state stands behind the name, which may hold anything.
+        Ok(stat) => stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z')),
+        Err(_) => true,
     }
 }
 

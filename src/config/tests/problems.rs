@@ -297,7 +297,6 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
 #[test]
 fn what_is_not_there_yet_is_refused_by_name() {
     let refused = [
-        ("server: {listen: [\"systemd:web\"]}", "server.listen[0]"),
         ("store: {engine: postgres, url: \"postgresql://h/d\"}", "store.engine"),
         ("portal: {host: auth.example.com}", "portal.host"),
         ("portal: {theme: theme}", "portal.theme"),

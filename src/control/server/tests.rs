@@ -3,6 +3,7 @@ use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::control::socket::bind;
 use crate::control::{AccountFilter, Client, ClientError};
 
 struct Place {
@@ -10,6 +11,7 @@ struct Place {
     path: PathBuf,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    control: Control,
 }
 
 /// A server that answers every command with [`Reply::Ended`] of 7.
@@ -20,11 +22,12 @@ fn start() -> Place {
 fn start_with(limits: Limits) -> Place {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("admin.sock");
-    let ControlSocket { listener, file } = bind(path.clone()).unwrap();
+    let (control, file) = begin(bind(path.clone()).unwrap()).unwrap();
     let stop = CancellationToken::new();
     let handler: Handler = Arc::new(|_, _| Box::pin(async { Reply::Ended(7) }));
-    let task = tokio::spawn(accept(UnixListener::from_std(listener).unwrap(), file, handler, limits, stop.clone()));
-    Place { _folder: folder, path, stop, task }
+    let ends = Ends::of(&control, stop.clone());
+    let task = tokio::spawn(accept(Arc::clone(&control.listener), file, handler, limits, ends));
+    Place { _folder: folder, path, stop, task, control }
 }
 
 async fn ask(path: &Path, bytes: &[u8]) -> Vec<u8> {
@@ -94,4 +97,22 @@ async fn the_end_takes_the_file_away_and_the_client_is_told() {
     assert!(!place.path.exists());
     assert!(client.ask(&Command::UserList(AccountFilter::default())).await.is_err());
     assert!(matches!(Client::connect(&place.path).await, Err(ClientError::NobodyThere)));
+}
+
+#[tokio::test]
+async fn after_a_hand_over_what_was_begun_is_answered_and_the_socket_is_the_other_gateways() {
+    let place = start();
+    let mut busy = Client::connect(&place.path).await.unwrap();
+    let list = Command::UserList(AccountFilter::default());
+    assert_eq!(busy.ask(&list).await.unwrap(), Reply::Ended(7));
+    let (socket, path) = place.control.descriptor().unwrap();
+    place.control.retire(true);
+    place.control.retired().await;
+    place.task.await.unwrap();
+    assert!(matches!(busy.ask(&list).await, Err(ClientError::Closed | ClientError::Broken(_))));
+    // Whoever comes now waits for the other one.
+    let ours = crate::control::adopt(socket, path).unwrap();
+    assert!(UnixStream::connect(&place.path).await.is_ok());
+    drop(ours);
+    assert!(!place.path.exists());
 }

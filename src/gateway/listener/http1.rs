@@ -16,6 +16,8 @@ use crate::metrics::Outcome as Counted;
 
 /// How long a connection may be silent between requests.
 const IDLE: Duration = Duration::from_secs(75);
+/// How long a connection that has just come is waited for when the gateway stops: its request may be on its way.
+const FIRST: Duration = Duration::from_secs(1);
 /// How long a head may take from its first byte (A23).
 const HEAD: Duration = Duration::from_secs(10);
 /// How long, and how much, a client may go on sending what nobody reads, so that it gets to read its answer.
@@ -35,11 +37,18 @@ enum Arrival {
     Over,
 }
 
-/// Serves one connection until it ends.
-pub async fn serve(app: &std::sync::Arc<App>, mut connection: Box<Connection>, shutdown: &ShutdownWatch) {
+/// Serves one connection until it ends. From `shutdown` on the next answer is its last; from `leaving` on it does not wait for
+/// another request.
+pub async fn serve(
+    app: &std::sync::Arc<App>,
+    mut connection: Box<Connection>,
+    shutdown: &ShutdownWatch,
+    leaving: &ShutdownWatch,
+) {
     let home = Home::default();
+    let mut farewell = FIRST;
     loop {
-        let (head, framing) = match next(&mut connection, shutdown).await {
+        let (head, framing) = match next(&mut connection, leaving, farewell).await {
             Arrival::Request { head, framing } => (head, framing),
             Arrival::Refused(refusal) => {
                 tracing::debug!(client = %connection.endpoints().peer, %refusal, "request refused");
@@ -54,6 +63,7 @@ pub async fn serve(app: &std::sync::Arc<App>, mut connection: Box<Connection>, s
             }
             Arrival::Over => return,
         };
+        farewell = Duration::ZERO;
         connection.begin_request(head, framing);
         let session = ServerSession::new_http1(Box::new(Lease::new(connection, Home::clone(&home))));
         let reusable = app.process_new_http(session, shutdown).await.is_some();
@@ -79,8 +89,8 @@ pub async fn serve(app: &std::sync::Arc<App>, mut connection: Box<Connection>, s
     }
 }
 
-async fn next(connection: &mut Connection, shutdown: &ShutdownWatch) -> Arrival {
-    if !first_byte(connection, shutdown).await {
+async fn next(connection: &mut Connection, leaving: &ShutdownWatch, farewell: Duration) -> Arrival {
+    if !first_byte(connection, leaving, farewell).await {
         return Arrival::Over;
     }
     let deadline = Instant::now() + HEAD;
@@ -104,9 +114,9 @@ async fn next(connection: &mut Connection, shutdown: &ShutdownWatch) -> Arrival 
     }
 }
 
-/// Waits until a request begins.
-async fn first_byte(connection: &mut Connection, shutdown: &ShutdownWatch) -> bool {
-    let mut shutdown = shutdown.clone();
+/// Waits until a request begins; when the gateway leaves, for so long and no longer.
+async fn first_byte(connection: &mut Connection, leaving: &ShutdownWatch, farewell: Duration) -> bool {
+    let mut leaving = leaving.clone();
     let deadline = Instant::now() + IDLE;
     for _ in 0..=STRAY_LINES {
         while connection.buffered().is_empty() || connection.buffered() == b"\r" {
@@ -116,7 +126,7 @@ async fn first_byte(connection: &mut Connection, shutdown: &ShutdownWatch) -> bo
                     Ok(Ok(1..)) => {}
                     _ => return false,
                 },
-                _ = shutdown.wait_for(|stop| *stop) => return false,
+                () = left(&mut leaving, farewell) => return false,
             }
         }
         if !connection.buffered().starts_with(b"\r\n") {
@@ -125,6 +135,12 @@ async fn first_byte(connection: &mut Connection, shutdown: &ShutdownWatch) -> bo
         connection.skip(2);
     }
     true
+}
+
+/// Returns when the gateway has been leaving for so long.
+async fn left(leaving: &mut ShutdownWatch, farewell: Duration) {
+    let _ = leaving.wait_for(|leaving| *leaving).await;
+    tokio::time::sleep(farewell).await;
 }
 
 /// Closing while the client still sends would reset the connection, and it might never read its answer.

@@ -135,8 +135,8 @@ async fn every_end_of_a_session_leaves_one_event() {
         let live = browsers[0].visit(&scene.bench).await.session.unwrap();
         scene.events();
         scene.bench.advance(over);
-        services.sessions.end_overdue(scene.bench.now()).await;
-        services.sessions.end_overdue(scene.bench.now()).await;
+        services.sessions.end_overdue(scene.bench.now(), std::time::Duration::ZERO).await;
+        services.sessions.end_overdue(scene.bench.now(), std::time::Duration::ZERO).await;
         assert_eq!(scene.left(), [by("sekisho", Kind::SessionEnded, true, why)]);
         assert!(!live.is_alive(scene.bench.now()));
     }

@@ -75,7 +75,8 @@ impl Imports {
         self.context.commit(kept::replace(person.session, Expect::At(begun), &done), &[]).await?;
         if links && !mailable.is_empty() {
             let actor = actor.clone();
-            tokio::spawn(async move { self.send_links(mailable, &actor).await });
+            let errands = self.context.errands.clone();
+            errands.spawn(async move { self.send_links(mailable, &actor).await });
         }
         Ok(())
     }

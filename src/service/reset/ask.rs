@@ -52,7 +52,7 @@ pub async fn ask(resets: &Resets, visit: &Visit, user_agent: Option<&str>, typed
     };
     let (context, one) = (Arc::clone(&resets.context), Arc::clone(&resets.one));
     let (visit, user_agent) = (visit.clone(), user_agent.map(str::to_owned));
-    tokio::spawn(async move {
+    resets.context.errands.spawn(async move {
         let _one = one.lock().await;
         let browser = Browser { visit: &visit, user_agent: user_agent.as_deref() };
         if let Err(error) = look(&context, browser, &typed).await {

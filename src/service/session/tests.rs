@@ -164,10 +164,10 @@ async fn what_time_has_ended_is_removed_with_what_is_open() {
     let live = bench.live(&token).await.unwrap();
     let sessions = &bench.services.sessions;
     bench.advance(30 * MINUTE - Duration::from_millis(1));
-    sessions.end_overdue(bench.now()).await;
+    sessions.end_overdue(bench.now(), std::time::Duration::ZERO).await;
     assert!(!live.ended().is_cancelled());
     bench.advance(Duration::from_millis(1));
-    sessions.end_overdue(bench.now()).await;
+    sessions.end_overdue(bench.now(), std::time::Duration::ZERO).await;
     assert!(live.ended().is_cancelled());
     assert!(stored(&bench, &token).await.is_none());
 }

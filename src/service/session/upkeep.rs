@@ -64,8 +64,9 @@ impl Sessions {
     }
 
     /// Ends what time has ended, so that open streams end with it.
-    pub(in crate::service) async fn end_overdue(&self, now: Timestamp) {
-        let idle_timeout = self.config.load().session.idle_timeout;
+    /// `slack`: how much longer idleness is borne.
+    pub(in crate::service) async fn end_overdue(&self, now: Timestamp, slack: Duration) {
+        let idle_timeout = self.config.load().session.idle_timeout.saturating_add(slack);
         let overdue: Vec<_> = lock(&self.lines)
             .iter()
             .filter(|line| now >= line.expires_at || now.since(line.last_seen()) >= idle_timeout)
