@@ -1,13 +1,21 @@
 //! Passwords: what a new one must be, and how one is kept (argon2id, in the PHC string format).
 //!
+//! A hash that another gate made ([`Scheme`]) is good until its owner next signs in, and is then made anew.
+//!
 //! A password counts as it was typed: nothing is trimmed, cut off or normalised. [`hash`] and [`verify`] take a while and a
 //! lot of memory; `service::hasher` runs them on threads of their own.
 
+mod foreign;
 mod leaked;
+mod md5_crypt;
+mod scheme;
+
+pub use foreign::{ForeignHash, MOST_SCHEMES};
+pub use scheme::{Scheme, Unusable};
 
 use super::recovery_code::HASH_BYTES;
 use argon2::password_hash::phc::{Output, ParamsString, Salt};
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, Version};
 
 /// The longest password, in characters (A28 asks for 64 at least).
 pub const MAX_CHARS: usize = 256;
@@ -101,7 +109,7 @@ impl Personal<'_> {
 }
 
 /// Cost of a hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cost {
     pub memory_kib: u32,
     pub iterations: u32,
@@ -131,10 +139,17 @@ impl From<argon2::password_hash::phc::Error> for HashError {
     }
 }
 
+impl From<Unusable> for HashError {
+    fn from(error: Unusable) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// A proof that a password belongs to a stored hash: only [`verify`] makes one.
 #[derive(Debug)]
 pub struct Matches {
     hash: String,
+    is_whole: bool,
 }
 
 impl Matches {
@@ -142,6 +157,12 @@ impl Matches {
     #[must_use]
     pub fn is_of(&self, hash: &str) -> bool {
         self.hash == hash
+    }
+
+    /// Whether all of the password was compared: bcrypt reads the first 72 bytes, and what was typed behind them may be wrong.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.is_whole
     }
 }
 
@@ -159,20 +180,12 @@ pub fn hash(password: &str, salt: &[u8; 16], cost: Cost) -> Result<String, HashE
 /// # Errors
 /// Where `stored` is no hash that is understood.
 pub fn verify(stored: &str, password: &str) -> Result<Option<Matches>, HashError> {
-    let parsed = PasswordHash::new(stored)?;
-    match Argon2::default().verify_password(password.as_bytes(), &parsed) {
-        Ok(()) => Ok(Some(Matches { hash: stored.to_owned() })),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let scheme = Scheme::of(stored)?;
+    let matches = scheme.verify(stored, password)?;
+    Ok(matches.then(|| Matches { hash: stored.to_owned(), is_whole: scheme.reads_all_of(password) }))
 }
 
-/// A hash that belongs to no password, for logins that nobody has: to check against it costs as much as for one that
-/// somebody has.
-///
-/// # Errors
-/// Where `cost` is out of range.
-pub fn decoy(salt: &[u8; 16], output: &[u8; 32], cost: Cost) -> Result<String, HashError> {
+fn decoy(salt: &[u8; 16], output: &[u8; 32], cost: Cost) -> Result<String, HashError> {
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
@@ -211,22 +224,44 @@ pub fn renewed(stored: &str, wanted: Cost) -> Option<Cost> {
     })
 }
 
-/// What is to be hashed beside `stored`, so that both together are as much work as one hash of `wanted`: whoever asks must
-/// not tell by the time that somebody has this login. `None`: nothing, or so little that no clock shows it.
+/// What is to be computed beside a check of `stored` (`None`: of nobody's password), so that it is as much as for anybody else:
+/// whoever asks must not tell by the time that somebody has this login, nor by what gate's hash.
+///
+/// Everybody's check comes to the same: one argon2 of the dearest cost that any account has, or that new ones get, and one hash
+/// of each other scheme that any account still has. Less than any clock shows is left out.
 #[must_use]
-pub fn missing(stored: &str, wanted: Cost) -> Option<Cost> {
-    let missing = wanted.work().checked_sub(work_of(stored)?)?.checked_div(u64::from(wanted.iterations))?;
+pub fn beside(stored: Option<&str>, in_use: &[Scheme], wanted: Cost) -> Vec<Scheme> {
+    let own = stored.and_then(|stored| Scheme::of(stored).ok());
+    let argon2 = |scheme: &Scheme| if let Scheme::Argon2(cost) = scheme { Some(*cost) } else { None };
+    let dearest = in_use.iter().filter_map(argon2).chain([wanted]).max_by_key(|cost| cost.work()).unwrap_or(wanted);
+    let argon2_beside = match own {
+        Some(Scheme::Argon2(cost)) => missing(cost, dearest),
+        _ => Some(dearest),
+    };
+    let others = in_use.iter().filter(|scheme| argon2(scheme).is_none() && own != Some(**scheme));
+    others.copied().chain(argon2_beside.map(Scheme::Argon2)).collect()
+}
+
+/// What `made` lacks of as much work as `wanted`. `None`: nothing, or so little that no clock shows it.
+fn missing(made: Cost, wanted: Cost) -> Option<Cost> {
+    let missing = wanted.work().checked_sub(made.work())?.checked_div(u64::from(wanted.iterations))?;
     let memory_kib = u32::try_from(missing).ok()?;
     // Less than argon2 takes at all (RFC 9106 §3.1).
     (memory_kib >= wanted.parallelism.saturating_mul(8)).then_some(Cost { memory_kib, ..wanted })
 }
 
-/// How much a check against `stored` computes, as [`Cost::work`] counts it. `None`: it is no hash that is understood.
+/// A hash of `scheme` that belongs to no password: to check against it costs as much as against one that somebody has.
+///
+/// # Errors
+/// Where a cost is out of range.
+pub fn decoy_of(scheme: Scheme, salt: &[u8; 16], output: &[u8; 32]) -> Result<String, HashError> {
+    scheme.decoy(salt, output)
+}
+
+/// How much a check against `stored` computes, as [`Cost::work`] counts it. `None`: it is no hash of argon2.
 #[must_use]
 pub fn work_of(stored: &str) -> Option<u64> {
-    let parsed = PasswordHash::new(stored).ok()?;
-    let params = Params::try_from(&parsed).ok()?;
-    Some(u64::from(params.m_cost()) * u64::from(params.t_cost()))
+    if let Ok(Scheme::Argon2(cost)) = Scheme::of(stored) { Some(cost.work()) } else { None }
 }
 
 impl Cost {
@@ -309,7 +344,6 @@ mod tests {
     #[test]
     fn what_is_missing_makes_a_cheap_hash_as_much_work_as_a_dear_one() {
         let cost = |memory_kib, iterations| Cost { memory_kib, iterations, parallelism: 1 };
-        let missing = |stored, wanted| missing(&hash("x", &[1; 16], stored).unwrap(), wanted);
         for (stored, wanted) in [(CHEAP, cost(64, 2)), (cost(64, 1), cost(64, 2)), (cost(8, 3), cost(19_456, 2))] {
             let added = missing(stored, wanted).unwrap();
             assert_eq!(stored.work() + added.work(), wanted.work(), "{stored:?} for {wanted:?}");
@@ -319,7 +353,30 @@ mod tests {
         for (stored, wanted) in [(cost(64, 2), cost(64, 2)), (cost(64, 3), cost(64, 2)), (cost(60, 1), cost(64, 1))] {
             assert_eq!(missing(stored, wanted), None, "{stored:?} for {wanted:?}");
         }
-        assert_eq!(super::missing("no hash", CHEAP), None);
+    }
+
+    #[test]
+    fn everybodys_check_comes_to_the_same() {
+        let wanted = Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
+        let dear = Cost { memory_kib: 64, iterations: 2, parallelism: 2 };
+        let (bcrypt, sha1) = (Scheme::Bcrypt { cost: 5 }, Scheme::Sha1);
+        let in_use = [Scheme::Argon2(wanted), Scheme::Argon2(dear), bcrypt, sha1];
+        let stored = |scheme: Scheme| scheme.decoy(&[1; 16], &[2; 32]).unwrap();
+        let all = |own: Option<Scheme>| {
+            let own_hash = own.map(stored);
+            let computed: Vec<_> = beside(own_hash.as_deref(), &in_use, wanted).into_iter().chain(own).collect();
+            let argon2 = computed.iter().map(|scheme| if let Scheme::Argon2(cost) = scheme { cost.work() } else { 0 });
+            let argon2: u64 = argon2.sum();
+            let mut others: Vec<_> = computed.into_iter().filter(|s| !matches!(s, Scheme::Argon2(_))).collect();
+            others.sort();
+            (argon2, others)
+        };
+        assert_eq!(all(None), (dear.work(), vec![bcrypt, sha1]));
+        for own in in_use {
+            assert_eq!(all(Some(own)), all(None), "{own:?}");
+        }
+        assert_eq!(beside(None, &[], wanted), [Scheme::Argon2(wanted)]);
+        assert_eq!(beside(Some(&stored(Scheme::Argon2(wanted))), &[], wanted), []);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use super::ServiceError;
 use super::context;
 use super::records::{account_throttle, account_throttle_owner};
 use crate::authn::lockout::AccountThrottle;
+use crate::authn::password::Scheme;
 use crate::authn::user::{Email, Group, Method, Role, User};
 use crate::clock::Timestamp;
 use crate::config::Current;
@@ -169,6 +170,15 @@ impl Directory {
     pub(super) async fn admins(&self, now: Timestamp) -> Result<Vec<UserId>, ServiceError> {
         self.catch_up(now).await?;
         Ok(self.read().admins())
+    }
+
+    /// By what schemes the accounts' passwords are hashed, each once.
+    ///
+    /// # Errors
+    /// As [`Directory::query`].
+    pub async fn password_schemes(&self, now: Timestamp) -> Result<Vec<Scheme>, ServiceError> {
+        self.catch_up(now).await?;
+        Ok(self.read().schemes())
     }
 
     /// Totals.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::ServiceError;
-use crate::authn::password::{self, Cost, HashError, Matches};
+use crate::authn::password::{self, Cost, HashError, Matches, Scheme};
 use crate::authn::recovery_code::HASH_BYTES;
 use crate::metrics::{Hashing, Held};
 use crate::secret::{ExposeSecret, SecretString, random_bytes};
@@ -59,9 +59,10 @@ impl Done {
 
 enum Job {
     Verify {
-        stored: String,
-        /// A decoy to be checked as well.
-        beside: Option<String>,
+        /// `None`: nobody's.
+        stored: Option<String>,
+        /// Decoys to be checked as well.
+        beside: Vec<String>,
         password: SecretString,
         answer: oneshot::Sender<Result<Option<Matches>, HashError>>,
     },
@@ -123,44 +124,36 @@ impl Hasher {
     /// # Errors
     /// [`ServiceError::Busy`]; [`ServiceError::Hash`] where `stored` is no hash.
     pub async fn verify(&self, stored: String, password: SecretString) -> Result<Option<Matches>, ServiceError> {
-        self.check(stored, None, password).await
+        self.check(Some(stored), Vec::new(), password).await
     }
 
-    /// The same, as much work as for a hash of this cost where `stored` is a cheaper one.
+    /// The same, as much work as for anybody else's, by the schemes that accounts have; `None`: nobody's, which nothing matches.
     ///
     /// # Errors
     /// As [`Hasher::verify`].
-    pub async fn verify_at(
+    pub async fn verify_like_any(
         &self,
-        stored: String,
+        stored: Option<&str>,
         password: SecretString,
+        in_use: &[Scheme],
         cost: Cost,
     ) -> Result<Option<Matches>, ServiceError> {
-        let beside = match password::missing(&stored, cost) {
-            Some(missing) => Some(password::decoy(&random_bytes()?, &random_bytes()?, missing)?),
-            None => None,
-        };
-        self.check(stored, beside, password).await
+        let mut beside = Vec::new();
+        for scheme in password::beside(stored, in_use, cost) {
+            beside.push(password::decoy_of(scheme, &random_bytes()?, &random_bytes()?)?);
+        }
+        self.check(stored.map(str::to_owned), beside, password).await
     }
 
     async fn check(
         &self,
-        stored: String,
-        beside: Option<String>,
+        stored: Option<String>,
+        beside: Vec<String>,
         password: SecretString,
     ) -> Result<Option<Matches>, ServiceError> {
         let (answer, waiting) = oneshot::channel();
         self.send(Job::Verify { stored, beside, password, answer })?;
         Ok(waiting.await.map_err(|_| busy())??)
-    }
-
-    /// Costs as much as [`Hasher::verify`] for a hash of this cost, and matches nothing.
-    ///
-    /// # Errors
-    /// [`ServiceError::Busy`].
-    pub async fn verify_nothing(&self, cost: Cost, password: SecretString) -> Result<(), ServiceError> {
-        let decoy = password::decoy(&random_bytes()?, &random_bytes()?, cost)?;
-        self.verify(decoy, password).await.map(drop)
     }
 
     /// The hash of a new password.
@@ -265,9 +258,9 @@ fn work(queue: &Mutex<Receiver<Job>>, thread: &Thread, counted: &Hashing, after_
                     after_each(password::work_of(stored).unwrap_or_default());
                     verdict
                 };
-                let verdict = verify(&stored);
+                let verdict = stored.as_deref().map_or(Ok(None), verify);
                 // A decoy matches nothing, and its answer says nothing.
-                let _ = beside.as_deref().map(verify);
+                beside.iter().for_each(|decoy| drop(verify(decoy)));
                 let _ = answer.send(verdict);
                 true
             }

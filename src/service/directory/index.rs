@@ -9,6 +9,7 @@ use super::query::{Column, Query, Sort, SortKey, State, Wanted};
 use super::text::{self, Texts};
 use super::{Counts, Page, Row};
 use crate::authn::lockout::{AccountThrottle, Limits};
+use crate::authn::password::Scheme;
 use crate::authn::user::{Group, Method, Role, User};
 use crate::clock::Timestamp;
 use crate::id::UserId;
@@ -24,6 +25,8 @@ pub struct Index {
     throttles: HashMap<UserId, AccountThrottle>,
     /// Each set of groups once: many accounts are in the same ones.
     groups: HashSet<Arc<BTreeSet<Group>>>,
+    /// By what schemes passwords are hashed, and of how many accounts.
+    schemes: BTreeMap<Scheme, usize>,
 }
 
 pub struct Entry {
@@ -39,6 +42,7 @@ pub struct Entry {
     app_enrolled: bool,
     pub disabled: bool,
     password_set: bool,
+    scheme: Option<Scheme>,
     must_change_password: bool,
 }
 
@@ -127,6 +131,10 @@ impl Index {
 
     /// Everybody at once, which takes less room than one by one.
     pub fn fill(&mut self, accounts: Vec<(UserId, Entry)>) {
+        self.schemes.clear();
+        for scheme in accounts.iter().filter_map(|(_, entry)| entry.scheme) {
+            *self.schemes.entry(scheme).or_default() += 1;
+        }
         self.accounts = accounts.into_iter().collect();
     }
 
@@ -144,12 +152,16 @@ impl Index {
             app_enrolled: user.second_factor.totp.is_some(),
             disabled: user.disabled,
             password_set: user.password.is_some(),
+            scheme: user.password.as_ref().and_then(|password| Scheme::of(&password.hash).ok()),
             must_change_password: user.password.as_ref().is_some_and(|password| password.must_change),
         }
     }
 
     fn put(&mut self, user: &User) {
         let entry = self.entry(user);
+        if let Some(scheme) = entry.scheme {
+            *self.schemes.entry(scheme).or_default() += 1;
+        }
         let before = self.accounts.insert(user.id, entry);
         self.let_go(before);
     }
@@ -176,9 +188,17 @@ impl Index {
         new
     }
 
-    /// A set of groups that nobody is in any more goes.
+    /// A set of groups that nobody is in any more goes, and so does a scheme that nobody's password has.
     fn let_go(&mut self, entry: Option<Entry>) {
-        let Some(Entry { groups, .. }) = entry else { return };
+        let Some(Entry { groups, scheme, .. }) = entry else { return };
+        if let Some(scheme) = scheme
+            && let Some(count) = self.schemes.get_mut(&scheme)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.schemes.remove(&scheme);
+            }
+        }
         // The pool's own and this one.
         if Arc::strong_count(&groups) <= 2 {
             self.groups.remove(&groups);
@@ -245,6 +265,10 @@ impl Index {
     pub fn admins(&self) -> Vec<UserId> {
         let admins = self.accounts.iter().filter(|(_, entry)| entry.role == Role::Admin && !entry.disabled);
         admins.map(|(id, _)| *id).collect()
+    }
+
+    pub fn schemes(&self) -> Vec<Scheme> {
+        self.schemes.keys().copied().collect()
     }
 
     pub fn counts(&self, limits: Limits, now: Timestamp) -> Counts {

@@ -1,8 +1,8 @@
 //! The password step.
 //!
 //! Whoever asks cannot tell a login that nobody has from a wrong password, a disabled account or a locked one: each costs
-//! one hash of today's cost, one durable commit under `throttle/`, and gets the same answer. (Where the settings were lowered, an
-//! account with a dearer hash from before costs what it cost then, until its password changes.)
+//! the same hashes ([`password::beside`]: of today's cost, or of the dearest that an account has; and of each scheme that was imported
+//! and is not renewed yet), one durable commit under `throttle/`, and gets the same answer.
 
 use super::device_keys::Key;
 use super::{Browser, Credentials, Destination, Refusal, Step, device_keys, flows, mailed, sign_in};
@@ -112,7 +112,7 @@ async fn subject(
     Ok((subject, account))
 }
 
-/// The work of one hash, whoever it is. One more where a right password is to be kept at a higher cost from now on.
+/// The same work, whoever it is. One hash more where a right password is to be kept at a higher cost from now on.
 pub(super) async fn judge(
     context: &Context,
     browser: Browser<'_>,
@@ -120,12 +120,11 @@ pub(super) async fn judge(
     password: SecretString,
 ) -> Result<Judged, ServiceError> {
     let cost = context::cost(&browser.visit.config);
-    let Some(stored) = user.and_then(|user| user.password.as_ref()) else {
-        context.hasher.verify_nothing(cost, password).await?;
-        return Ok(Judged { proof: None, renewed: None });
-    };
-    let proof = context.hasher.verify_at(stored.hash.clone(), password.clone(), cost).await?;
-    let renewed = match password::renewed(&stored.hash, cost).filter(|_| proof.is_some()) {
+    let in_use = context.directory.password_schemes(browser.visit.now).await?;
+    let stored = user.and_then(|user| user.password.as_ref()).map(|stored| stored.hash.as_str());
+    let proof = context.hasher.verify_like_any(stored, password.clone(), &in_use, cost).await?;
+    let may_renew = proof.as_ref().is_some_and(Matches::is_whole);
+    let renewed = match stored.filter(|_| may_renew).and_then(|stored| password::renewed(stored, cost)) {
         // Where too many wait, the next login renews it.
         Some(cost) => context.hasher.hash(password, cost).await.ok(),
         None => None,
