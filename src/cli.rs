@@ -9,6 +9,7 @@ pub mod check;
 mod demo;
 mod device;
 mod failure;
+mod import;
 mod key;
 mod log_lines;
 mod output;

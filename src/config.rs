@@ -22,7 +22,7 @@ mod template;
 mod upstream;
 mod validate;
 mod values;
-mod yaml;
+pub(crate) mod yaml;
 
 #[cfg(test)]
 mod tests;

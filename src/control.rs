@@ -22,8 +22,8 @@ pub use client::{Client, ClientError};
 pub use execute::{Pieces, execute};
 pub use operations::{Operation, Operations};
 pub use protocol::{
-    AccountFilter, AccountRow, AccountState, Changes, Command, Malformed, NewAccount, PasswordText, Reply, Request,
-    Response, SecondFactorRow, SessionRow,
+    AccountFilter, AccountRow, AccountState, Changes, Command, ForeignAccount, Malformed, NewAccount, PasswordText,
+    Reply, Request, Response, SecondFactorRow, SessionRow, Taken,
 };
 pub use server::{Control, serve};
 pub use socket::{ControlSocket, adopt, bind};

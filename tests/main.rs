@@ -50,6 +50,8 @@ mod mailed_codes;
 #[cfg(test)]
 mod managers_morning;
 #[cfg(test)]
+mod moving_in;
+#[cfg(test)]
 mod notices;
 #[cfg(test)]
 mod notify;

@@ -32,6 +32,8 @@ pub struct Backend {
     may_create: bool,
     needs_gateway: bool,
     on_a_copy: bool,
+    /// Where no store is there, an empty one for this run alone.
+    _rehearsal: Option<tempfile::TempDir>,
 }
 
 enum Executor {
@@ -60,7 +62,22 @@ impl Backend {
         let config = super::load(file)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::of("cannot start", &error))?;
-        Ok(Self { runtime, config, may_create, needs_gateway: false, on_a_copy: false })
+        Ok(Self { runtime, config, may_create, needs_gateway: false, on_a_copy: false, _rehearsal: None })
+    }
+
+    /// The same as [`Backend::open`], for what is only tried: where there is no store yet, none is made that stays.
+    pub fn rehearsal(file: &ConfigFile) -> Result<Self, Failure> {
+        let backend = Self::new(file, false)?;
+        let config::Store::Sled { path } = &backend.config.store else { return Ok(backend) };
+        if !matches!(open(path, &backend.config.key_file), Err(StoreError::Missing(_))) {
+            return Ok(backend);
+        }
+        let folder = tempfile::tempdir().map_err(|error| Failure::of("cannot make a folder", &error))?;
+        let mut config = backend.config.clone();
+        config.store = config::Store::Sled { path: folder.path().join("store") };
+        config.key_file = folder.path().join("key");
+        config.server.admin_socket = folder.path().join("admin.sock");
+        Ok(Self { config, may_create: true, _rehearsal: Some(folder), ..backend })
     }
 
     /// The gateway of this configuration, which must run: what is asked of it is what happens there.

@@ -5,6 +5,7 @@ use clap::builder::TypedValueParser as _;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::backend::Backend;
+use super::import::Import;
 use super::output::{self, Table, moment, moment_or_dash};
 use super::{ConfigFile, Failure, Format, password};
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role};
@@ -32,6 +33,8 @@ pub enum UserCommand {
     ResetSecondFactor(One),
     /// Delete an account with everything that belongs to it
     Delete(One),
+    /// Take over another gate's accounts with their passwords: from htpasswd, or Authelia's users file. The first ones make the store
+    Import(Import),
 }
 
 #[derive(Debug, Args)]
@@ -184,11 +187,11 @@ impl Switch {
     }
 }
 
-fn role() -> impl clap::builder::TypedValueParser<Value = Role> {
+pub(super) fn role() -> impl clap::builder::TypedValueParser<Value = Role> {
     PossibleValuesParser::new(["user", "viewer", "manager", "admin"]).try_map(|word| word.parse::<Role>())
 }
 
-fn method() -> impl clap::builder::TypedValueParser<Value = Method> {
+pub(super) fn method() -> impl clap::builder::TypedValueParser<Value = Method> {
     PossibleValuesParser::new(["totp", "mail"]).try_map(|word| word.parse::<Method>())
 }
 
@@ -216,6 +219,7 @@ pub fn run(command: UserCommand) -> Result<(), Failure> {
         UserCommand::ResetSecondFactor(one) => {
             act(&one, |who| Command::UserResetSecondFactor { who }, "has to set up the second factor anew")
         }
+        UserCommand::Import(import) => import.run(),
         UserCommand::Delete(one) => act(&one, |who| Command::UserDelete { who }, "deleted"),
     }
 }

@@ -18,13 +18,13 @@ use super::places::{self, Spot};
 
 /// One value of the file.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub place: Place,
     pub kind: Kind,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Null,
     Bool(bool),
     Integer(i128),
@@ -40,7 +40,7 @@ pub(super) enum Kind {
 
 /// Text, and whether the file itself spells it. It may be a secret: it is wiped, and `Debug` does not show it.
 #[derive(Clone)]
-pub(super) struct Text {
+pub(crate) struct Text {
     pub value: Zeroizing<String>,
     /// It came in whole or in part from an environment variable, and so must not be repeated in a message.
     pub from_environment: bool,
@@ -54,7 +54,7 @@ impl fmt::Debug for Text {
 
 /// A key and its value. A repeated key is kept, so that it can be reported.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// `None`: the key is no text.
     pub key: Option<String>,
     pub key_place: Place,
@@ -63,13 +63,13 @@ pub(super) struct Entry {
 
 /// What is not YAML at all.
 #[derive(Debug)]
-pub(super) struct SyntaxError {
+pub(crate) struct SyntaxError {
     pub place: Place,
     pub message: String,
 }
 
 /// Reads one document.
-pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
+pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let meaning: Meaning = serde_yaml::from_str(text).map_err(|error| SyntaxError::new(&error, text))?;
     let spots = places::index(text);
     Ok(lay_over(meaning, spots.as_ref(), Place::START))

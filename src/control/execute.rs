@@ -6,17 +6,20 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::protocol::{
-    AccountFilter, AccountRow, AccountState, Changes, Command, DeviceRow, NewAccount, Reply, SecondFactorRow,
-    SessionRow,
+    AccountFilter, AccountRow, AccountState, Changes, Command, DeviceRow, ForeignAccount, NewAccount, Reply,
+    SecondFactorRow, SessionRow, Taken,
 };
+use crate::authn::password::{ForeignHash, Unusable};
 use crate::authn::recovery_code::RecoverySet;
 use crate::authn::user::Email;
 use crate::clock::Timestamp;
+use crate::secret::ExposeSecret;
 use crate::service::actor::Actor;
 use crate::service::care::{Listener, Piece};
 use crate::service::devices::{DeviceView, Forgotten};
 use crate::service::directory::{Filter, Query, Sort, State};
 use crate::service::history::EventRow;
+use crate::service::import::foreign;
 use crate::service::session::SessionView;
 use crate::service::users::{NewUser, Rejection, UserChange, UserView};
 use crate::service::{ServiceError, Services};
@@ -103,6 +106,15 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
             Ok(()) => Reply::Done,
             Err(rejection) => refused(&rejection),
         },
+        Command::UserImport { accounts, rehearsal } => {
+            match accounts.into_iter().map(foreign_user).collect::<Result<Vec<_>, _>>() {
+                Ok(accounts) => {
+                    let taken = services.imports.take_over(accounts, rehearsal, ACTOR, now).await?;
+                    Reply::Taken(taken.into_iter().map(taken_row).collect())
+                }
+                Err(reason) => Reply::Refused { reason: reason.to_string(), hint: None },
+            }
+        }
         Command::SessionList { who: None } => sessions(&services.sessions.list(None, now).await?),
         Command::SessionList { who: Some(who) } => match users.show(&who, now).await? {
             Ok(view) => sessions(&services.sessions.list(Some(view.user.id), now).await?),
@@ -177,6 +189,32 @@ fn new_user(new: NewAccount) -> NewUser {
         second_factor: new.second_factor,
         password: new.password.map(|text| text.0),
         must_change: new.must_change,
+        hash: None,
+        disabled: false,
+    }
+}
+
+fn foreign_user(account: ForeignAccount) -> Result<NewUser, Unusable> {
+    Ok(NewUser {
+        login: account.login,
+        name: account.name,
+        email: account.email,
+        groups: account.groups.into_iter().collect(),
+        role: account.role,
+        method: account.method,
+        second_factor: None,
+        password: None,
+        hash: Some(ForeignHash::parse(account.hash.0.expose_secret())?),
+        must_change: false,
+        disabled: account.disabled,
+    })
+}
+
+fn taken_row(taken: foreign::Taken) -> Taken {
+    match taken {
+        foreign::Taken::Added => Taken::Added,
+        foreign::Taken::Exists => Taken::Exists,
+        foreign::Taken::Refused(reason) => Taken::Refused(reason),
     }
 }
 

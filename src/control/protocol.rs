@@ -42,6 +42,11 @@ pub enum Command {
     UserDelete {
         who: String,
     },
+    /// Accounts of another gate's list; the reply has a row for each, in the same order.
+    UserImport {
+        accounts: Vec<ForeignAccount>,
+        rehearsal: bool,
+    },
     SessionList {
         who: Option<String>,
     },
@@ -117,6 +122,30 @@ pub struct NewAccount {
     pub must_change: bool,
 }
 
+/// An account as another gate had it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignAccount {
+    pub login: LoginName,
+    pub name: DisplayName,
+    pub email: Option<Email>,
+    pub groups: Vec<Group>,
+    pub role: Role,
+    pub method: Option<Method>,
+    /// What that gate kept of the password.
+    pub hash: PasswordText,
+    pub disabled: bool,
+}
+
+/// What became of an account of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    Added,
+    Exists,
+    Refused(String),
+}
+
 /// Fields to be changed; an absent one stays as it is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -132,7 +161,7 @@ pub struct Changes {
     pub must_change: Option<bool>,
 }
 
-/// A password on its way through the socket: the one secret that the protocol carries.
+/// A password or its hash on its way through the socket: the secrets that the protocol carries.
 #[derive(Clone)]
 pub struct PasswordText(pub SecretString);
 
@@ -161,6 +190,7 @@ pub enum Reply {
     Done,
     Account(Box<AccountRow>),
     Accounts(Vec<AccountRow>),
+    Taken(Vec<Taken>),
     Sessions(Vec<SessionRow>),
     /// Some of the events that a search finds, and where it goes on.
     Events {

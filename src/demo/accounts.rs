@@ -140,6 +140,8 @@ impl Sample {
             second_factor: None,
             password: Some(self.password.into()),
             must_change: false,
+            hash: None,
+            disabled: false,
         })
     }
 }

@@ -156,6 +156,8 @@ impl Person {
             second_factor: None,
             password,
             must_change: false,
+            hash: None,
+            disabled: false,
         })
     }
 }

@@ -6,10 +6,11 @@
 //! | [`Imports::preview`] | every row is judged by the accounts as they are now | nothing |
 //! | [`Imports::confirm`] | judged again; where all is as it was shown, spent, and each row carried out | an account a row |
 //!
-//! A list never has passwords: nobody chooses one for somebody else. Lists that bring hashes along (those of other gates, read on the
-//! command line) are another source of [`row::Row`]s, with one field more; from [`plan`] on they go the same way.
+//! A list never has passwords: nobody chooses one for somebody else. Lists of other gates, which bring hashes along, are read and
+//! taken over on the command line alone ([`foreign`]).
 
 mod columns;
+pub mod foreign;
 mod kept;
 mod plan;
 mod row;

@@ -346,6 +346,8 @@ pub fn new_user(login: &str) -> NewUser {
         second_factor: None,
         password: None,
         must_change: false,
+        hash: None,
+        disabled: false,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::audit::Kind;
 use crate::authn::address_change::AddressChange;
 use crate::authn::lockout::AccountThrottle;
 use crate::authn::login::facts;
-use crate::authn::password::Weakness;
+use crate::authn::password::{ForeignHash, Weakness};
 use crate::authn::reset_link::NewestLink;
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role, SecondFactor, StoredPassword, User};
 use crate::authz::Policy as Demand;
@@ -60,7 +60,10 @@ pub struct NewUser {
     /// `None`: on where the policy is `required`, else off.
     pub second_factor: Option<bool>,
     pub password: Option<SecretString>,
+    /// The password as another gate has hashed it; no rule for new ones is asked of it.
+    pub hash: Option<ForeignHash>,
     pub must_change: bool,
+    pub disabled: bool,
 }
 
 /// What `user set` changes; `None` leaves a field as it is.
@@ -157,6 +160,11 @@ impl Users {
                 Err(rejection) => return Ok(Err(rejection)),
             }
         }
+        let imported = new.hash.as_ref().map(ForeignHash::scheme);
+        if let Some(hash) = new.hash {
+            let hash = hash.as_str().to_owned();
+            user.password = Some(StoredPassword { hash, changed_at: now, must_change: new.must_change });
+        }
         for _ in 0..TRIES {
             let authority = match self.may_add(&user, false, actor, now).await? {
                 Ok(authority) => authority,
@@ -168,6 +176,10 @@ impl Users {
                 Err(rejection) => return Ok(Err(rejection)),
             };
             let event = events::success(Kind::UserAdded, now, Some(user.id), user.login.as_str(), By::Actor(actor))?;
+            let event = match imported {
+                Some(scheme) => events::detailed(event, &format!("imported with its {scheme} hash")),
+                None => event,
+            };
             if self.context.commit(change, &[event]).await?.is_some() {
                 return Ok(Ok(UserView { user, locked_until: None }));
             }
@@ -194,7 +206,7 @@ impl Users {
             groups: new.groups.clone(),
             role: new.role,
             password: None,
-            disabled: false,
+            disabled: new.disabled,
             second_factor: SecondFactor {
                 switched_on: new.second_factor.unwrap_or(on_by_default),
                 method,
@@ -205,7 +217,8 @@ impl Users {
             registered_at: now,
             last_login: None,
         };
-        if let Err(rejection) = self.may_add(&user, new.password.is_some(), actor, now).await? {
+        let with_password = new.password.is_some() || new.hash.is_some();
+        if let Err(rejection) = self.may_add(&user, with_password, actor, now).await? {
             return Ok(Err(rejection));
         }
         if let Err(rejection) = possible(&config, method, user.email.as_ref()) {

@@ -128,6 +128,8 @@ pub(super) fn new_user(row: &Row) -> NewUser {
         second_factor: row.second_factor,
         password: None,
         must_change: false,
+        hash: None,
+        disabled: false,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::service::actor::{Actor, Person};
 use crate::store::engine::{Expect, Version};
 
 /// How many rows are under way at once: one sync of the disk makes all of them durable.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 /// How long links wait before they look again whether the outbox has room.
 const PAUSE: Duration = Duration::from_millis(250);
 

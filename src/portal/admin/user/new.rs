@@ -109,6 +109,8 @@ fn new_user(wanted: Wanted, config: &Config) -> Result<NewUser, Problems> {
         second_factor: wanted.second_factor.filter(|on| *on != on_by_default(config)),
         password: None,
         must_change: false,
+        hash: None,
+        disabled: false,
     })
 }
 
