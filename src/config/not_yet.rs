@@ -42,6 +42,13 @@ const WITHOUT_EFFECT: &[Row] = &[
 const REMOVE: &str = "remove the key";
 const NO_HELD: &str = "forms are not kept over a login";
 
+/// The keys that are asked for in vain, at least with some of their values: `routes[].upstream_tls`.
+#[cfg(test)]
+pub(super) fn paths() -> impl Iterator<Item = String> {
+    let join = |path: &[&str]| path.join(".").replace(".*", "[]");
+    REFUSED.iter().chain(WITHOUT_EFFECT).map(move |(path, ..)| join(path))
+}
+
 /// Reports everything that the file asks for in vain.
 pub(super) fn report(ctx: &Context<'_>, root: &Node) {
     for (path, when, hint) in REFUSED {

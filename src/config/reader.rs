@@ -5,7 +5,7 @@
 //! What could not be read comes back as `None`, or as its default, in a draft that nobody will use.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,8 +14,13 @@ use super::diagnostic::{Diagnostic, Place, Severity};
 use super::surroundings::Variables;
 use super::yaml::{Entry, Kind, Node};
 
+mod asked;
 mod field;
 
+#[cfg(test)]
+pub(super) use asked::{Asked, Shape};
+#[cfg(not(test))]
+use asked::{Asked, Shape};
 pub(super) use field::Field;
 use field::{name, shown};
 
@@ -26,8 +31,8 @@ pub(super) struct Context<'a> {
     folder: PathBuf,
     variables: Variables<'a>,
     diagnostics: RefCell<Vec<Diagnostic>>,
-    /// Every key that was asked for, for the test that compares the schema with the example.
-    asked: RefCell<BTreeSet<String>>,
+    /// Every key that was asked for, for the tests that compare the schema with what is written about it.
+    asked: RefCell<BTreeMap<String, Asked>>,
 }
 
 impl<'a> Context<'a> {
@@ -59,8 +64,13 @@ impl<'a> Context<'a> {
         self.variables
     }
 
+    /// Notes something about a key.
+    fn note(&self, path: &str, what: impl FnOnce(&mut Asked)) {
+        what(self.asked.borrow_mut().entry(without_indices(path)).or_default());
+    }
+
     /// Every problem so far, in the file's order; and the keys that were asked for.
-    pub fn finish(self) -> (Vec<Diagnostic>, BTreeSet<String>) {
+    pub fn finish(self) -> (Vec<Diagnostic>, BTreeMap<String, Asked>) {
         let mut diagnostics = self.diagnostics.into_inner();
         diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         diagnostics.dedup();
@@ -114,7 +124,7 @@ impl<'a> Section<'a> {
             self.asked.push(key);
         }
         let path = format!("{}{key}", self.prefix);
-        self.ctx.asked.borrow_mut().insert(without_indices(&path));
+        self.ctx.note(&path, |_| ());
         let found = self.entries.iter().find(|entry| entry.key.as_deref() == Some(key));
         Field {
             ctx: self.ctx,
@@ -157,6 +167,8 @@ impl<'a> Section<'a> {
     /// A text that may also be given as `KEY_file`. At most one of the two.
     pub fn text_or_file(&mut self, key: &'static str, key_file: &'static str) -> Field<'a> {
         let (direct, file) = (self.field(key), self.field(key_file));
+        direct.note(Shape::Text);
+        file.note(Shape::Path);
         if direct.given() && file.given() {
             file.error(format!("`{}` is given as well", direct.path), Some("keep one of the two".to_owned()));
         }

@@ -4,6 +4,7 @@ mod example;
 mod files;
 mod hostile;
 mod problems;
+mod reference;
 
 use std::path::PathBuf;
 

@@ -90,7 +90,7 @@ pub(super) fn size(text: &str, range: RangeInclusive<u64>) -> Result<u64, Bad> {
         .ok_or_else(|| Bad::new(format!("must be from {} to {}", spell_size(*range.start()), spell_size(*range.end()))))
 }
 
-fn spell_size(bytes: u64) -> String {
+pub(super) fn spell_size(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let whole = units.iter().find(|(length, _)| bytes > 0 && bytes.is_multiple_of(*length));
     whole.map_or_else(|| format!("{bytes}B"), |(length, unit)| format!("{}{unit}", bytes / length))

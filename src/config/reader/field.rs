@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::asked::Shape;
 use super::{Context, Section, nearest};
 use crate::config::diagnostic::Place;
 use crate::config::surroundings;
@@ -31,11 +32,17 @@ impl<'a> Field<'a> {
 
     /// Reports the key as missing where it is.
     pub fn required(self, hint: &str) -> Self {
+        self.ctx.note(&self.path, |asked| asked.required = true);
         if self.node.is_none() {
             let message = format!("`{}` is missing", self.path);
             self.ctx.error(self.key_place, message, Some(hint.to_owned()).filter(|hint| !hint.is_empty()));
         }
         self
+    }
+
+    /// Notes what kind of value the schema takes here. The first word stands: what is read as a text may be the content of a file.
+    pub(super) fn note(&self, shape: Shape) {
+        self.ctx.note(&self.path, |asked| drop(asked.shape.get_or_insert(shape)));
     }
 
     pub fn given(&self) -> bool {
@@ -71,6 +78,7 @@ impl<'a> Field<'a> {
 
     /// The text, as it stands or as `credential:NAME` names it. Never empty.
     pub fn text(&self) -> Option<String> {
+        self.note(Shape::Text);
         let raw = self.raw_text()?;
         let text = match raw.strip_prefix("credential:") {
             _ if self.in_file => self.content(&self.path()?)?,
@@ -92,6 +100,7 @@ impl<'a> Field<'a> {
 
     /// Like [`Field::parse`], but an empty text means something here.
     pub fn parse_or_empty<T>(&self, read: impl FnOnce(&str) -> Result<T, Bad>) -> Option<T> {
+        self.note(Shape::Text);
         if self.node.is_some_and(|node| matches!(&node.kind, Kind::Text(text) if text.value.is_empty())) {
             return self.settle("", read(""));
         }
@@ -99,6 +108,7 @@ impl<'a> Field<'a> {
     }
 
     pub fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
+        self.note(Shape::Duration(range.clone()));
         if let Some(Kind::Integer(number)) = self.node.map(|node| &node.kind) {
             self.error(format!("{number} has no unit"), Some(values::DURATION_HINT.to_owned()));
             return None;
@@ -108,6 +118,7 @@ impl<'a> Field<'a> {
 
     /// A size in bytes.
     pub fn size(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        self.note(Shape::Size { range: range.clone(), or_zero: false });
         if let Some(Kind::Integer(number)) = self.node.map(|node| &node.kind) {
             self.error(format!("{number} has no unit"), Some(values::SIZE_HINT.to_owned()));
             return None;
@@ -117,10 +128,12 @@ impl<'a> Field<'a> {
 
     /// A size, or a bare 0 with a meaning of its own.
     pub fn size_or_zero(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        self.note(Shape::Size { range: range.clone(), or_zero: true });
         if matches!(self.node?.kind, Kind::Integer(0)) { Some(0) } else { self.size(range) }
     }
 
     pub fn integer(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        self.note(Shape::Integer(range.clone()));
         let number = match &self.node?.kind {
             Kind::Integer(number) => u64::try_from(*number).ok(),
             // A number that comes from `${NAME}` is text to YAML.
@@ -138,6 +151,7 @@ impl<'a> Field<'a> {
     }
 
     pub fn boolean(&self) -> Option<bool> {
+        self.note(Shape::Boolean);
         match &self.node?.kind {
             Kind::Bool(value) => Some(*value),
             Kind::Text(text) if text.from_environment && *text.value == "true" => Some(true),
@@ -152,6 +166,7 @@ impl<'a> Field<'a> {
     /// One of a few words.
     pub fn choice<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        self.note(Shape::Choice(words.iter().map(|(word, _)| *word).collect()));
         let rule = format!("must be one of: {}", known.join(", "));
         let text = match &self.node?.kind {
             // `off` is text to YAML 1.2, but readers of YAML 1.1 would make `false` of it: both are taken for it.
@@ -173,6 +188,7 @@ impl<'a> Field<'a> {
     /// The path of a file or folder. A relative one starts at the configuration file's folder; `credential:NAME` is that
     /// credential's file.
     pub fn path(&self) -> Option<PathBuf> {
+        self.note(Shape::Path);
         let text = self.raw_text()?;
         if text.is_empty() || text.contains('\0') {
             self.error("must be the path of a file", None);
@@ -195,6 +211,7 @@ impl<'a> Field<'a> {
 
     /// A list, each item read by `read`; items that `read` cannot make anything of are left out.
     pub fn list<T>(&self, mut read: impl FnMut(Field<'a>) -> Option<T>) -> Option<Vec<T>> {
+        self.note(Shape::List);
         let Kind::List(items) = &self.node?.kind else {
             self.wrong_kind("a list", Some("like [a, b], or one item a line after a dash".to_owned()));
             return None;
@@ -208,6 +225,7 @@ impl<'a> Field<'a> {
 
     /// A mapping with keys of the writer's own choice.
     pub fn entries(&self) -> Option<Vec<(&'a str, Field<'a>)>> {
+        self.note(Shape::Entries);
         let Kind::Map(entries) = &self.node?.kind else {
             self.wrong_kind("a mapping of keys to values", None);
             return None;
@@ -236,6 +254,7 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn section(&self) -> Option<Section<'a>> {
+        self.note(Shape::Section);
         match &self.node?.kind {
             Kind::Map(entries) => Some(Section { entries, ..self.empty_section() }),
             _ => {
