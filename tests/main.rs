@@ -13,6 +13,8 @@ mod answers;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod behind_nginx;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod credentials;
@@ -20,6 +22,8 @@ mod credentials;
 mod demo;
 #[cfg(test)]
 mod demo_in_the_browser;
+#[cfg(test)]
+mod docs;
 #[cfg(test)]
 mod enrolment_rules;
 #[cfg(test)]

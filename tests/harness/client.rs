@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::conn::{Conn, Response};
 use super::html::{self, Form};
 use super::sekisho::{Secrets, Sekisho};
+use super::tls::Authority;
 use super::{PASSWORD, totp};
 
 /// One browser on one device. Every request has a connection of its own.
@@ -35,6 +36,12 @@ impl Client {
     pub fn tls(gate: &Sekisho, host: &str) -> Self {
         let config = gate.authority().client(&["http/1.1"]);
         Self::with(gate, gate.tls_address(), Some((config, host.to_owned())), host.to_owned())
+    }
+
+    /// Over TLS to a proxy that stands before the gateway, for this host.
+    #[track_caller]
+    pub fn through(gate: &Sekisho, proxy: SocketAddr, authority: &Authority, host: &str) -> Self {
+        Self::with(gate, proxy, Some((authority.client(&["http/1.1"]), host.to_owned())), host.to_owned())
     }
 
     fn with(

@@ -144,13 +144,19 @@ struct Row<'t> {
 
 fn rows(reference: &str) -> Vec<Row<'_>> {
     let row = |line| {
-        let mut cells = str::split(line, " | ");
-        let key = cells.next()?.strip_prefix("| `")?.strip_suffix('`')?;
-        let words = cells.nth(2)?.trim_end_matches('|').trim();
+        let cells: Vec<&str> = str::strip_prefix(line, "|")?.strip_suffix('|')?.split('|').map(str::trim).collect();
+        let [key, _, _, words] = cells[..] else { return None };
         // Other tables have no key in their first column.
+        let key = key.strip_prefix('`')?.strip_suffix('`')?;
         (!key.contains(' ')).then_some(Row { line, key, words })
     };
     reference.lines().filter_map(row).collect()
+}
+
+/// A row as it should stand there.
+fn spelled(cells: [&str; 4]) -> String {
+    let cells = cells.map(|cell| if cell.is_empty() { " ".to_owned() } else { format!(" {cell} ") });
+    format!("|{}|", cells.join("|"))
 }
 
 #[test]
@@ -166,7 +172,7 @@ fn the_reference_has_every_key_with_its_kind_and_default_and_no_other() {
     assert_eq!(rows.len(), found.len(), "a key stands there twice");
     for Row { line, key, words } in rows {
         let (kind, default) = (kind(key, &asked), default(key, &asked[key], &defaults));
-        let right = format!("| `{key}` | {kind} | {default} | {words} |").replace("|  |", "| |").replace("|  |", "| |");
+        let right = spelled([&format!("`{key}`"), &kind, &default, words]);
         if writes() {
             reference = reference.replace(line, &right);
         } else {
@@ -208,7 +214,7 @@ fn the_json_schema_takes_what_is_shipped_and_refuses_what_is_wrong() {
         let value: Json = serde_yaml::from_str(yaml).unwrap();
         schemas.validate(&value, index).map_err(|error| format!("{error:#}"))
     };
-    let demo = read("config/demo.yaml").replace("{{mail_port}}", "25").replace("{{languages}}", "en");
+    let demo = read("config/demo.yaml").replace("{{mail_port}}", "25").replace("{{languages}}", "[en]");
     for (name, text) in [
         ("minimal", read("config/minimal.yaml")),
         ("demo", demo),
