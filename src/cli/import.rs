@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::backend::Backend;
-use super::output::{self, Table};
+use super::output::{self, Progress, Table};
 use super::user::{method, role};
 use super::{ConfigFile, Failure};
 use crate::authn::user::{Group, Method, Role};
@@ -111,6 +111,8 @@ impl Import {
         }
         let backend =
             if self.dry_run { Backend::rehearsal(&self.config) } else { Backend::open_or_create(&self.config) }?;
+        let (mut progress, total) = (Progress::new("importing"), waiting.len() as u64);
+        let mut done = 0;
         let mut waiting = waiting.into_iter();
         let mut next = || {
             let (places, accounts): (Vec<_>, Vec<_>) = waiting.by_ref().take(AT_ONCE).unzip();
@@ -127,6 +129,8 @@ impl Import {
                     row.settle(taken);
                 }
             }
+            done += places.len() as u64;
+            progress.at(done, total);
             let (following, command) = next();
             places = following;
             Ok((!places.is_empty()).then_some(command))
