@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::{Builder, Client, PASSWORD, Recorder, Sekisho, form_with, html};
+use crate::harness::{Builder, Client, PASSWORD, Recorder, Sekisho, form_with, text};
 
 const OLD: &str = "old Pässword 7";
 
@@ -217,7 +217,7 @@ fn no_clock_tells_whose_hash_is_an_old_one() {
             let began = Instant::now();
             let answer = browser.send(&form);
             times.push(began.elapsed());
-            assert!(browser.cookie("session").is_none(), "{}", html::text(&answer.text()));
+            assert!(browser.cookie("session").is_none(), "{}", text(&answer.text()));
         }
     }
     let medians: Vec<(&str, Duration)> = times

@@ -42,7 +42,9 @@ impl<'a> Field<'a> {
 
     /// Notes what kind of value the schema takes here. The first word stands: what is read as a text may be the content of a file.
     pub(super) fn note(&self, shape: Shape) {
-        self.ctx.note(&self.path, |asked| drop(asked.shape.get_or_insert(shape)));
+        self.ctx.note(&self.path, |asked| {
+            asked.shape.get_or_insert(shape);
+        });
     }
 
     pub fn given(&self) -> bool {
