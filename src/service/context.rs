@@ -33,6 +33,9 @@ use crate::store::record::{Change, Store};
 /// How often a step is judged anew because others changed what it had read.
 pub const TRIES: usize = 64;
 
+/// How many device keys go in one commit with whatever takes them away.
+const DEVICES_AT_ONCE: usize = 200;
+
 /// Locks that make steps of one account wait for each other within this process, so that they seldom meet in the store.
 const STRIPES: usize = 256;
 
@@ -104,7 +107,12 @@ impl Context {
 
     /// A change that also takes all device keys of an account.
     pub async fn without_devices(&self, change: Change, user: UserId, now: Timestamp) -> Result<Change, ServiceError> {
-        Ok(devices::without(change, &devices::of_user(self, user, now).await?))
+        let mut all = devices::of_user(self, user, now).await?;
+        // They go either way. What is more than one commit can take goes before it; nobody gets anything by a key that is gone.
+        for some in all.split_off(all.len().min(DEVICES_AT_ONCE)).chunks(DEVICES_AT_ONCE) {
+            self.store.commit(devices::without(Change::new(), some).lazy()).await?;
+        }
+        Ok(devices::without(change, &all))
     }
 
     /// One step at a time for whatever `name` stands for, within this process. Never held twice by one step.

@@ -28,6 +28,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::{broadcast, oneshot};
 
+#[cfg(test)]
+use self::disk::MOST_KEYS;
 pub(super) use self::disk::{Check, Disk};
 use self::files::Directory;
 use self::writer::{Job, Reply};

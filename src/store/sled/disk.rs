@@ -2,9 +2,11 @@
 //! retries; `super` has them.
 //!
 //! One tree; how a value stands in it is told in `super::value`. Beside the records stands the tip, the version of the
-//! newest commit, written in the same batch. Outside of sled the file `watermark` holds the newest version
+//! newest commit, written in the same batch (`apply`). Outside of sled the file `watermark` holds the newest version
 //! that is known to be durable: sled takes a damaged end of its log for a torn write and drops it without a word, which
 //! only shows when the tip lies below the watermark.
+
+mod apply;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -12,12 +14,15 @@ use std::ops::Bound;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use ::sled::{Batch, Db, IVec};
+use ::sled::{Db, IVec};
 use bytes::Bytes;
 
+#[cfg(test)]
+pub(super) use self::apply::MOST_KEYS;
+pub(super) use self::apply::fits;
 use super::files::{self, WATERMARK, io_error};
 use super::value::{self, Head, TIP};
 use crate::store::engine::{Commit, Expect, Key, StoreError, Version, Versioned};
@@ -28,11 +33,6 @@ const CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// Lazy commits reach the disk within this time.
 const FLUSH_EVERY_MS: u64 = 500;
 
-/// How much may be applied before sled has written it out, in bytes. sled writes by seven threads of its own, of which it never
-/// starts more; a write waits for a lock that is held while the file is made shorter, and that is done by one of the same seven.
-/// So no more writes may be on their way at once than leave one of them free, or all stand still for ever.
-const AHEAD: u64 = 64 * 1024;
-
 /// How long sled's threads may take to let go of a store.
 const LET_GO: Duration = Duration::from_secs(5);
 
@@ -42,7 +42,7 @@ pub(in crate::store) struct Disk {
     path: PathBuf,
     log: File,
     watermark: File,
-    /// How many bytes were applied that sled may not have written out yet.
+    /// How many keys were written that sled may not have written out yet: see [`apply`].
     ahead: AtomicU64,
 }
 
@@ -85,12 +85,23 @@ impl Disk {
             return Err(self.corrupt(detail));
         }
         if check == Check::Everything {
+            let mut parts = Vec::new();
+            let mut led_to = Vec::new();
             for pair in self.db()?.iter() {
                 let (key, value) = pair.map_err(|error| explain(&self.path, error))?;
-                if !value::is_internal(&key) && self.whole(&value)?.version > tip {
+                if value::is_internal(&key) {
+                    parts.extend(value::is_part(&key).then_some(key));
+                    continue;
+                }
+                if self.whole(&value)?.version > tip {
                     return Err(self.corrupt("a record is newer than the newest change".into()));
                 }
+                let head = self.head(&value)?;
+                led_to.extend(value::part_keys(head.version, head.parts));
             }
+            led_to.sort_unstable();
+            parts.retain(|part| led_to.binary_search_by(|known| known.as_slice().cmp(part)).is_err());
+            self.drop_parts(parts.iter().map(|part| part.to_vec()))?;
         }
         Ok(())
     }
@@ -201,46 +212,6 @@ impl Disk {
             }
         }
         Ok(true)
-    }
-
-    /// Writes all of `commit` as `version`, in one batch of sled's: after a crash all of it is there, or nothing.
-    pub(in crate::store) fn apply(&self, commit: &Commit, version: Version) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        for key in commit.deletes.iter().chain(commit.puts.iter().map(|(key, _)| key)) {
-            if let Some(old) = self.raw(key.as_str().as_bytes())? {
-                let old = self.head(&old)?;
-                value::part_keys(old.version, old.parts).for_each(|part| batch.remove(part));
-                batch.remove(key.as_str().as_bytes());
-            }
-        }
-        let mut parts_before = 0;
-        let mut size = 0;
-        for (key, bytes) in &commit.puts {
-            size += key.as_str().len() + bytes.len();
-            let split = value::split(version, parts_before, bytes);
-            parts_before = split.next_part;
-            split.parts.into_iter().for_each(|(key, part)| batch.insert(key, part));
-            batch.insert(key.as_str().as_bytes(), split.head);
-        }
-        batch.insert(TIP, value::split(version, 0, &[]).head);
-        let size = u64::try_from(size).unwrap_or(u64::MAX);
-        guarded(&self.path, || {
-            if self.ahead.load(Ordering::Relaxed).saturating_add(size) > AHEAD {
-                self.write_out()?;
-            }
-            self.ahead.fetch_add(size, Ordering::Relaxed);
-            self.db()?.apply_batch(batch).map_err(|error| explain(&self.path, error))
-        })
-    }
-
-    /// Returns when sled has written out everything applied before.
-    fn write_out(&self) -> Result<(), StoreError> {
-        let before = self.ahead.load(Ordering::Relaxed);
-        self.db()?.flush().map_err(|error| explain(&self.path, error))?;
-        // What was applied meanwhile stays counted.
-        let rest = |ahead: u64| Some(ahead.saturating_sub(before));
-        let _ = self.ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest);
-        Ok(())
     }
 
     /// Returns when everything applied before would survive a power cut. sled's flush ends in `sync_file_range`, which is

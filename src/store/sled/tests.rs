@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod full_disk;
+mod large;
 mod possession;
 
 use std::path::{Path, PathBuf};

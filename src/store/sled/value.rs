@@ -12,7 +12,7 @@ use std::ops::Range;
 use crate::store::engine::Version;
 
 /// A leaf of sled's has some two dozen values at most, and a page of more than 128 KiB becomes a blob.
-const PART_BYTES: usize = 4 * 1024;
+pub(super) const PART_BYTES: usize = 4 * 1024;
 
 /// The newest version stands under it. No record's key begins with a zero byte.
 pub(super) const TIP: &[u8] = b"\0tip";
@@ -21,6 +21,11 @@ const PART: &[u8] = b"\0part";
 /// Whether what stands under `key` is something else than a record.
 pub(super) fn is_internal(key: &[u8]) -> bool {
     key.first() == Some(&0)
+}
+
+/// Whether a part of a long value stands under `key`.
+pub(super) fn is_part(key: &[u8]) -> bool {
+    key.starts_with(PART)
 }
 
 /// A head that was read.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::disk::{Check, Disk};
+use super::disk::{Check, Disk, fits};
 use super::{Shared, closed, reopening};
 use crate::store::engine::{Change, Commit, Durability, Key, Outcome, StoreError, Version};
 use crate::store::watch::Told;
@@ -126,6 +126,7 @@ impl Writer {
         if !self.is_usable() {
             return Err(reopening());
         }
+        fits(commit)?;
         let version = Version(self.newest.0.saturating_add(1));
         let applied = self.shared.with_disk(|disk, _| {
             if !disk.holds(commit)? {
