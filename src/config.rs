@@ -60,6 +60,8 @@ pub struct Config {
     /// Where the keys were read from; the store's id is kept beside it. For `credential:NAME` the file NAME in the configuration's folder:
     /// it need not exist, but it is where the id stood before the key became a credential, and it is not lost with the store.
     pub key_file: PathBuf,
+    /// Where the keys were read from: for `credential:NAME` that credential, which is systemd's to change.
+    pub keys_from: PathBuf,
     pub session: Session,
     pub second_factor: SecondFactor,
     pub password: Password,

@@ -21,7 +21,8 @@ pub(super) struct Draft {
     pub server: Server,
     pub log: Log,
     pub store: Option<Store>,
-    pub keys: Option<(PathBuf, Keys)>,
+    /// The file to keep the store's id beside, the one that they were read from, and the keys.
+    pub keys: Option<(PathBuf, PathBuf, Keys)>,
     pub session: Session,
     pub second_factor: SecondFactor,
     pub password: Password,
@@ -61,11 +62,11 @@ pub(super) fn read(root: &mut Section<'_>) -> Draft {
     Draft { server, log, store, keys, session, second_factor, password, lockout, mail, portal, identity, audit, routes }
 }
 
-fn secrets(section: &mut Section<'_>) -> Option<(PathBuf, Keys)> {
+fn secrets(section: &mut Section<'_>) -> Option<(PathBuf, PathBuf, Keys)> {
     let field = section.field("key_file").required("`sekisho key generate FILE` makes one");
     let path = field.path()?;
     match files::keys(&path) {
-        Ok(keys) => Some((field.path_to_keep_beside()?, keys)),
+        Ok(keys) => Some((field.path_to_keep_beside()?, path, keys)),
         Err(bad) => {
             field.error(bad.rule, bad.hint);
             None

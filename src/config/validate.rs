@@ -25,13 +25,14 @@ pub(super) fn assemble(ctx: &Context<'_>, draft: schema::Draft) -> Option<Config
     let routes = route_table(ctx, &draft);
     let upstreams = upstreams(ctx, draft.routes, &draft.identity.headers);
     let routes = routes?;
-    let (key_file, keys) = draft.keys?;
+    let (key_file, keys_from, keys) = draft.keys?;
     Some(Config {
         server: draft.server,
         log: draft.log,
         store: draft.store?,
         keys: Arc::new(keys),
         key_file,
+        keys_from,
         session: draft.session,
         second_factor: draft.second_factor,
         password: draft.password,

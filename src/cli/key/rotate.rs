@@ -65,7 +65,9 @@ pub fn finish(config: &ConfigFile, format: Format) -> Result<(), Failure> {
             output::complain(&format!("requests may still use the older key: going on in {} s\n", done.wait));
         }
         let wait = Duration::from_secs(done.wait);
-        backend.run(tokio::time::sleep(wait));
+        backend.run(async {
+            tokio::time::sleep(wait).await;
+        });
         done = pass(&backend, &file)?;
         records += done.records;
     }
@@ -120,7 +122,7 @@ struct KeyFile {
 
 impl KeyFile {
     fn take(backend: &Backend) -> Result<Self, Failure> {
-        let named = &backend.config().key_file;
+        let named = &backend.config().keys_from;
         let cannot = |error: &io::Error| Failure::of(format_args!("cannot read {}", named.display()), error);
         // What a link leads to is replaced, not the link.
         let path = named.canonicalize().map_err(|error| cannot(&error))?;

@@ -64,7 +64,7 @@ impl Care {
     /// # Errors
     /// Where it cannot be read, or keys are missing; they are as they were then.
     pub fn take_keys(&self, fewer: bool) -> Result<(), String> {
-        let file = self.context.config.load().key_file.clone();
+        let file = self.context.config.load().keys_from.clone();
         let keys = Arc::new(config::read_keys(&file)?);
         let (before, after) = (self.context.config.load().keys.fingerprints(), keys.fingerprints());
         if before == after {
