@@ -82,8 +82,8 @@ enum Command {
     Key(key::KeyCommand),
     /// Print completions for a shell
     Completions(shell::Completions),
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write one for each command
+    Man(shell::Pages),
 }
 
 /// Where the configuration is.
@@ -125,7 +125,7 @@ pub fn run() -> ExitCode {
         Command::Store(command) => store::run(command),
         Command::Key(command) => key::run(command),
         Command::Completions(command) => shell::completions(&command),
-        Command::Man => shell::man(),
+        Command::Man(pages) => shell::man(&pages),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -175,6 +175,20 @@ mod tests {
         ] {
             assert!(Arguments::try_parse_from(arguments).is_err(), "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn whatever_prints_a_result_prints_it_as_json_too() {
+        fn check(command: &clap::Command) {
+            // These run until they are stopped, or print what is no result but a file in a language of its own.
+            const OTHERS: [&str; 5] = ["serve", "demo", "completions", "man", "help"];
+            if command.get_subcommands().next().is_none() && !OTHERS.contains(&command.get_name()) {
+                let has = command.get_arguments().any(|argument| argument.get_id() == "json");
+                assert!(has, "`{}` has no --json", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Arguments::command());
     }
 
     #[test]

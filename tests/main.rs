@@ -92,6 +92,8 @@ mod socket_activation;
 #[cfg(test)]
 mod startup;
 #[cfg(test)]
+mod store_commands;
+#[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod target_on_the_wire;
