@@ -19,6 +19,7 @@ mod reader;
 mod schema;
 mod surroundings;
 mod template;
+pub mod theme;
 mod upstream;
 mod validate;
 mod values;
@@ -31,6 +32,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use files::read_keys;
 pub use load::{Loaded, load, parse};
 pub use surroundings::{Variables, process_variables};
+pub use theme::Theme;
 pub use upstream::{ClientCertificate, HealthCheck, RouteUpstream, Timeouts, Upstream, UpstreamTls, WeightedUpstream};
 
 use std::net::SocketAddr;
@@ -281,7 +283,7 @@ pub struct Portal {
     /// Never empty; the first is the default.
     pub languages: Vec<Language>,
     pub title: String,
-    pub theme: Option<PathBuf>,
+    pub theme: Option<Arc<Theme>>,
 }
 
 /// A language that the pages speak.

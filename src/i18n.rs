@@ -1,5 +1,7 @@
 //! Words: which language a person is spoken to in, and the texts of `assets/locales`.
 
+pub mod replaced;
+
 use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
@@ -53,11 +55,18 @@ pub fn text(language: Language, key: &str, args: Option<&FluentArgs<'_>>) -> Opt
         Language::Ja => &JA,
         Language::En => &EN,
     };
+    let text = fill(bundle, key, args);
+    #[cfg(test)]
+    if bundle.has_message(key) {
+        used::note(language, key);
+    }
+    text
+}
+
+fn fill(bundle: &FluentBundle<FluentResource>, key: &str, args: Option<&FluentArgs<'_>>) -> Option<String> {
     let pattern = bundle.get_message(key)?.value()?;
     let mut errors = Vec::new();
     let text = bundle.format_pattern(pattern, args, &mut errors).into_owned();
-    #[cfg(test)]
-    used::note(language, key);
     errors.is_empty().then_some(text)
 }
 

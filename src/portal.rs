@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`exchange`] | one request and what its answer will carry |
 //! | [`guard`] [`form`] [`csrf`] [`return_to`] [`cookie`] | what is believed of a request; what is set |
-//! | [`view`] [`headers`] [`assets`] [`qr`] [`moment`] | how an answer is made |
+//! | [`view`] [`theme`] [`headers`] [`assets`] [`qr`] [`moment`] | how an answer is made |
 //! | [`answers`] [`negotiate`] | what the gateway says through the portal: challenge, denial, failure |
 //! | [`api`] [`problem`] | logging in for programmes; refusals that they understand |
 //! | [`person`] [`nav`] [`account`] [`admin`] | who may open a page of their own; the bar above it; one's own settings; other people's accounts |
@@ -46,6 +46,7 @@ mod return_to;
 mod second_factor;
 mod span;
 mod step;
+pub mod theme;
 mod upload;
 mod view;
 mod welcome;

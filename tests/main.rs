@@ -98,6 +98,8 @@ mod streaming;
 #[cfg(test)]
 mod target_on_the_wire;
 #[cfg(test)]
+mod theme;
+#[cfg(test)]
 mod tls_listener;
 #[cfg(test)]
 mod traces;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::config::{self, diagnostic};
+use crate::portal;
 
 /// The answer of one check.
 #[derive(Debug)]
@@ -17,7 +18,11 @@ pub struct Checked {
 #[must_use]
 pub fn check(file: &Path, json: bool) -> Checked {
     let (diagnostics, valid) = match config::load(file) {
-        Ok(loaded) => (loaded.warnings, true),
+        Ok(loaded) => {
+            let theme = portal::theme::check(&loaded.config.portal);
+            let valid = theme.iter().all(|problem| problem.severity != config::Severity::Error);
+            (loaded.warnings.into_iter().chain(theme).collect(), valid)
+        }
         Err(problems) => (problems, false),
     };
     if json {

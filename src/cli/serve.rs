@@ -15,6 +15,7 @@ use super::log_lines::Named;
 use super::{ConfigFile, Failure, Status, output};
 use crate::clock::SystemClock;
 use crate::config::{self, Config, LogFormat, diagnostic};
+use crate::portal;
 use crate::server::takeover::{self, End, Inheritance, Knock, Launch, Successor};
 use crate::server::{self, Beginning, Following, Prepared, Running, StartError, notify};
 use crate::service::Services;
@@ -58,6 +59,7 @@ fn afresh(file: &ConfigFile) -> Result<(), Failure> {
     let passed = server::passed();
     let config = super::load(file)?;
     log_to_stderr(config.log.format, "info");
+    complain_of_theme(&config);
     let passed = passed.map_err(|error| not_started(&error))?;
     runtime(&config)?.block_on(async {
         let signals = Signals::new()?;
@@ -69,6 +71,11 @@ fn afresh(file: &ConfigFile) -> Result<(), Failure> {
         let running = running.await.map_err(|error| not_started(&error))?;
         serve(running, signals).await
     })
+}
+
+/// Pages that it would spoil are shown without it, so that it stops nobody from serving.
+fn complain_of_theme(config: &Config) {
+    output::complain(&diagnostic::render(&portal::theme::check(&config.portal)));
 }
 
 /// The predecessor is told of whatever goes wrong, and serves on.
@@ -83,6 +90,7 @@ fn follow(file: &ConfigFile) -> Result<(), Failure> {
         }
     };
     log_to_stderr(config.log.format, "info");
+    complain_of_theme(&config);
     runtime(&config)?.block_on(async {
         let mut signals = Signals::new()?;
         let successor = knock.enter().map_err(|error| Failure::of("there is no gateway to follow", &error))?;

@@ -25,7 +25,6 @@ type Row = (&'static [&'static str], When, &'static str);
 const REFUSED: &[Row] = &[
     (&["store", "engine"], Is("postgres"), "use sled, the embedded store"),
     (&["portal", "host"], Given, "each host has its own login; remove the key"),
-    (&["portal", "theme"], Given, REMOVE),
     (&["identity", "assertion"], IsTrue, "the upstream can rely on the identity headers"),
     (&["routes", "*", "upstream_auth"], Given, "people sign in to the tool themselves; remove the key"),
     (&["routes", "*", "forget_cookies"], Items(1), "the tool's cookies outlive the session; remove the key"),

@@ -31,6 +31,8 @@ pub(super) struct Context<'a> {
     folder: PathBuf,
     variables: Variables<'a>,
     diagnostics: RefCell<Vec<Diagnostic>>,
+    /// What is wrong with other files that this one names.
+    elsewhere: RefCell<Vec<Diagnostic>>,
     /// Every key that was asked for, for the tests that compare the schema with what is written about it.
     asked: RefCell<BTreeMap<String, Asked>>,
 }
@@ -42,6 +44,7 @@ impl<'a> Context<'a> {
             folder: file.parent().map(Path::to_path_buf).unwrap_or_default(),
             variables,
             diagnostics: RefCell::default(),
+            elsewhere: RefCell::default(),
             asked: RefCell::default(),
         }
     }
@@ -52,6 +55,11 @@ impl<'a> Context<'a> {
 
     pub fn warn(&self, place: Place, message: impl Into<String>, hint: Option<String>) {
         self.report(Severity::Warning, place, message.into(), hint);
+    }
+
+    /// What is wrong with another file.
+    pub fn report_elsewhere(&self, problems: Vec<Diagnostic>) {
+        self.elsewhere.borrow_mut().extend(problems);
     }
 
     fn report(&self, severity: Severity, place: Place, message: String, hint: Option<String>) {
@@ -69,11 +77,12 @@ impl<'a> Context<'a> {
         what(self.asked.borrow_mut().entry(without_indices(path)).or_default());
     }
 
-    /// Every problem so far, in the file's order; and the keys that were asked for.
+    /// Every problem so far, in the file's order, then those of other files; and the keys that were asked for.
     pub fn finish(self) -> (Vec<Diagnostic>, BTreeMap<String, Asked>) {
         let mut diagnostics = self.diagnostics.into_inner();
         diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         diagnostics.dedup();
+        diagnostics.extend(self.elsewhere.into_inner());
         (diagnostics, self.asked.into_inner())
     }
 }

@@ -143,7 +143,7 @@ impl Exchange {
         let nonce = page.script().and_then(|_| random_bytes::<16>().ok()).map(|nonce| BASE64URL_NOPAD.encode(&nonce));
         let script = page.script().zip(nonce.clone());
         let site = self.site().loading(script, &self.visit.config.portal.path);
-        match view::render(self.language, &site, page) {
+        match view::render(&self.visit.config.portal, self.language, &site, page) {
             Ok(html) => {
                 let mut response = self.finish((status, axum::response::Html(html)).into_response());
                 headers::allow(response.headers_mut(), P::LEADS_OUT, nonce.as_deref());

@@ -190,7 +190,7 @@ mod tests {
             let (_, mut page) = LoginPage::samples().remove(0);
             page.login = login.to_owned();
             page.padding = " ".repeat(LOGIN_ROOM - escaped_len(login));
-            render(Language::En, &site, &page).unwrap().len()
+            render(&Site::sample_portal(Language::En), Language::En, &site, &page).unwrap().len()
         };
         assert_eq!(of("alice"), of("bob"));
         assert_eq!(of("alice"), of("<'\"&>"));

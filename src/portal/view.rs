@@ -9,6 +9,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, co
 use serde::Serialize;
 
 use super::assets::{self, Asset};
+use super::theme::Dress;
 use crate::config::{Language, Portal};
 use crate::i18n;
 
@@ -33,7 +34,12 @@ pub struct Site {
     lang: &'static str,
     style: String,
     shell_style: String,
+    /// A theme's, after all others.
+    theme_style: Option<String>,
+    /// A theme's, instead of the mark.
+    logo: Option<String>,
     icon: String,
+    icon_type: &'static str,
     script: Option<Script>,
     languages: Vec<LanguageLink>,
 }
@@ -72,12 +78,18 @@ impl Site {
             }
             _ => Vec::new(),
         };
+        let dress = Dress::of(portal);
+        let worn = |pick: fn(&Dress) -> Option<&Asset>| dress.as_deref().and_then(pick);
+        let icon = worn(|dress| dress.icon.as_ref()).unwrap_or(&*assets::ICON);
         Self {
             title: portal.title.clone(),
             lang: i18n::tag(language),
             style: assets::STYLE.path(&portal.path),
             shell_style: assets::SHELL_STYLE.path(&portal.path),
-            icon: assets::ICON.path(&portal.path),
+            theme_style: worn(|dress| dress.style.as_ref()).map(|style| style.path(&portal.path)),
+            logo: worn(|dress| dress.logo.as_ref()).map(|logo| logo.path(&portal.path)),
+            icon: icon.path(&portal.path),
+            icon_type: icon.content_type(),
             script: None,
             languages,
         }
@@ -97,19 +109,47 @@ const fn own_name(language: Language) -> &'static str {
     }
 }
 
-/// Renders a page.
+/// Renders a page in what the portal wears; where it cannot be made so, as it is, for people must get in.
 ///
 /// # Errors
-/// Where the template asks for what its context or the texts do not have.
-pub fn render<P: Page>(language: Language, site: &Site, page: &P) -> Result<String, Error> {
+/// Where sekisho's own template asks for what its context or the texts do not have.
+pub fn render<P: Page>(portal: &Portal, language: Language, site: &Site, page: &P) -> Result<String, Error> {
+    let values = context! {
+        site => Value::from(Serde(site)),
+        page => Value::from(Serde(page)),
+    };
+    if let Some(dress) = Dress::of(portal) {
+        match dress.render(language, P::TEMPLATE, &values) {
+            Ok(html) => return Ok(html),
+            Err(error) => tracing::error!(
+                template = P::TEMPLATE, %error,
+                "a page could not be made with the theme, and was made without it; `sekisho check` says more"
+            ),
+        }
+    }
+    render_own(language, P::TEMPLATE, &values)
+}
+
+/// Renders a page without any theme.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_own(language: Language, template: &str, values: &Value) -> Result<String, Error> {
     let environment = match language {
         Language::Ja => &*JA,
         Language::En => &*EN,
     };
-    environment.get_template(P::TEMPLATE)?.render(context! {
-        site => Value::from(Serde(site)),
-        page => Value::from(Serde(page)),
-    })
+    environment.get_template(template)?.render(values)
+}
+
+/// The names of all templates.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TEMPLATES.iter().map(|(name, _)| *name)
+}
+
+#[cfg(test)]
+pub fn sources() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TEMPLATES.iter().copied()
 }
 
 const TEMPLATES: &[(&str, &str)] = &[
@@ -161,10 +201,16 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("admin/import_result.html", include_str!("../../assets/templates/admin/import_result.html")),
 ];
 
-static JA: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Language::Ja));
-static EN: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Language::En));
+static JA: LazyLock<Environment<'static>> =
+    LazyLock::new(|| environment(|key, args| i18n::text(Language::Ja, key, args)));
+static EN: LazyLock<Environment<'static>> =
+    LazyLock::new(|| environment(|key, args| i18n::text(Language::En, key, args)));
 
-fn environment(language: Language) -> Environment<'static> {
+/// sekisho's own templates, with these texts.
+pub fn environment<T>(texts: T) -> Environment<'static>
+where
+    T: Fn(&str, Option<&FluentArgs<'_>>) -> Option<String> + Send + Sync + 'static,
+{
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -176,7 +222,7 @@ fn environment(language: Language) -> Environment<'static> {
         Some(text) if !value.is_safe() => out.write_str(&escaped(text)).map_err(Error::from),
         _ => escape_formatter(out, state, value),
     });
-    environment.add_function("t", move |key: &str, args: Kwargs| text(language, key, &args));
+    environment.add_function("t", move |key: &str, args: Kwargs| text(&texts, key, &args));
     for (name, source) in TEMPLATES {
         if let Err(error) = environment.add_template(name, source) {
             // A test renders every template; one that does not parse cannot get past it.
@@ -204,8 +250,19 @@ pub fn escaped(text: &str) -> String {
     html
 }
 
+/// Gives sekisho's own templates a second name each, `builtin/…`, by which those that replace them can build on them.
+pub fn add_own_names(environment: &mut Environment<'static>) {
+    for (name, source) in TEMPLATES {
+        // They were read under their first names.
+        let _ = environment.add_template_owned(format!("builtin/{name}"), *source);
+    }
+}
+
 /// `t("key", name=value)`: a text of this language.
-fn text(language: Language, key: &str, args: &Kwargs) -> Result<String, Error> {
+fn text<T>(texts: &T, key: &str, args: &Kwargs) -> Result<String, Error>
+where
+    T: Fn(&str, Option<&FluentArgs<'_>>) -> Option<String>,
+{
     let mut fluent = FluentArgs::new();
     for name in args.args() {
         let value: Value = args.get(name)?;
@@ -215,7 +272,7 @@ fn text(language: Language, key: &str, args: &Kwargs) -> Result<String, Error> {
         };
         fluent.set(name.to_owned(), value);
     }
-    i18n::text(language, key, Some(&fluent)).ok_or_else(|| {
+    texts(key, Some(&fluent)).ok_or_else(|| {
         Error::new(ErrorKind::InvalidOperation, format!("there is no text {key}, or it lacks an argument"))
     })
 }
@@ -231,7 +288,11 @@ pub trait Samples: Page + Sized {
 impl Site {
     /// What stands around a sample.
     pub fn sample(language: Language) -> Self {
-        let portal = Portal {
+        Self::new(&Self::sample_portal(language), language, Some(("/.sekisho/login".to_owned(), "return_to=%2Forders")))
+    }
+
+    pub fn sample_portal(language: Language) -> Portal {
+        Portal {
             path: "/.sekisho".to_owned(),
             url: None,
             host: None,
@@ -242,7 +303,6 @@ impl Site {
                 Language::En => "Shop admin".to_owned(),
             },
             theme: None,
-        };
-        Self::new(&portal, language, Some(("/.sekisho/login".to_owned(), "return_to=%2Forders")))
+        }
     }
 }

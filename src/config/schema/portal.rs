@@ -1,10 +1,12 @@
 //! `portal`, `mail`, `held`, `audit`: sekisho's own pages and what it sends and keeps.
 
+use std::sync::Arc;
+
 use super::server::reported;
 use crate::authn::user::Email;
 use crate::config::reader::Section;
 use crate::config::values::{self, Bad, days, minutes, seconds};
-use crate::config::{Audit, Language, Mail, Portal, Smtp, SmtpSecurity, address, files};
+use crate::config::{Audit, Language, Mail, Portal, Smtp, SmtpSecurity, Theme, address, files};
 use crate::secret::SecretString;
 
 pub(super) fn portal(section: &mut Section<'_>) -> Portal {
@@ -16,7 +18,21 @@ pub(super) fn portal(section: &mut Section<'_>) -> Portal {
     });
     let languages = languages(section);
     let title = section.field("title").parse(values::label).unwrap_or_else(|| "Shop admin".to_owned());
-    Portal { path, url, host, admin_networks, languages, title, theme: section.field("theme").path() }
+    Portal { path, url, host, admin_networks, languages, title, theme: theme(section) }
+}
+
+fn theme(section: &mut Section<'_>) -> Option<Arc<Theme>> {
+    let field = section.field("theme");
+    match Theme::read(&field.path()?) {
+        Ok((theme, problems)) => {
+            section.context().report_elsewhere(problems);
+            theme.map(Arc::new)
+        }
+        Err(why) => {
+            field.error(why, Some("docs/theme.md says what belongs into it".to_owned()));
+            None
+        }
+    }
 }
 
 fn portal_path(text: &str) -> Result<String, Bad> {

@@ -83,6 +83,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("password: {min_classes: 5}", "1:25: error:", "from 1 to 4"),
     ("lockout: {max_in_row: 101}", "1:23: error:", "from 1 to 100"),
     ("lockout: {max_in_row: 4}", "1:23: error:", "less than `max_failures`"),
+    ("portal: {theme: nowhere}", "1:17: error:", "there is no folder"),
     ("log: {access: no}", "1:15: error:", "must be one of: off, json, combined"),
     // Server
     ("server: {listen: [\":8080\"]}", "1:19: error:", "127.0.0.1:8080 for this machine alone"),
@@ -299,7 +300,6 @@ fn what_is_not_there_yet_is_refused_by_name() {
     let refused = [
         ("store: {engine: postgres, url: \"postgresql://h/d\"}", "store.engine"),
         ("portal: {host: auth.example.com}", "portal.host"),
-        ("portal: {theme: theme}", "portal.theme"),
         ("identity: {assertion: true}", "identity.assertion"),
         ("routes: [{name: a, upstream: \"http://a\", forget_cookies: [sid]}]", "routes[0].forget_cookies"),
         ("routes: [{name: a, upstream: \"http://a\", protocol: http2}]", "routes[0].protocol"),

@@ -1,5 +1,6 @@
 //! Every page with every sample, in every language.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use super::super::view::{Samples, Site, render};
@@ -23,13 +24,38 @@ fn write_to_look_at(language: Language, file: &str, html: &str) {
     std::fs::write(folder.join("shell.css"), include_str!("../../../assets/static/shell.css")).unwrap();
 }
 
+thread_local! {
+    static SEEN: RefCell<Vec<serde_json::Value>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The samples are kept in a file as well, for who checks a theme with a programme that has no tests in it.
+/// `SEKISHO_SAMPLES=write cargo test --lib every_page_can_be_made` writes it anew.
+fn are_kept(seen: &[serde_json::Value]) {
+    let lines: Vec<String> =
+        seen.iter().filter(|one| one["template"] != "styleguide.html").map(ToString::to_string).collect();
+    let text = format!("[\n{}\n]\n", lines.join(",\n"));
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/samples.json");
+    if std::env::var_os("SEKISHO_SAMPLES").is_some() {
+        std::fs::write(file, &text).unwrap();
+    }
+    let same = std::fs::read_to_string(file).is_ok_and(|kept| kept == text);
+    assert!(
+        same,
+        "assets/samples.json is not what the samples are: SEKISHO_SAMPLES=write cargo test --lib every_page_can_be_made"
+    );
+}
+
 fn try_all<P: Samples>(language: Language) {
     for (name, page) in P::samples() {
         let site =
             Site::sample(language).loading(page.script().map(|script| (script, "bm9uY2U".to_owned())), "/.sekisho");
         let file = format!("{}-{name}", P::TEMPLATE.trim_end_matches(".html").replace('/', "-"));
-        let html = render(language, &site, &page).unwrap_or_else(|error| panic!("{file} in {language:?}: {error:?}"));
+        let html = render(&Site::sample_portal(language), language, &site, &page)
+            .unwrap_or_else(|error| panic!("{file} in {language:?}: {error:?}"));
         well_formed(&file, &html);
+        SEEN.with_borrow_mut(|seen| {
+            seen.push(serde_json::json!({"template": P::TEMPLATE, "name": name, "page": page}))
+        });
         write_to_look_at(language, &file, &html);
     }
 }
@@ -38,6 +64,7 @@ fn try_all<P: Samples>(language: Language) {
 fn every_page_can_be_made_in_every_language_and_uses_every_text() {
     for language in [Language::Ja, Language::En] {
         i18n::used::take();
+        SEEN.take();
         try_all::<login::LoginPage>(language);
         try_all::<second_factor::SecondFactorPage>(language);
         try_all::<recovery::RecoveryPage>(language);
@@ -78,6 +105,7 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         let used: BTreeSet<String> = i18n::used::take().into_iter().map(|(_, key)| key).collect();
         assert_eq!(used, i18n::tests::keys(language), "texts that nothing uses in {language:?}");
     }
+    are_kept(&SEEN.take());
 }
 
 fn text_file(language: Language) {
