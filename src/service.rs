@@ -36,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use self::context::Context;
 pub use self::error::ServiceError;
 use crate::audit::AuditFile;
+pub use crate::audit::printable;
 use crate::clock::Clock;
 use crate::config::Current;
 use crate::mail::Outbox;

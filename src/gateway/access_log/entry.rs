@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::audit::printable;
 use crate::clock::Timestamp;
 use crate::config::AccessLog;
 use crate::id::RequestId;
+use crate::service::printable;
 
 /// The longest that is written of a user agent or a referer, in characters.
 const MAX_SAID: usize = 512;
