@@ -110,17 +110,17 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("server: {listen: [\"127.0.0.1:0\"], trusted_proxies: [example.com]}", "1:53: error:", "is not a network"),
     (
         "server: {listen: [\"127.0.0.1:0\"], metrics: \"0.0.0.0:9464\"}",
-        "1:45: warning:",
+        "1:44: warning:",
         "everybody who reaches this address can read the metrics",
     ),
     (
         "server: {listen: [\"127.0.0.1:0\"], metrics: \"[2001:db8::1]:9464\"}",
-        "1:45: warning:",
+        "1:44: warning:",
         "everybody who reaches this address can read the metrics",
     ),
     (
         "server: {listen: [\"127.0.0.1:81\"], metrics: \"127.0.0.1:81\"}",
-        "1:46: error:",
+        "1:45: error:",
         "127.0.0.1:81 is listened on twice",
     ),
     ("server: {tls: {listen: [\"127.0.0.1:0\"]}}", "1:10: error:", "`server.tls.certificates` is missing"),
