@@ -19,6 +19,8 @@ mod command_line;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod debian_package;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod demo_in_the_browser;
