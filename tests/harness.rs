@@ -29,6 +29,7 @@ pub mod browser;
 mod client;
 mod conn;
 mod demo;
+pub mod fronts;
 pub mod h2;
 mod html;
 mod load;

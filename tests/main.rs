@@ -108,4 +108,6 @@ mod traces;
 #[cfg(test)]
 mod upgrade;
 #[cfg(test)]
+mod upstreams;
+#[cfg(test)]
 mod wire;
