@@ -241,6 +241,7 @@ pub async fn start_with(
             listeners: Arc::clone(&listeners),
             observation: Arc::clone(&observation),
             control: Arc::clone(&control),
+            shutdown: shutdown.clone(),
             stopping: CancellationToken::new(),
             turn: Mutex::default(),
             end: watch::Sender::new(None),
@@ -347,7 +348,6 @@ impl Running {
     pub async fn finish(self, broken: CancellationToken, hurry: impl Future<Output = ()>) {
         let grace = self.services.config.load().server.upgrade_grace;
         tracing::info!(grace_s = grace.as_secs(), "ending what is in flight");
-        self.shutdown.send_replace(true);
         tokio::select! {
             ended = timeout(grace, self.in_flight()) => match ended {
                 Ok(()) => tracing::info!("nothing is in flight any more"),

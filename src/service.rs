@@ -115,6 +115,7 @@ impl Services {
     /// From now on another process has the store, and this one its records from there: what one alone has to do is left to it.
     pub fn retire(&self) {
         self.context.retire();
+        self.context.journal.let_go();
     }
 
     /// Writes what is known of last-seen times, and returns when everything that outlives its request is done: links that were asked

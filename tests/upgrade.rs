@@ -12,11 +12,14 @@ use rustix::process::{Signal, kill_process};
 use sha2::{Digest, Sha256};
 use tokio_tungstenite::tungstenite::{self, Message, client::IntoClientRequest};
 
-use crate::harness::{Builder, Client, Conn, Load, Recorder, Sekisho, is_gone, poll, tools, wait_until};
+use crate::harness::{Builder, Client, Conn, Load, Process, Recorder, Sekisho, is_gone, poll, tools, wait_until};
 
-/// `tests/full` asks for the long form.
-fn is_full() -> bool {
-    std::env::var_os("SEKISHO_FULL").is_some()
+/// `tests/full` asks for more upgrades, and for a download of a minute.
+fn rounds() -> (usize, Duration) {
+    match std::env::var("SEKISHO_UPGRADES") {
+        Ok(rounds) => (rounds.parse().expect("SEKISHO_UPGRADES is a number"), Duration::from_secs(60)),
+        Err(_) => (3, Duration::ZERO),
+    }
 }
 
 fn gateway(upstream: &str) -> Builder {
@@ -57,7 +60,7 @@ fn get(conn: &mut Conn, client: &Client, path: &str) -> crate::harness::Response
 #[test]
 fn under_load_no_upgrade_refuses_resets_or_fails_anything_and_a_download_goes_on() {
     const PIECE: usize = 64 * 1024;
-    let (rounds, least) = if is_full() { (10, Duration::from_secs(60)) } else { (3, Duration::ZERO) };
+    let (rounds, least) = rounds();
     let enough = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&enough);
     let upstream = Recorder::with(move |request, stream| {
@@ -286,6 +289,48 @@ fn a_bad_configuration_leaves_the_old_process_as_it_was() {
     gate.upgrade();
     gate.wait_for_predecessors();
     assert_eq!(alice.get("/").status, 200);
+}
+
+#[test]
+fn metrics_and_the_command_line_are_answered_by_the_new_process_at_the_same_places() {
+    let upstream = Recorder::ok();
+    let mut gate = gateway(&upstream.url()).set("server.metrics", "\"127.0.0.1:0\"").start();
+    let served = |gate: &Sekisho| -> Vec<std::net::SocketAddr> {
+        let said: Vec<serde_json::Value> =
+            gate.logs().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let places = said.iter().filter(|line| line["fields"]["message"] == "metrics are served");
+        places.map(|line| line["fields"]["address"].as_str().unwrap().parse().unwrap()).collect()
+    };
+    let before = wait_until("metrics are served", || served(&gate).first().copied());
+    gate.upgrade();
+    gate.wait_for_predecessors();
+    assert_eq!(served(&gate), [before, before]);
+    let mut conn = Conn::plain(before);
+    conn.send("GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert_eq!(conn.response().status, 200);
+    assert!(gate.cli_json(&["user", "list"]).as_array().is_some_and(|accounts| accounts.len() == 1));
+}
+
+#[test]
+fn who_follows_the_events_goes_on_with_those_of_the_new_process() {
+    let (mut gate, _alice) = signed_in(&Recorder::ok().url());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sekisho"));
+    command.args(["audit", "follow", "--json", "--event", "login", "--config"]).arg(gate.config());
+    let mut follower = Process::start("sekisho audit follow", &mut command);
+    let seen = |follower: &Process| follower.lines().iter().filter(|line| line.starts_with('{')).count();
+    // It may not have asked yet: whoever follows sees what happens from then on.
+    wait_until("a login is seen", || {
+        Client::new(&gate).sign_in_by_password_alone(&gate);
+        (seen(&follower) > 0).then_some(())
+    });
+    gate.upgrade();
+    gate.wait_for_predecessors();
+    let before = seen(&follower);
+    wait_until("a login at the new process is seen", || {
+        Client::new(&gate).sign_in_by_password_alone(&gate);
+        (seen(&follower) > before).then_some(())
+    });
+    assert!(follower.is_running());
 }
 
 /// A program that says what a successor says, and fails where its first argument tells.

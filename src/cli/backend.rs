@@ -131,12 +131,22 @@ impl Backend {
                 false => self.find().await?,
             };
             let mut command = Some(first);
+            let mut answered = false;
             while let Some(asked) = command {
                 let reply = match &mut executor {
-                    Executor::Gateway(client) => client.ask(&asked).await.map_err(|error| unreachable(&error))?,
+                    Executor::Gateway(client) => {
+                        let mut reply = client.ask(&asked).await;
+                        if answered && matches!(reply, Err(ClientError::Closed | ClientError::Broken(_))) {
+                            // Another process has followed, and the one before it did not read this any more.
+                            *client = gateway(&self.config).await?;
+                            reply = client.ask(&asked).await;
+                        }
+                        reply.map_err(|error| unreachable(&error))?
+                    }
                     // None of these is answered in pieces.
                     Executor::Own(_, services) => control::execute(services, asked, &mpsc::channel(1).0).await,
                 };
+                answered = true;
                 command = next(accepted(reply)?)?;
             }
             Ok(())

@@ -147,6 +147,13 @@ impl Observation {
         self.answers.readiness().stopping();
     }
 
+    /// Another process answers there from now on; what is being answered is answered.
+    pub fn leave(&self) {
+        if let Some(former) = self.open().take() {
+            former.close();
+        }
+    }
+
     /// Lets go of the socket; when this returns, somebody else can have it.
     pub async fn stop(&self) {
         let former = self.open().take();

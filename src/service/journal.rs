@@ -122,6 +122,12 @@ impl Journal {
         let _ = count.wait_for(|count| *count != place).await;
     }
 
+    /// Lets go of whoever waits: another process has the next events.
+    pub fn let_go(&self) {
+        // No place is there.
+        self.count.send_replace(u64::MAX);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Recent> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }

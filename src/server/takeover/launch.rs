@@ -4,7 +4,6 @@
 //! then notices its end as it would have noticed ours.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -59,6 +58,9 @@ impl Launch {
     }
 
     /// Starts the successor; it has the other end of the link as its standard input.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or not in time.
     pub async fn start(&self) -> Result<Link, LaunchError> {
         let program = || self.program.clone();
         let (link, theirs) = Link::pair().map_err(LaunchError::Link)?;
@@ -94,7 +96,7 @@ impl Launch {
 pub fn launch(config: &Path) -> io::Result<()> {
     let launch = Launch::of_this_process(config)?;
     let stdin = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3)?;
-    launch.command("take-over", OwnedFd::from(stdin)).into_std().spawn().map(drop)
+    launch.command("take-over", stdin).into_std().spawn().map(drop)
 }
 
 /// The name by which this process was started, where it is a path: what stands there now may be newer. The link of a

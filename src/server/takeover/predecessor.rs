@@ -53,6 +53,8 @@ pub struct Predecessor {
     pub listeners: Arc<Listeners>,
     pub observation: Arc<Observation>,
     pub control: Arc<Control>,
+    /// Tells connections that they are not to be used for long any more.
+    pub shutdown: watch::Sender<bool>,
     /// The gateway is being stopped: a successor would be stopped with it.
     pub stopping: CancellationToken,
     pub turn: Mutex<()>,
@@ -190,7 +192,7 @@ impl Predecessor {
             Ok(control) => {
                 let pause = paused_at.elapsed();
                 heir.let_go();
-                self.retire(link, paused, pid, control).await;
+                self.retire(link, paused, pid, control);
                 Ok(HandedOver { pid, version, pause })
             }
             Err(error) => {
@@ -253,12 +255,14 @@ impl Predecessor {
     }
 
     /// From here on there is no way back.
-    async fn retire(&self, link: Link, paused: Paused, pid: u32, control: bool) {
+    fn retire(&self, link: Link, paused: Paused, pid: u32, control: bool) {
         let remote = Remote::new(link.into_stream());
         let broken = remote.broken();
         paused.resume(Arc::new(remote));
+        // First, so that nobody is told that no listener is open.
+        self.observation.leave();
         self.listeners.stop_accepting();
-        self.observation.stop().await;
+        self.shutdown.send_replace(true);
         self.control.retire(control);
         self.services.retire();
         notify::main_pid(pid);
