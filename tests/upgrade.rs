@@ -275,8 +275,7 @@ fn a_bad_configuration_leaves_the_old_process_as_it_was() {
     // Valid, but not to be had: the port is somebody else's.
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let two = format!("[\"127.0.0.1:0\", \"{}\"]", busy.local_addr().unwrap());
-    let yaml: serde_yaml::Value = serde_yaml::from_str(&good).unwrap();
-    let mut yaml = yaml;
+    let mut yaml: serde_yaml::Value = serde_yaml::from_str(&good).unwrap();
     yaml["server"]["listen"] = serde_yaml::from_str(&two).unwrap();
     std::fs::write(gate.config(), serde_yaml::to_string(&yaml).unwrap()).unwrap();
     let refused = gate.cli(&["upgrade"]);
