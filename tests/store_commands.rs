@@ -186,6 +186,29 @@ fn an_import_that_was_killed_is_no_store_until_it_is_done_again() {
 }
 
 #[test]
+fn how_far_it_is_shows_on_a_terminal_once_it_takes_long() {
+    let gate = builder().user("alice", &["--role", "admin"]).prepare();
+    let (file, _) = export(&gate, "backup.jsonl");
+    let text = with_events(&std::fs::read_to_string(file).unwrap(), 8000);
+    let other = elsewhere(&gate, builder());
+    let file = other.path("large.jsonl");
+    std::fs::write(&file, &text).unwrap();
+    let (program, config, log) = (env!("CARGO_BIN_EXE_sekisho"), other.config(), other.path("store/db"));
+    let (file, config, log) = (file.display(), config.display(), log.display());
+    // `script` lends the terminal. Two seconds pass, as the command is held in the middle.
+    let line = format!(
+        "stty cols 100; {program} store import {file} --config {config} & pid=$!; \
+         until [ \"$(stat -c %s {log} 2>/dev/null || echo 0)\" -gt 1048576 ]; do :; done; \
+         kill -STOP $pid; sleep 2.1; kill -CONT $pid; wait $pid"
+    );
+    let output = std::process::Command::new("script").args(["-qec", &line, "/dev/null"]).output().unwrap();
+    let shown = succeeds(&output);
+    assert!(shown.contains("importing [") && shown.contains("everybody signs in anew"), "{shown}");
+    let counts: Vec<&str> = shown.lines().filter_map(|line| line.split_once("audit ")).map(|(_, rest)| rest).collect();
+    assert!(counts.len() == 2 && counts[0] == counts[1], "both counts are the same: {shown}");
+}
+
+#[test]
 fn a_damaged_store_is_told_of_and_left_as_it_is() {
     let gate = builder().user("alice", &["--role", "admin"]).prepare();
     let told = gate.cli_json(&["store", "verify"]);

@@ -60,7 +60,7 @@ pub enum Durability {
     Lazy,
 }
 
-/// One atomic change. What is both deleted and put is put.
+/// One atomic change, of a thousand records at most. What is both deleted and put is put.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Commit {
     pub compares: Vec<(Key, Expect)>,

@@ -61,6 +61,7 @@ impl Care {
         let end = format::end(records.clone(), &lines.sum);
         lines.add(end).await;
         lines.send().await;
+        tracing::info!(accounts = accounts.len(), "the store was exported");
         Ok(records)
     }
 

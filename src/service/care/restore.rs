@@ -205,6 +205,9 @@ fn parse(line: &[u8]) -> Result<Parsed, String> {
     }
 }
 
+/// How many records of each kind there are, and the accounts' logins.
+type Tallied = (BTreeMap<String, u64>, HashMap<UserId, LoginName>);
+
 /// What is in the file, as far as it was read.
 #[derive(Default)]
 struct Tally {
@@ -243,7 +246,7 @@ impl Tally {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(BTreeMap<String, u64>, HashMap<UserId, LoginName>), Unusable> {
+    fn finish(mut self) -> Result<Tallied, Unusable> {
         let mut seen = BTreeSet::new();
         if let Some(login) = self.logins.values().find(|login| !seen.insert(*login)) {
             return Err(Unusable::LoginTwice(login.clone()));
