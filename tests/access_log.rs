@@ -109,8 +109,8 @@ fn json_lines_say_what_people_on_call_ask_for() {
     // The gateway's own line about the same request has its names.
     let logs = gate.logs();
     let warned = logs.iter().filter_map(|line| serde_json::from_str::<Json>(line).ok());
-    let warned = warned.filter(|line| line["fields"]["message"] == "a request could not be served");
-    let warned = warned.filter(|line| line["fields"]["route"] == "gone").next().expect("it is told");
+    let mut warned = warned.filter(|line| line["fields"]["message"] == "a request could not be served");
+    let warned = warned.find(|line| line["fields"]["route"] == "gone").expect("it is told");
     assert_eq!((&warned["request"], &warned["trace"]), (&gone["request"], &gone["trace"]));
     gate.stop();
 }

@@ -61,7 +61,8 @@ mod moving_in;
 mod notices;
 #[cfg(test)]
 mod notify;
-#[cfg(all(test, feature = "otlp"))]
+#[cfg(test)]
+#[cfg(feature = "otlp")]
 mod otlp;
 #[cfg(test)]
 mod own_settings;

@@ -73,7 +73,7 @@ fn spans(requests: &[Recorded]) -> Vec<Span> {
 /// Protocol buffers, as far as this test reads them: a field's number, and a number or bytes.
 fn fields(bytes: &[u8]) -> Vec<(u64, Result<u64, Vec<u8>>)> {
     let mut rest = bytes;
-    let mut varint = move |rest: &mut &[u8]| {
+    let varint = move |rest: &mut &[u8]| {
         let (mut value, mut shift) = (0u64, 0);
         loop {
             let (&byte, tail) = rest.split_first().unwrap();

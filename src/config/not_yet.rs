@@ -38,7 +38,6 @@ const WITHOUT_EFFECT: &[Row] = &[
     (&["held", "total"], IsNot("64MiB"), NO_HELD),
 ];
 
-const REMOVE: &str = "remove the key";
 const NO_HELD: &str = "forms are not kept over a login";
 
 /// The keys that are asked for in vain, at least with some of their values: `routes[].upstream_tls`.

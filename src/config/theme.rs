@@ -102,7 +102,10 @@ impl Reader {
                 "messages" => theme.messages = self.messages(&path),
                 "templates" => self.templates(&path, "", 1, &mut theme.templates),
                 _ => {
-                    self.useless(&path, "style.css, logo.svg or .png, icon.svg or .png, messages/, templates/ are read")
+                    self.useless(
+                        &path,
+                        "style.css, logo.svg or .png, icon.svg or .png, messages/, templates/ are read",
+                    );
                 }
             }
         }

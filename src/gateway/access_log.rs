@@ -16,6 +16,7 @@ use pingora::{Error, ErrorType};
 use super::GatewayState;
 use super::context::{Context, Endpoints};
 use super::gate::Outcome;
+use super::trace::Trace;
 use crate::config::AccessLog;
 use entry::Entry;
 pub use sink::Sink;
@@ -91,7 +92,7 @@ impl GatewayState {
         let account = ctx.account().cloned();
         let account = account.or_else(|| request.session.as_ref().map(|live| live.account()));
         let route = request.route.and_then(|id| request.plan.config.routes.get(id));
-        let trace = call.trace().map(|trace| trace.shown());
+        let trace = call.trace().map(Trace::shown);
         self.access.write(
             Entry {
                 at: request.now,

@@ -54,7 +54,7 @@ fn try_all<P: Samples>(language: Language) {
             .unwrap_or_else(|error| panic!("{file} in {language:?}: {error:?}"));
         well_formed(&file, &html);
         SEEN.with_borrow_mut(|seen| {
-            seen.push(serde_json::json!({"template": P::TEMPLATE, "name": name, "page": page}))
+            seen.push(serde_json::json!({"template": P::TEMPLATE, "name": name, "page": page}));
         });
         write_to_look_at(language, &file, &html);
     }

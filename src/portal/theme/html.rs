@@ -34,7 +34,7 @@ pub fn tags(html: &str) -> Vec<Tag> {
         let end = after.find(|c: char| c.is_whitespace() || c == '>').unwrap_or(after.len());
         let (name, tail) = after.split_at(end);
         let (attributes, tail) = attributes(tail);
-        let name = name.trim_end_matches(|c| c == '/').to_ascii_lowercase();
+        let name = name.trim_end_matches('/').to_ascii_lowercase();
         let raw = matches!(name.as_str(), "script" | "style" | "textarea" | "title");
         rest = if raw { tail.find(&format!("</{name}")).and_then(|at| tail.get(at..)).unwrap_or("") } else { tail };
         tags.push(Tag { name, attributes });
