@@ -27,6 +27,8 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::clock::Timestamp;
+
 pub use configuration::Configuration;
 pub use connections::{Connections, Protocol, Tunnel};
 pub use events::{Events, Logins};
@@ -78,6 +80,13 @@ impl Metrics {
     /// From now on these are read, too, whenever somebody asks. It must not wait.
     pub fn also(&self, source: impl Fn() -> Vec<Reading> + Send + Sync + 'static) {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(source));
+    }
+
+    /// It has begun to count at this time.
+    pub fn started(&self, at: Timestamp) {
+        let seconds = at.millis() as f64 / 1e3;
+        let help = "When the gateway started, since the epoch.";
+        self.also(move || vec![Reading::gauge("process_start_time_seconds", help, seconds)]);
     }
 
     /// The text exposition format, version 0.0.4.

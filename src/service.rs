@@ -4,6 +4,7 @@
 pub mod actor;
 mod background;
 pub mod care;
+mod census;
 mod context;
 pub mod cookies;
 pub mod denials;
@@ -12,6 +13,7 @@ pub mod directory;
 pub mod enrolment;
 pub mod error;
 mod events;
+mod figures;
 mod hasher;
 pub mod health;
 pub mod history;
@@ -71,6 +73,9 @@ impl Services {
     #[must_use]
     pub fn new(config: Current, store: Store, clock: Arc<dyn Clock>, outbox: Option<Outbox>) -> Self {
         let context = Arc::new(Context::new(Arc::clone(&config), store, outbox));
+        context.metrics.started(clock.now());
+        let known = Arc::downgrade(&context);
+        context.metrics.also(move || known.upgrade().map(|context| figures::readings(&context)).unwrap_or_default());
         let users = Arc::new(users::Users::new(Arc::clone(&context)));
         let resets = Arc::new(reset::Resets::new(Arc::clone(&context)));
         let imports = Arc::new(import::Imports::new(

@@ -3,6 +3,7 @@
 //! | part | what it is for |
 //! | --- | --- |
 //! | [`engine`] | what an engine must do |
+//! | [`figures`] | what an engine counts of itself |
 //! | [`record`] | typed records over an engine; what the services use |
 //! | [`sled`] | the embedded engine |
 //! | [`switch`] | an engine whose place another one can take while it is used |
@@ -13,6 +14,7 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod engine;
+pub mod figures;
 pub mod open;
 pub mod record;
 pub mod relay;

@@ -44,6 +44,8 @@ enum Job {
 struct Lost {
     /// Since the last gap that was written.
     untold: AtomicU64,
+    /// Since the start.
+    all: AtomicU64,
     said_at: AtomicU64,
     clock: Arc<dyn Clock>,
 }
@@ -56,7 +58,8 @@ impl AuditFile {
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let (jobs, queue) = sync_channel(WAITING);
         let (ended, done) = sync_channel(1);
-        let lost = Arc::new(Lost { untold: AtomicU64::new(0), said_at: AtomicU64::new(0), clock });
+        let lost =
+            Arc::new(Lost { untold: AtomicU64::new(0), all: AtomicU64::new(0), said_at: AtomicU64::new(0), clock });
         let writer = Writer { path: path.to_owned(), file: None, failed_at: None, lost: Arc::clone(&lost) };
         std::thread::Builder::new().name("audit file".to_owned()).spawn(move || {
             writer.run(&queue);
@@ -72,6 +75,11 @@ impl AuditFile {
             Some(Ok(())) => {}
             None | Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) => self.lost.add(1),
         }
+    }
+
+    /// How many events could not be written to it since it was opened.
+    pub fn lost(&self) -> u64 {
+        self.lost.all.load(Ordering::Relaxed)
     }
 
     /// Lets go of the file and opens it by its name again, as after a rotation; what was handed over before is in the old one.
@@ -108,6 +116,7 @@ impl Drop for AuditFile {
 
 impl Lost {
     fn add(&self, count: u64) {
+        self.all.fetch_add(count, Ordering::Relaxed);
         let untold = self.untold.fetch_add(count, Ordering::Relaxed) + count;
         let now = self.clock.now();
         let said_at = Timestamp::from_millis(self.said_at.load(Ordering::Relaxed));

@@ -7,6 +7,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::ServiceError;
+use super::census;
 use super::context::Context;
 use super::events;
 use crate::audit::Event;
@@ -34,6 +35,7 @@ pub async fn run(context: &Context, clock: &dyn Clock, stop: &CancellationToken)
         () = follow_users(context, clock) => {}
         () = follow_sessions(context, clock) => {}
         () = follow_directory(context, clock) => {}
+        () = census::run(context, clock) => {}
     }
     context.sessions.write_behind(clock.now(), true).await;
 }

@@ -6,6 +6,7 @@
 //!
 //! How a changed account takes effect: its cell is read anew, one reader at a time, before the change is answered.
 
+mod count;
 mod live;
 mod own;
 mod upkeep;

@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::figures::Snapshot;
+
 /// A record's key: segments parted by `/`, as `session/…`; ordered by its UTF-8 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key(String);
@@ -154,4 +156,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Returns when everything committed before is durable.
     async fn durable(&self) -> Result<(), StoreError>;
+
+    /// What it has counted of itself, where it counts. Never waits for a commit.
+    fn figures(&self) -> Option<Snapshot> {
+        None
+    }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::engine::{Commit, Durability, Engine, Expect, Key, Outcome, StoreError, Watch};
+use super::figures::Snapshot;
 use crate::clock::Timestamp;
 
 pub use raw::Raw;
@@ -166,6 +167,30 @@ impl Store {
             Some(error) => Err(error),
             None => self.engine.commit(change.commit).await,
         }
+    }
+
+    /// How many living records of kind `R` there are. None of them is decoded.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn count<R: Record>(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let prefix = key::<R>("");
+        let (mut count, mut from) = (0, Bound::Unbounded);
+        loop {
+            let page = self.engine.scan(prefix.as_str(), from, PAGE).await?;
+            let living = |value: &[u8]| header(value).is_none_or(|header| !header.expired(now));
+            count += page.iter().filter(|(_, found)| living(&found.value)).count() as u64;
+            match page.last() {
+                Some((last, _)) if page.len() == PAGE => from = Bound::Excluded(last.clone()),
+                _ => return Ok(count),
+            }
+        }
+    }
+
+    /// What the engine has counted of itself.
+    #[must_use]
+    pub fn figures(&self) -> Option<Snapshot> {
+        self.engine.figures()
     }
 
     /// Changes to records of kind `R`.

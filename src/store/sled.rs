@@ -34,6 +34,7 @@ pub(super) use self::disk::{Check, Disk};
 use self::files::Directory;
 use self::writer::{Job, Reply};
 use super::engine::{Commit, Engine, Key, Outcome, StoreError, Versioned, Watch};
+use super::figures::{Figures, Snapshot};
 use super::watch::{self, PrefixWatch, Told};
 
 /// The embedded store. Dropping it makes everything durable and lets go of the files.
@@ -57,6 +58,7 @@ struct Shared {
     /// Held alone while a commit is applied, so that a scan sees all of it or nothing.
     view: RwLock<()>,
     changes: broadcast::Sender<Told>,
+    figures: Figures,
     /// The lock on the directory, and what is put right with its files at the end.
     directory: Directory,
 }
@@ -75,6 +77,7 @@ impl SledEngine {
             durable: AtomicU64::new(0),
             view: RwLock::new(()),
             changes: broadcast::Sender::new(watch::BACKLOG),
+            figures: Figures::default(),
             directory,
         });
         let (jobs, thread) = writer::start(&shared, newest)?;
@@ -120,13 +123,14 @@ impl Shared {
         jobs: &mpsc::Sender<Job>,
         act: impl FnOnce(&Disk) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.with_disk(|disk, generation| {
+        let read = self.with_disk(|disk, generation| {
             act(disk).inspect_err(|error| {
                 if let StoreError::Unavailable(_) = error {
                     let _ = jobs.send(Job::Suspect(generation));
                 }
             })
-        })
+        });
+        read.inspect_err(|_| _ = self.figures.failed_reads.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -153,7 +157,15 @@ impl Engine for SledEngine {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
-        self.ask(|reply| Job::Commit(commit, reply)).await
+        let figures = &self.shared.figures;
+        let waiting = figures.begin();
+        let answer = self.ask(|reply| Job::Commit(commit, reply)).await;
+        match &answer {
+            Ok(Outcome::Committed(_)) => figures.commits.note(waiting.elapsed()),
+            Ok(Outcome::Conflict) => _ = figures.conflicts.fetch_add(1, Ordering::Relaxed),
+            Err(_) => _ = figures.failed_commits.fetch_add(1, Ordering::Relaxed),
+        }
+        answer
     }
 
     fn watch(&self, prefix: &str) -> Box<dyn Watch> {
@@ -162,6 +174,16 @@ impl Engine for SledEngine {
 
     async fn durable(&self) -> Result<(), StoreError> {
         self.ask(Job::Durable).await
+    }
+
+    fn figures(&self) -> Option<Snapshot> {
+        let directory = &self.shared.directory;
+        Some(Snapshot {
+            open: self.shared.usable.load(Ordering::SeqCst),
+            size: directory.size(),
+            free: directory.free_space(),
+            ..self.shared.figures.snapshot()
+        })
     }
 }
 

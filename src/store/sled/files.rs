@@ -161,6 +161,17 @@ impl Directory {
         Err(StoreError::Missing(self.path.display().to_string()))
     }
 
+    /// Bytes of all its files; `None` where they cannot be listed.
+    pub(super) fn size(&self) -> Option<u64> {
+        let of = |folder: &Path| {
+            let entries = folder.read_dir().ok()?;
+            // A file that goes meanwhile has no size.
+            let sizes = entries.flatten().filter_map(|entry| entry.metadata().ok());
+            Some(sizes.filter(std::fs::Metadata::is_file).map(|file| file.len()).sum::<u64>())
+        };
+        Some(of(&self.path)? + of(&self.path.join(BLOBS)).unwrap_or_default())
+    }
+
     /// Bytes that this process may still write; `None` where the file system does not say.
     pub(super) fn free_space(&self) -> Option<u64> {
         let space = rustix::fs::fstatvfs(&self.handle).ok()?;

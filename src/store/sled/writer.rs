@@ -210,6 +210,7 @@ impl Writer {
                 *slot = Some(disk);
                 self.shared.generation.fetch_add(1, Ordering::SeqCst);
                 self.shared.usable.store(true, Ordering::SeqCst);
+                self.shared.figures.reopened.fetch_add(1, Ordering::Relaxed);
                 drop(slot);
                 let _ = self.shared.changes.send(Told::Missed);
                 tracing::info!("the store is open again");
@@ -270,6 +271,7 @@ impl Syncer {
     fn sync(&self, group: Vec<Pending>) {
         // The last is the newest: the writer queued them in order.
         let Some((generation, version)) = group.last().map(|last| (last.generation, last.version)) else { return };
+        let began = Instant::now();
         let synced = self.shared.with_disk(|disk, present| {
             if present != generation {
                 return Err(reopening());
@@ -281,6 +283,7 @@ impl Syncer {
         });
         match synced {
             Ok(()) => {
+                self.shared.figures.syncs.note(began.elapsed());
                 self.shared.durable.fetch_max(version.0, Ordering::SeqCst);
                 for pending in group {
                     // Applied to a disk that was closed before it was synced: it may be gone.

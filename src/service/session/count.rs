@@ -1,0 +1,31 @@
+//! How many sessions live.
+
+use std::collections::HashMap;
+use std::ops::Bound;
+
+use super::{PAGE, Sessions};
+use crate::authn::session::Session;
+use crate::clock::Timestamp;
+use crate::service::ServiceError;
+
+impl Sessions {
+    /// Those that a list would show. Looks at each, a page at a time.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn count(&self, now: Timestamp) -> Result<u64, ServiceError> {
+        let mut owners = HashMap::new();
+        let (mut count, mut after) = (0, None::<String>);
+        loop {
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let page = self.store.list::<Session>("", from, PAGE, now).await?;
+            after = page.last().filter(|_| page.len() == PAGE).map(|last| last.name.clone());
+            for listed in page {
+                count += u64::from(self.view(listed.record, &mut owners, now).await?.is_some());
+            }
+            if after.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+}
