@@ -56,6 +56,8 @@ mod mailed_codes;
 #[cfg(test)]
 mod managers_morning;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod moving_in;
 #[cfg(test)]
 mod notices;

@@ -220,3 +220,6 @@ async fn serve(tcp: TcpStream, answers: Arc<Answers>) {
         tracing::debug!(%error, "whoever asked for the metrics broke off");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The request's road from socket to socket, within one process: raw bytes in, what reached a raw upstream, raw bytes out.
 
 mod accounts;
-mod bench;
+pub(super) mod bench;
 
 use std::time::Duration;
 

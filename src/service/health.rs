@@ -54,3 +54,66 @@ impl Health {
         self.context.hasher.is_stuck()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Bound;
+
+    use async_trait::async_trait;
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::Services;
+    use super::super::testing::Bench;
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::engine::{Commit, Engine, Key, Outcome, StoreError, Versioned, Watch};
+    use crate::store::record::Store;
+
+    /// A disk that hangs until it is let go.
+    struct Hanging(CancellationToken);
+
+    impl Hanging {
+        async fn hang<T>(&self) -> Result<T, StoreError> {
+            self.0.cancelled().await;
+            Err(StoreError::Unavailable("it hung".into()))
+        }
+    }
+
+    #[async_trait]
+    impl Engine for Hanging {
+        async fn get(&self, _: &Key) -> Result<Option<Versioned>, StoreError> {
+            self.hang().await
+        }
+        async fn scan(&self, _: &str, _: Bound<Key>, _: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
+            self.hang().await
+        }
+        async fn scan_back(&self, _: &str, _: Bound<Key>, _: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
+            self.hang().await
+        }
+        async fn commit(&self, _: Commit) -> Result<Outcome, StoreError> {
+            self.hang().await
+        }
+        fn watch(&self, _: &str) -> Box<dyn Watch> {
+            unreachable!("nothing in the background runs here")
+        }
+        async fn durable(&self) -> Result<(), StoreError> {
+            self.hang().await
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_store_that_hangs_is_told_in_time_and_holds_one_thread_alone() {
+        let bench = Bench::new(|_| {});
+        assert!(bench.services.health.store_can_be_read(bench.now()).await);
+        let config = Arc::clone(&bench.services.config);
+        let end = CancellationToken::new();
+        let _at_the_end = end.clone().drop_guard();
+        let hanging = Services::new(config, Store::new(Arc::new(Hanging(end))), bench.clock.clone(), None);
+        let began = tokio::time::Instant::now();
+        let asked = (0..4).map(|_| hanging.health.store_can_be_read(bench.clock.now()));
+        assert!(futures_util::future::join_all(asked).await.iter().all(|read| !read));
+        assert!(!hanging.health.store_can_be_read(bench.clock.now()).await);
+        assert!(began.elapsed() < READ * 4);
+        assert!(!hanging.health.passwords_are_stuck());
+    }
+}

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
 use super::engine::{Change, Commit, Engine, Key, Outcome, StoreError, Versioned, Watch};
+use super::figures::Snapshot;
 
 /// An engine that stands for another one.
 pub struct Switch {
@@ -94,6 +95,11 @@ impl Engine for Switch {
 
     async fn durable(&self) -> Result<(), StoreError> {
         self.place.read().await.engine.durable().await
+    }
+
+    fn figures(&self) -> Option<Snapshot> {
+        // While it is paused there are none.
+        self.place.try_read().ok().and_then(|place| place.engine.figures())
     }
 }
 

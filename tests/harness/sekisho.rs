@@ -357,6 +357,20 @@ impl Sekisho {
         *self.tls.first().expect("the gateway has a TLS listener and runs")
     }
 
+    /// Where its metrics are served.
+    #[track_caller]
+    pub fn metrics_address(&self) -> SocketAddr {
+        let lines = self.process.iter().flat_map(Process::lines);
+        let address = |line: String| {
+            let line: Json = serde_json::from_str(&line).ok()?;
+            let fields = line.get("fields").unwrap_or(&line);
+            (fields.get("message")?.as_str()? == "metrics are served").then_some(())?;
+            fields.get("address")?.as_str()?.parse().ok()
+        };
+        // The newest: a reload may have moved it.
+        lines.filter_map(address).last().expect("the gateway was given server.metrics and runs")
+    }
+
     /// The authority that signed its certificates.
     #[track_caller]
     pub fn authority(&self) -> &Authority {

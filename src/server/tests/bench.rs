@@ -196,6 +196,11 @@ impl Gate {
         Self { address, running, store, _folders: (store_folder, folder) }
     }
 
+    /// Where it is observed.
+    pub fn observation(&self) -> &super::super::observation::Observation {
+        &self.running.observation
+    }
+
     /// An account with a session; returns the session's cookie.
     pub async fn sign_in(&self, login: &str) -> String {
         self.sign_in_as(user(login), None).await
