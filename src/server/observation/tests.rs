@@ -38,7 +38,10 @@ async fn it_moves_with_the_configuration_and_stays_where_the_new_place_cannot_be
 
     observation.replace(None).unwrap();
     assert_eq!(observation.address(), None);
-    observation.replace(Some(busy)).unwrap();
+    // Until the task has gone that accepted there, the socket is taken.
+    while observation.replace(Some(busy)).is_err() {
+        tokio::task::yield_now().await;
+    }
     observation.stop().await;
     assert!(!live(busy).await);
     TcpListener::bind(busy).await.unwrap();
