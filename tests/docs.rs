@@ -131,7 +131,7 @@ fn check(place: &str, block: &str, given: &serde_yaml::Mapping) {
     let gate = Sekisho::builder().tls(&["tool.example.com"]).prepare();
     let folder = gate.path("");
     let missing = [
-        ("server", "server: {listen: [\"127.0.0.1:8080\"]}"),
+        ("server", "server: {listen: [\"127.0.0.1:7999\"]}"),
         ("store", "store: {path: data}"),
         ("secrets", "secrets: {key_file: secret.key}"),
         ("routes", "routes: [{name: tool, upstream: \"http://127.0.0.1:9000\"}]"),

@@ -278,7 +278,7 @@ impl Keys<'_> {
         let is_child =
             |key: &&String| key.strip_prefix(&prefix).is_some_and(|rest| !rest.contains('.') && !rest.contains('['));
         let children: Vec<&String> = self.asked.keys().filter(is_child).collect();
-        let name = |key: &String| key[prefix.len()..].to_owned();
+        let name = |key: &String| key.strip_prefix(&prefix).unwrap().to_owned();
         let required: Vec<String> =
             children.iter().filter(|key| is_required(key, &self.asked[**key])).map(|key| name(key)).collect();
         let properties: Map<String, Json> = children.iter().map(|key| (name(key), self.key(key))).collect();
