@@ -2,6 +2,8 @@
 
 mod accounts;
 pub(super) mod bench;
+mod bench;
+mod upstreams;
 
 use std::time::Duration;
 

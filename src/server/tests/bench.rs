@@ -1,6 +1,7 @@
 //! A gateway in this process, a raw upstream behind it, and accounts without a login page.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -12,6 +13,7 @@ use super::{A_WHILE, PATIENCE};
 use crate::authn::session::{Origin, Session};
 use crate::authn::user::{Method, Role, SecondFactor, User};
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::config::Config;
 use crate::id::{SessionId, UserId};
 use crate::secret::{ExposeSecret, Keys, Token, random_bytes};
 use crate::server::{Running, start};
@@ -166,12 +168,22 @@ pub fn user(login: &str) -> User {
     }
 }
 
+fn config(folder: &Path, tool: &str, public: &str) -> Config {
+    let text = format!(
+        "server: {{listen: ['127.0.0.1:0'], admin_socket: admin.sock, shutdown_grace: 10s}}\nstore: {{path: store}}\n\
+         secrets: {{key_file: secret.key}}\nroutes:\n\
+         - {{name: tool, path: /, second_factor: 'off', {tool}}}\n\
+         - {{name: public, path: /public, access: public, {public}}}\n"
+    );
+    crate::config::parse(&text, &folder.join("sekisho.yaml"), &|_| None).unwrap().config
+}
+
 /// A gateway with one route for signed-in people, and one at `/public` for everybody.
 pub struct Gate {
     pub address: SocketAddr,
     running: Running,
     store: Store,
-    _folders: (tempfile::TempDir, tempfile::TempDir),
+    folders: (tempfile::TempDir, tempfile::TempDir),
 }
 
 impl Gate {
@@ -182,18 +194,17 @@ impl Gate {
         let key = folder.path().join("secret.key");
         std::fs::write(&key, Keys::generate_line().unwrap().expose_secret()).unwrap();
         std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        let up = upstream.address;
-        let text = format!(
-            "server: {{listen: ['127.0.0.1:0'], admin_socket: admin.sock, shutdown_grace: 10s}}\nstore: {{path: store}}\n\
-             secrets: {{key_file: secret.key}}\nroutes:\n\
-             - {{name: tool, path: /, second_factor: 'off', upstream: 'http://{up}'}}\n\
-             - {{name: public, path: /public, access: public, upstream: 'http://{up}'{}{route}}}\n",
-            if route.is_empty() { "" } else { ", " }
-        );
-        let config = crate::config::parse(&text, &folder.path().join("sekisho.yaml"), &|_| None).unwrap().config;
+        let up = format!("upstream: 'http://{}'", upstream.address);
+        let public = format!("{up}{}{route}", if route.is_empty() { "" } else { ", " });
+        let config = config(folder.path(), &up, &public);
         let running = start(config, store.clone(), Arc::new(SystemClock)).await.unwrap();
         let address = *running.addresses().first().unwrap();
-        Self { address, running, store, _folders: (store_folder, folder) }
+        Self { address, running, store, folders: (store_folder, folder) }
+    }
+
+    /// From now on both routes lead here; `upstreams`: `upstream` or `upstreams`, as in the file.
+    pub fn reload(&self, upstreams: &str) {
+        self.services().config.store(Arc::new(config(self.folders.1.path(), upstreams, upstreams)));
     }
 
     /// Where it is observed.
