@@ -10,11 +10,14 @@
 //! Nothing here stops at the first problem, and no message repeats a secret.
 
 mod address;
+mod anchors;
 pub mod diagnostic;
 mod files;
+mod fixed;
 mod load;
 mod not_yet;
 mod places;
+mod reach;
 mod reader;
 mod schema;
 mod surroundings;
@@ -28,9 +31,12 @@ pub(crate) mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use anchors::Anchors;
 pub use diagnostic::{Diagnostic, Severity};
 pub use files::read_keys;
+pub use fixed::{Unusable, load_beside};
 pub use load::{Loaded, load, parse};
+pub use reach::admin_socket;
 pub use surroundings::{Variables, process_variables};
 pub use theme::Theme;
 pub use upstream::{ClientCertificate, HealthCheck, RouteUpstream, Timeouts, Upstream, UpstreamTls, WeightedUpstream};
@@ -55,6 +61,8 @@ pub type Current = Arc<ArcSwap<Config>>;
 /// A whole configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Where it was read from, and will be read from again.
+    pub file: PathBuf,
     pub server: Server,
     pub log: Log,
     pub store: Store,
@@ -333,6 +341,14 @@ pub enum TemplatePart {
 pub struct Audit {
     pub file: Option<PathBuf>,
     pub retain: Duration,
+}
+
+impl Server {
+    /// The certificates of the TLS listeners; none, where there are none.
+    #[must_use]
+    pub fn certificates(&self) -> &[Certificate] {
+        self.tls.as_ref().map_or(&[], |tls| tls.certificates.as_slice())
+    }
 }
 
 impl Config {

@@ -68,6 +68,14 @@ impl AuditFile {
         Ok(Self { jobs: Some(jobs), done: Mutex::new(done), lost })
     }
 
+    /// Whether the file at `path` can be written, which is made where it is not there. Waits for the disk.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn probe(path: &Path) -> io::Result<()> {
+        self::open(path).map(drop)
+    }
+
     /// Hands an event over. Never waits.
     pub fn write(&self, event: &Event) {
         let line = EventRow::from(event).line();

@@ -3,6 +3,7 @@
 //! A diagnostic never holds the value of a secret: whoever makes one names the key, not what stands there.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,15 +39,31 @@ pub struct Diagnostic {
     pub hint: Option<String>,
 }
 
-/// `FILE:LINE:COL: error: message`, and the hint on a line of its own.
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Diagnostic {
+    /// An error of the file as a whole.
+    #[must_use]
+    pub fn of_file(file: &Path, message: impl Into<String>) -> Self {
+        let Place { line, column } = Place::START;
+        let (file, message) = (file.display().to_string(), message.into());
+        Self { severity: Severity::Error, file, line, column, message, hint: None }
+    }
+
+    /// `FILE:LINE:COL: error: message`
+    #[must_use]
+    pub fn line(&self) -> String {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
         let Self { file, line, column, message, .. } = self;
-        write!(f, "{}:{line}:{column}: {severity}: {}", printable(file), printable(message))?;
+        format!("{}:{line}:{column}: {severity}: {}", printable(file), printable(message))
+    }
+}
+
+/// `FILE:LINE:COL: error: message`, and the hint on a line of its own.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line())?;
         match &self.hint {
             Some(hint) => write!(f, "\n    hint: {}", printable(hint)),
             None => Ok(()),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use super::anchors::Anchors;
 use super::diagnostic::{Diagnostic, Place, Severity};
 use super::reader::{Context, Section};
 use super::surroundings::{self, BadVariable, Variables, process_variables};
@@ -15,6 +16,8 @@ use super::{Config, not_yet, schema, validate, yaml};
 pub struct Loaded {
     pub config: Config,
     pub warnings: Vec<Diagnostic>,
+    /// Where its keys stand.
+    pub anchors: Anchors,
 }
 
 /// Reads a configuration file.
@@ -52,13 +55,13 @@ pub fn parse(text: &str, file: &Path, variables: Variables<'_>) -> Result<Loaded
     let (diagnostics, _) = ctx.finish();
     let is_wrong = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     match config {
-        Some(config) if !is_wrong => Ok(Loaded { config, warnings: diagnostics }),
+        Some((config, anchors)) if !is_wrong => Ok(Loaded { config, warnings: diagnostics, anchors }),
         _ => Err(diagnostics),
     }
 }
 
 /// The configuration, as far as there is one; what is wrong with it is in `ctx`.
-pub(super) fn read(text: &str, ctx: &Context<'_>) -> Option<Config> {
+pub(super) fn read(text: &str, ctx: &Context<'_>) -> Option<(Config, Anchors)> {
     let mut root = match yaml::parse(text) {
         Ok(root) => root,
         Err(error) => {
@@ -78,5 +81,6 @@ pub(super) fn read(text: &str, ctx: &Context<'_>) -> Option<Config> {
     });
     let draft = Section::root(ctx, &root, schema::read);
     not_yet::report(ctx, &root);
-    validate::assemble(ctx, draft)
+    let config = validate::assemble(ctx, draft)?;
+    Some((config, Anchors::new(ctx.file().to_owned(), &root)))
 }

@@ -26,6 +26,7 @@ use field::{name, shown};
 
 /// What all sections of one file share.
 pub(super) struct Context<'a> {
+    path: PathBuf,
     file: String,
     /// Relative paths start here: the folder of the configuration file.
     folder: PathBuf,
@@ -40,6 +41,7 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     pub fn new(file: &Path, variables: Variables<'a>) -> Self {
         Self {
+            path: file.to_owned(),
             file: file.display().to_string(),
             folder: file.parent().map(Path::to_path_buf).unwrap_or_default(),
             variables,
@@ -47,6 +49,15 @@ impl<'a> Context<'a> {
             elsewhere: RefCell::default(),
             asked: RefCell::default(),
         }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file as messages name it.
+    pub fn file(&self) -> &str {
+        &self.file
     }
 
     pub fn error(&self, place: Place, message: impl Into<String>, hint: Option<String>) {

@@ -27,6 +27,7 @@ pub(super) fn assemble(ctx: &Context<'_>, draft: schema::Draft) -> Option<Config
     let routes = routes?;
     let (key_file, keys_from, keys) = draft.keys?;
     Some(Config {
+        file: ctx.path().to_owned(),
         server: draft.server,
         log: draft.log,
         store: draft.store?,

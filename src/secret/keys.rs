@@ -185,6 +185,18 @@ impl Keys {
         if keys.is_empty() { Err(KeyError::Empty) } else { Ok(Self(keys)) }
     }
 
+    /// Whether every key of these is among `others`, too.
+    #[must_use]
+    pub fn all_in(&self, others: &Self) -> bool {
+        self.0.iter().all(|key| others.0.iter().any(|other| other.name == key.name))
+    }
+
+    /// Whether the key that sealed this is among them. It says nothing of whether the value opens.
+    #[must_use]
+    pub fn know(&self, sealed: &Sealed) -> bool {
+        self.0.iter().any(|key| sealed.0.starts_with(&key.name))
+    }
+
     /// Encrypts `plain` under the first key. `owner` (a user's id, say) is authenticated with it: the value opens for
     /// the same purpose and owner alone.
     ///

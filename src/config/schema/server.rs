@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::reader::{Field, Section};
 use crate::config::values::{self, days, hours, seconds};
-use crate::config::{AccessLog, Certificate, Listen, Log, LogFormat, Server, Store, Tls, address, files};
+use crate::config::{AccessLog, Certificate, Listen, Log, LogFormat, Server, Store, Tls, address, files, reach};
 use crate::secret::SecretString;
 
 pub(super) fn server(section: &mut Section<'_>) -> Server {
@@ -138,7 +138,7 @@ fn trusted_proxies(section: &mut Section<'_>) -> Vec<ipnet::IpNet> {
 
 fn admin_socket(section: &mut Section<'_>) -> PathBuf {
     let field = section.field("admin_socket");
-    let path = field.path().unwrap_or_else(|| PathBuf::from("/run/sekisho/admin.sock"));
+    let path = field.path().unwrap_or_else(|| PathBuf::from(reach::ADMIN_SOCKET));
     if path.as_os_str().len() > address::LONGEST_SOCKET_PATH {
         field.error("the path is longer than 107 bytes, the system's limit for a socket", None);
     }

@@ -90,7 +90,7 @@ fn a_secret_comes_from_a_file_a_variable_or_a_credential() {
         };
         let file = folder.path().join("sekisho.yaml");
         let ctx = reader::Context::new(&file, &variables);
-        let config = load::read(&text, &ctx).unwrap();
+        let config = load::read(&text, &ctx).unwrap().0;
         let (_, password) = config.mail.unwrap().smtp.credentials.unwrap();
         assert_eq!(password.expose_secret(), "hunter2", "{given}");
     }
