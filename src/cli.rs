@@ -14,6 +14,7 @@ mod key;
 mod log_lines;
 mod output;
 mod password;
+mod reload;
 mod serve;
 mod session;
 mod shell;
@@ -21,7 +22,7 @@ mod store;
 mod upgrade;
 mod user;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -46,6 +47,13 @@ struct Arguments {
 enum Command {
     /// Run the gateway
     Serve(serve::ServeCommand),
+    /// Have the running gateway take its configuration file anew, dropping no connection
+    Reload {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Have the running gateway hand over to a new process, refusing no connection: for another version of the program
     Upgrade {
         #[command(flatten)]
@@ -116,6 +124,7 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Serve(command) => serve::run(&command),
         Command::Upgrade { config, format } => upgrade::run(&config, format),
+        Command::Reload { config, format } => reload::run(&config, format),
         Command::Check { config, format } => check(&config, format),
         Command::Demo(command) => demo::run(&command),
         Command::User(command) => user::run(command),
@@ -137,6 +146,11 @@ fn check(config: &ConfigFile, format: Format) -> Result<(), Failure> {
     let checked = check::check(&config.config, format.json);
     output::print(&checked.output)?;
     if checked.valid { Ok(()) } else { Err(Failure::silent(Status::Configuration)) }
+}
+
+/// A path that means the same wherever it is read.
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::of(path.display(), &error))
 }
 
 /// The configuration; its problems, or what may be wise to change, go to standard error.

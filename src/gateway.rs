@@ -16,6 +16,7 @@ mod gate;
 mod headers;
 mod judge;
 pub mod listener;
+mod open_calls;
 mod plan;
 #[cfg(feature = "otlp")]
 pub mod spans;
@@ -38,7 +39,9 @@ pub use context::under_way;
 
 use crate::metrics::Metrics;
 use crate::service::Services;
+use context::Call;
 use gate::Gate;
+use open_calls::{OpenCalls, Passed};
 use plan::Plan;
 use tokio_util::sync::CancellationToken;
 use trace::Naming;
@@ -73,6 +76,7 @@ pub struct GatewayState {
     access: access_log::Sink,
     #[cfg(feature = "otlp")]
     spans: std::sync::OnceLock<spans::Spans>,
+    open_calls: OpenCalls,
     /// The port of the first TLS listener, for redirects; 0 where there is none.
     tls_port: AtomicU16,
 }
@@ -100,6 +104,7 @@ impl Gateway {
             access: access_log::Sink::default(),
             #[cfg(feature = "otlp")]
             spans: std::sync::OnceLock::new(),
+            open_calls: OpenCalls::default(),
             tls_port: AtomicU16::new(0),
         };
         let state = Arc::new(state);
@@ -141,6 +146,21 @@ impl Gateway {
         &self.state
     }
 
+    /// Another configuration is in force: what is open and would not pass any more is closed.
+    pub fn judge_what_is_open(&self) {
+        let state = &self.state;
+        let plan = state.plan();
+        state.open_calls.judge(&plan, true, state.services.clock.now());
+        let (state, grace) = (Arc::downgrade(state), plan.config.server.shutdown_grace);
+        tokio::spawn(async move {
+            tokio::time::sleep(grace).await;
+            // It must not keep the store open that a stop closes.
+            if let Some(state) = state.upgrade() {
+                state.open_calls.judge(&state.plan(), false, state.services.clock.now());
+            }
+        });
+    }
+
     fn proxy(&self) -> &Arc<HttpProxy<Gate>> {
         &self.proxy
     }
@@ -171,6 +191,17 @@ impl GatewayState {
         #[cfg(feature = "otlp")]
         self.spans.get().into_iter().for_each(|spans| spans.decide(&mut trace));
         trace
+    }
+
+    /// From now on the call is judged anew whenever another configuration is taken.
+    fn stays_open(&self, call: &Call, passed: Passed) {
+        let passed = self.open_calls.add(passed);
+        call.stays_open(Arc::clone(&passed));
+        // One may have been taken between this request's judgement and now.
+        let plan = self.plan();
+        if !passed.was_judged_by(&plan) {
+            self.open_calls.judge(&plan, true, self.services.clock.now());
+        }
     }
 
     /// The plan of the configuration in force.

@@ -8,6 +8,7 @@ mod listeners;
 pub mod notify;
 mod observation;
 mod operator;
+pub mod reload;
 mod sockets;
 pub mod takeover;
 
@@ -30,6 +31,7 @@ use self::listeners::Listeners;
 pub use self::listeners::Prepared;
 use self::observation::Observation;
 use self::operator::Operator;
+use self::reload::Reloader;
 pub use self::sockets::Given;
 use self::takeover::{End, Launch, Predecessor, Reopen};
 use crate::audit::AuditFile;
@@ -38,7 +40,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::gateway::Gateway;
 use crate::gateway::listener::Reception;
-use crate::gateway::listener::tls::{self, Certificates};
+use crate::gateway::listener::tls::{self, Tls};
 use crate::mail::{Outbox, TransportError};
 use crate::secret::{EntropyError, random_bytes};
 use crate::service::Services;
@@ -56,8 +58,8 @@ pub struct Running {
     gateway: Arc<Gateway>,
     listeners: Arc<Listeners>,
     observation: Arc<Observation>,
+    reloader: Arc<Reloader>,
     services: Services,
-    grace: Duration,
     switch: Arc<Switch>,
     control: Arc<Control>,
     predecessor: Option<Arc<Predecessor>>,
@@ -75,7 +77,7 @@ pub struct Running {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot listen on {address}: {source}")]
-    Bind { address: String, source: std::io::Error },
+    Bind { address: String, key: &'static str, source: std::io::Error },
     #[error("systemd has passed no socket named {name:?}{}", if left.is_empty() { String::new() } else { format!(", but: {left}") })]
     NotPassed { name: String, left: String },
     #[error("systemd has passed sockets that nothing listens on: {names}")]
@@ -180,10 +182,7 @@ pub async fn start_with(
     let switch = Arc::new(Switch::new(store.into_engine()));
     let store = Store::new(Arc::clone(&switch) as Arc<dyn Engine>);
     let instance = random_bytes()?;
-    let certificates = config.server.tls.as_ref().map(|tls| tls.certificates.as_slice());
-    let certificates = Arc::new(Certificates::new(certificates.unwrap_or_default()));
-    let acceptor = tls::acceptor(Arc::clone(&certificates))?;
-    let grace = config.server.shutdown_grace;
+    let tls = Arc::new(Tls::new(tls::prepare(config.server.certificates())?));
     let admin_socket = config.server.admin_socket.clone();
 
     let stop_background = CancellationToken::new();
@@ -218,11 +217,17 @@ pub async fn start_with(
         tasks: TaskTracker::new(),
     };
     let (abort, connections) = (reception.abort.clone(), reception.tasks.clone());
-    let listeners = Arc::new(Listeners::new(reception, acceptor));
+    let listeners = Arc::new(Listeners::new(reception, tls));
     let observation = Arc::new(Observation::new(services.clone(), Arc::clone(&listeners)));
     let observed = observation.prepare_after(services.config.load().server.metrics, metrics)?;
 
-    let operator = Arc::new(Operator::default());
+    let reloader = Arc::new(Reloader::new(
+        services.clone(),
+        Arc::clone(&gateway),
+        reload::Sockets { listeners: Arc::clone(&listeners), observation: Arc::clone(&observation) },
+        stop_background.clone(),
+    ));
+    let operator = Arc::new(Operator::new(Arc::clone(&reloader)));
     let socket = match control {
         Some((socket, path)) if path == admin_socket => control::adopt(socket, path),
         _ => control::bind(admin_socket.clone()),
@@ -264,15 +269,15 @@ pub async fn start_with(
         async move { gateway.watch_upstreams(stop).await }
     });
 
-    gateway.redirect_to(listeners.tls_port(&sockets));
+    gateway.redirect_to(sockets.tls_port());
     observation.take_up(observed);
     listeners.take_up(sockets);
     Ok(Running {
         gateway,
         listeners,
         observation,
+        reloader,
         services,
-        grace,
         switch,
         control,
         predecessor,
@@ -358,10 +363,21 @@ impl Running {
             }
             () = hurry => {
                 self.leaving.send_replace(true);
-                let _ = timeout(self.grace, self.in_flight()).await;
+                let _ = timeout(self.grace(), self.in_flight()).await;
             }
         }
         self.close().await;
+    }
+
+    /// Takes the configuration file anew, while everything goes on.
+    #[must_use]
+    pub const fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
+    }
+
+    /// What is in flight at a stop may take so long.
+    fn grace(&self) -> Duration {
+        self.services.config.load().server.shutdown_grace
     }
 
     /// Stops accepting, lets what is in flight end within the grace, closes the store.
@@ -380,7 +396,7 @@ impl Running {
             self.connections.wait().await;
             self.dependants.wait().await;
         };
-        if timeout(self.grace, ended).await.is_err() {
+        if timeout(self.grace(), ended).await.is_err() {
             tracing::warn!(open = self.connections.len(), "the grace is over: closing what is still open");
         }
         self.close().await;

@@ -25,6 +25,7 @@ mod mailer;
 pub mod own;
 mod passwords;
 mod records;
+pub mod reload;
 pub mod reset;
 mod rights;
 pub mod session;
@@ -108,12 +109,12 @@ impl Services {
 
     /// From now on events are appended to this file, too.
     pub fn write_events_to(&self, file: AuditFile) {
-        self.context.journal.write_to(file);
+        drop(self.context.journal.write_to(Some(file)));
     }
 
     /// The file that events are appended to.
     #[must_use]
-    pub fn events_file(&self) -> Option<&AuditFile> {
+    pub fn events_file(&self) -> Option<Arc<AuditFile>> {
         self.context.journal.file()
     }
 

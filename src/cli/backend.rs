@@ -1,6 +1,7 @@
 //! Who carries a command out: the gateway that runs, over its control socket, or, where none runs, this process itself on
 //! the embedded store.
 
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,7 +128,7 @@ impl Backend {
     ) -> Result<(), Failure> {
         self.runtime.block_on(async {
             let mut executor = match self.needs_gateway {
-                true => Executor::Gateway(gateway(&self.config).await?),
+                true => Executor::Gateway(gateway(&self.config.server.admin_socket).await?),
                 false => self.find().await?,
             };
             let mut command = Some(first);
@@ -138,7 +139,7 @@ impl Backend {
                         let mut reply = client.ask(&asked).await;
                         if answered && matches!(reply, Err(ClientError::Closed | ClientError::Broken(_))) {
                             // Another process has followed, and the one before it did not read this any more.
-                            *client = gateway(&self.config).await?;
+                            *client = gateway(&self.config.server.admin_socket).await?;
                             reply = client.ask(&asked).await;
                         }
                         reply.map_err(|error| unreachable(&error))?
@@ -244,12 +245,21 @@ fn accepted(reply: Reply) -> Result<Reply, Failure> {
     }
 }
 
-async fn gateway(config: &Config) -> Result<Client, Failure> {
-    Client::connect(&config.server.admin_socket).await.map_err(|error| match error {
+async fn gateway(admin_socket: &Path) -> Result<Client, Failure> {
+    Client::connect(admin_socket).await.map_err(|error| match error {
         ClientError::NobodyThere => {
             Failure::from_error(&error).hint("start it with `sekisho serve`; without one, nothing happens")
         }
         error => unreachable(&error),
+    })
+}
+
+/// Asks one thing of the gateway that listens at `admin_socket`, whatever its configuration says by now.
+pub fn ask_gateway(admin_socket: &Path, command: &Command) -> Result<Reply, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::of("cannot start", &error))?.block_on(async {
+        let mut client = gateway(admin_socket).await?;
+        accepted(client.ask(command).await.map_err(|error| unreachable(&error))?)
     })
 }
 

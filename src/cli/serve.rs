@@ -16,9 +16,10 @@ use super::{ConfigFile, Failure, Status, output};
 use crate::clock::SystemClock;
 use crate::config::{self, Config, LogFormat, diagnostic};
 use crate::portal;
+use crate::server::reload::Reloader;
 use crate::server::takeover::{self, End, Inheritance, Knock, Launch, Successor};
 use crate::server::{self, Beginning, Following, Prepared, Running, StartError, notify};
-use crate::service::Services;
+use crate::service::reload::AskedBy;
 use crate::store::engine::StoreError;
 use crate::store::record::Store;
 
@@ -44,7 +45,8 @@ enum Stage {
 }
 
 pub fn run(command: &ServeCommand) -> Result<(), Failure> {
-    let file = &command.config;
+    // A reload reads it again, and compares paths that the file gives relative to its own.
+    let file = &ConfigFile { config: super::absolute(&command.config.config)? };
     match command.successor {
         None => afresh(file),
         Some(Stage::Launch) => {
@@ -181,7 +183,7 @@ async fn serve(running: Running, mut signals: Signals) -> Result<(), Failure> {
         tokio::select! {
             () = signals.stop.next() => break None,
             end = running.ended() => break Some(end),
-            _ = signals.hangup.recv() => reopen(running.services()),
+            _ = signals.hangup.recv() => reload(Arc::clone(running.reloader())),
         }
     };
     match end {
@@ -203,16 +205,9 @@ async fn serve(running: Running, mut signals: Signals) -> Result<(), Failure> {
     }
 }
 
-/// After a rotation of logs.
-fn reopen(services: &Services) {
-    let services = services.clone();
-    // Waits for the disk.
-    tokio::task::spawn_blocking(move || {
-        if let Some(file) = services.events_file() {
-            file.reopen();
-            tracing::info!("the audit file was opened again");
-        }
-    });
+/// What is wrong with the file, if anything is, stands in the log then.
+fn reload(reloader: Arc<Reloader>) {
+    tokio::spawn(async move { reloader.reload(AskedBy::Signal).await.is_ok() });
 }
 
 fn not_started(error: &server::StartError) -> Failure {

@@ -11,8 +11,9 @@ use super::Reply;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
-    /// Take the configuration file anew.
-    Reload,
+    /// Take the configuration file anew. `file`: the one that is meant, absolute; the gateway reads the one that it was started with, and
+    /// no other.
+    Reload { file: PathBuf },
     /// Hand over to a new process, which takes the configuration file anew. `file`: the one that is meant, absolute; it must be the one
     /// that the gateway was started with.
     Upgrade { file: PathBuf },

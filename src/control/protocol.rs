@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{MAX_FRAME, Operation, VERSION};
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role};
+use crate::config::Diagnostic;
 use crate::id::{DeviceId, SessionId};
 use crate::secret::{ExposeSecret, SecretString};
 use crate::service::care::{Problem, SealedAnew, Verified};
@@ -235,6 +236,11 @@ pub enum Reply {
         /// How long whoever needed the store had to wait, in milliseconds.
         pause_ms: u64,
     },
+    /// What is to be said about a configuration that was taken, or why it was not.
+    Configuration {
+        outcome: ReloadOutcome,
+        problems: Vec<Diagnostic>,
+    },
     /// It was not done: the caller's mistake, or the state of things. Nothing was changed.
     Refused {
         reason: String,
@@ -244,6 +250,18 @@ pub enum Reply {
     Failed {
         reason: String,
     },
+}
+
+/// What became of a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadOutcome {
+    /// It is in force.
+    Taken,
+    /// It is no valid configuration.
+    Invalid,
+    /// It is one, but the gateway that runs cannot take it now.
+    Refused,
 }
 
 /// An account as a list shows it (F24): also the form of `--json`. Times are RFC 3339 in UTC.

@@ -1,5 +1,5 @@
 //! What Pingora runs for each request of one connection: the proxy, raced against the end of the session that the request
-//! passed on.
+//! passed on, and of its right to go on.
 //!
 //! No filter of Pingora's fires while a WebSocket or a stream of events is silent (F35), so the end of a session has to cut
 //! the call from outside. Dropping the call closes both sides.
@@ -83,6 +83,7 @@ impl HttpServerApp for App {
             work,
             call: &call,
             ended: None,
+            closed: None,
             aborted: self.abort.clone().map(|abort| Box::pin(abort.cancelled_owned())),
             late: None,
         };
@@ -90,7 +91,7 @@ impl HttpServerApp for App {
             Outcome::Done(reusable) => reusable,
             Outcome::Cut => {
                 self.cut.store(true, Ordering::Release);
-                tracing::debug!(client = %self.endpoints.peer, "closed with its session");
+                tracing::debug!(client = %self.endpoints.peer, "closed with its session, or by a new configuration");
                 None
             }
             Outcome::Late => {
@@ -118,6 +119,7 @@ struct Race<'a, W> {
     work: Pin<&'a mut W>,
     call: &'a Call,
     ended: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    closed: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     aborted: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     late: Option<Pin<Box<Sleep>>>,
 }
@@ -146,9 +148,12 @@ impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
             // The gate names the session within its own poll, so it is known here before anything is waited for.
             this.ended = this.call.ended().map(|token| Box::pin(token.clone().cancelled_owned()));
         }
-        match this.ended.as_mut().map(|ended| ended.as_mut().poll(cx)) {
-            Some(Poll::Ready(())) => Poll::Ready(Outcome::Cut),
-            _ => Poll::Pending,
+        if this.closed.is_none() {
+            this.closed = this.call.passed().map(|passed| Box::pin(passed.cut().cancelled_owned()));
         }
+        let mut fired = |token: &mut Option<Pin<Box<WaitForCancellationFutureOwned>>>| {
+            token.as_mut().is_some_and(|token| token.as_mut().poll(cx).is_ready())
+        };
+        if fired(&mut this.ended) || fired(&mut this.closed) { Poll::Ready(Outcome::Cut) } else { Poll::Pending }
     }
 }

@@ -16,6 +16,7 @@ use super::access_log::{End, Said};
 use super::credential::Cookies;
 use super::listener::proxy_protocol::Header;
 use super::listener::stream::Signals;
+use super::open_calls::Passed;
 use super::plan::Plan;
 use super::tally::{self, Tally};
 use super::target::Arrival;
@@ -83,6 +84,8 @@ pub struct Call {
     trace: OnceLock<Trace>,
     /// Fires when the session on whose strength the request passed has ended.
     ended: OnceLock<CancellationToken>,
+    /// Judged anew when another configuration is taken.
+    passed: OnceLock<Arc<Passed>>,
     /// Until when the upstream must have begun to answer, where Pingora's own limits do not tell.
     answer_by: OnceLock<Instant>,
     answered: AtomicBool,
@@ -97,6 +100,7 @@ impl Call {
             started: Instant::now(),
             trace: OnceLock::new(),
             ended: OnceLock::new(),
+            passed: OnceLock::new(),
             answer_by: OnceLock::new(),
             answered: AtomicBool::new(false),
         }
@@ -118,6 +122,15 @@ impl Call {
 
     pub fn ended(&self) -> Option<&CancellationToken> {
         self.ended.get()
+    }
+
+    /// The call goes on only as long as the configuration in force lets it.
+    pub fn stays_open(&self, passed: Arc<Passed>) {
+        let _ = self.passed.set(passed);
+    }
+
+    pub fn passed(&self) -> Option<&Arc<Passed>> {
+        self.passed.get()
     }
 
     /// The call is late if no answer has begun within `limit`.

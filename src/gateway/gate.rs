@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{Method, StatusCode, Version};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderValue, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::access_log::{self, End};
 use super::context::{Context, Request};
+use super::open_calls::Passed;
 use super::tally::Tally;
 use super::upstream::Break;
 use super::{Gateway, GatewayState, bridge, headers, upstream};
@@ -22,6 +23,10 @@ use crate::service::visit::{Ask, Failure};
 
 /// How long a client may take over a piece of an upload, or to read a piece of an answer.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// An answer of at most so many bytes is over before anything could change.
+const SHORT: u64 = 1024 * 1024;
+const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// What Pingora calls for each request.
 pub struct Gate {
@@ -137,6 +142,12 @@ impl ProxyHttp for Gate {
                 call.signals.open_tunnel();
                 ctx.tally.becomes_a_tunnel();
             }
+        }
+        if may_last(head)
+            && let (Some((request, passage)), Some(call)) = (ctx.passage(), &ctx.call)
+        {
+            let passed = Passed::new(request, passage.route, &passage.permit, is_event_stream(head));
+            self.state.stays_open(call, passed);
         }
         headers::response::for_client(head);
         Ok(())
@@ -262,6 +273,17 @@ pub fn is_websocket(head: &RequestHeader) -> bool {
 pub fn has_body(head: &RequestHeader) -> bool {
     let length = head.headers.get(CONTENT_LENGTH).is_some_and(|value| value.as_bytes() != b"0");
     length || head.headers.contains_key(TRANSFER_ENCODING)
+}
+
+/// Whether the answer may be under way for long: of unknown length, or a long one.
+fn may_last(head: &ResponseHeader) -> bool {
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    !head.status.is_informational() && length.is_none_or(|length: u64| length > SHORT)
+}
+
+fn is_event_stream(head: &ResponseHeader) -> bool {
+    let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.get(..EVENT_STREAM.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
 impl Context {

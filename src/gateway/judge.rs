@@ -12,9 +12,10 @@ use super::context::{Call, Context, Passage, Request, Stage};
 use super::credential::{Cookies, Presented};
 use super::gate::{Verdict, has_body, is_websocket};
 use super::listener::head::{MAX_FIELDS, check_method};
+use super::open_calls::Passed;
 use super::target::{Arrival, settle};
 use crate::authz::decision::WebSocketOrigin;
-use crate::authz::{BadTarget, Challenge, Decision, Facts, Identity, Route, decide};
+use crate::authz::{BadTarget, Challenge, Decision, Facts, Identity, NormalTarget, Route, decide};
 use crate::config::Config;
 use crate::service::ServiceError;
 use crate::service::session::LiveSession;
@@ -71,7 +72,7 @@ impl GatewayState {
             Ok(found) => request.session = found,
             Err(error) => return unavailable(&error),
         }
-        if is_portal_path(&request.arrival, &request.plan.config) {
+        if is_portal_path(&request.arrival.target, &request.plan.config) {
             if request.arrival.target.has_encoded_slash() {
                 return Verdict::Page(Ask::Failure(Failure::BadRequest));
             }
@@ -133,6 +134,9 @@ impl GatewayState {
             }
             call.lives_with(live);
         }
+        if websocket {
+            self.stays_open(call, Passed::new(request, id, &permit, true).with_handshake(origin, own));
+        }
         if session.req_header().headers.contains_key(UPGRADE) {
             if !websocket {
                 session.req_header_mut().remove_header(&UPGRADE);
@@ -188,8 +192,8 @@ fn unavailable(error: &ServiceError) -> Verdict {
     Verdict::Page(Ask::Failure(Failure::Unavailable))
 }
 
-fn is_portal_path(arrival: &Arrival, config: &Config) -> bool {
-    is_below(arrival.target.matching_path(), &config.portal.path)
+pub(super) fn is_portal_path(target: &NormalTarget, config: &Config) -> bool {
+    is_below(target.matching_path(), &config.portal.path)
 }
 
 /// Style sheet and pictures: the page that refuses to sign anybody in looks like the others.

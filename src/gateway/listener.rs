@@ -26,10 +26,13 @@ use super::context::Endpoints;
 use crate::metrics::Protocol;
 use proxy_protocol::BadHeader;
 use stream::{Connection, Home, Lease, Socket};
+use tls::Tls;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A pause after a failed accept, which is out of file descriptors more often than not.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a socket that is given up may be silent until nobody is taken to wait at it.
+const LAST_CALL: Duration = Duration::from_millis(100);
 
 /// What all listening sockets of a gateway share.
 #[derive(Clone)]
@@ -49,7 +52,7 @@ pub struct Reception {
 
 impl Reception {
     /// Accepts connections until `stop` fires.
-    pub async fn accept(self, listener: Arc<TcpListener>, tls: Option<TlsAcceptor>, stop: CancellationToken) {
+    pub async fn accept(self, listener: Arc<TcpListener>, tls: Option<Arc<Tls>>, stop: CancellationToken) {
         loop {
             tokio::select! {
                 biased;
@@ -59,7 +62,14 @@ impl Reception {
         }
     }
 
-    async fn accept_one(&self, listener: &TcpListener, tls: Option<&TlsAcceptor>) {
+    /// Accepts what has come already, and no more.
+    pub async fn accept_the_last(self, listener: Arc<TcpListener>, tls: Option<Arc<Tls>>) {
+        let waiting = async { while timeout(LAST_CALL, self.accept_one(&listener, tls.as_ref())).await.is_ok() {} };
+        // Whoever comes again and again does not keep it open.
+        let _ = timeout(LAST_CALL * 10, waiting).await;
+    }
+
+    async fn accept_one(&self, listener: &TcpListener, tls: Option<&Arc<Tls>>) {
         // The place comes first: what has none waits in the backlog, where it costs nothing.
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
         let (tcp, peer) = match listener.accept().await {
@@ -72,7 +82,7 @@ impl Reception {
             }
         };
         let reception = self.clone();
-        let tls = tls.cloned();
+        let tls = tls.map(|tls| tls.acceptor());
         self.tasks.spawn(async move {
             let abort = reception.abort.clone();
             tokio::select! {

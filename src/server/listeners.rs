@@ -4,22 +4,25 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
 use super::sockets::{self, Bound, Given, Purpose};
 use crate::config::{Listen, Server};
 use crate::gateway::listener::Reception;
+use crate::gateway::listener::tls::{self, Tls};
 
 /// The listening sockets of one gateway.
 pub struct Listeners {
     reception: Reception,
-    acceptor: TlsAcceptor,
+    tls: Arc<Tls>,
     open: Mutex<Vec<Open>>,
+    /// Another process accepts, or the gateway stops: nothing is taken up any more.
+    closed: AtomicBool,
 }
 
 /// A socket that is accepted from.
@@ -30,10 +33,13 @@ struct Open {
     stop: CancellationToken,
 }
 
-/// The sockets that a configuration wants and that were not open.
-pub struct Prepared {
-    wanted: Vec<Purpose>,
-    new: Vec<Bound>,
+/// The sockets that a configuration wants, in its order: those that are open, and others that were bound for it.
+pub struct Prepared(Vec<Ready>);
+
+struct Ready {
+    purpose: Purpose,
+    address: SocketAddr,
+    listener: Arc<TcpListener>,
 }
 
 impl Prepared {
@@ -42,21 +48,43 @@ impl Prepared {
     /// # Errors
     /// Where one of them cannot be had; none is kept then.
     pub fn all(server: &Server, given: &Given) -> Result<Self, StartError> {
-        Self::beside(&[], server, given)
+        Self::beside(Vec::new(), server, given)
     }
 
-    fn beside(open: &[Purpose], server: &Server, given: &Given) -> Result<Self, StartError> {
-        let known = |listen: &Listen| open.iter().filter(|purpose| purpose.listen == *listen).count();
+    fn beside(mut open: Vec<Ready>, server: &Server, given: &Given) -> Result<Self, StartError> {
+        let known = |listen: &Listen| open.iter().filter(|open| open.purpose.listen == *listen).count();
         let wanted = sockets::purposes(server, |listen| known(listen) + given.count(listen));
-        let new = wanted.iter().filter(|purpose| !open.contains(purpose));
-        let new = new.map(|purpose| sockets::bind(purpose.clone(), given)).collect::<Result<_, _>>()?;
-        Ok(Self { wanted, new })
+        let mut kept: Vec<Option<Ready>> =
+            wanted.iter().map(|purpose| take(&mut open, |open| open.purpose == *purpose)).collect();
+        let mut ready = Vec::with_capacity(wanted.len());
+        for (purpose, kept) in wanted.into_iter().zip(&mut kept) {
+            // What spoke HTTP and is to speak TLS, or the other way round, is the same socket: it could not be bound twice.
+            let same = kept.take().or_else(|| take(&mut open, |open| open.purpose.listen == purpose.listen));
+            ready.push(match same {
+                Some(same) => Ready { purpose, ..same },
+                None => {
+                    let Bound { purpose, listener, address } = sockets::bind(purpose, given)?;
+                    Ready { purpose, address, listener: Arc::new(listener) }
+                }
+            });
+        }
+        Ok(Self(ready))
+    }
+
+    /// The port of the first TLS listener: where plain HTTP is redirected to.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.0.iter().find(|ready| ready.purpose.tls).map(|ready| ready.address.port())
     }
 }
 
+fn take(from: &mut Vec<Ready>, wanted: impl Fn(&Ready) -> bool) -> Option<Ready> {
+    let index = from.iter().position(wanted)?;
+    Some(from.remove(index))
+}
+
 impl Listeners {
-    pub fn new(reception: Reception, acceptor: TlsAcceptor) -> Self {
-        Self { reception, acceptor, open: Mutex::default() }
+    pub fn new(reception: Reception, tls: Arc<Tls>) -> Self {
+        Self { reception, tls, open: Mutex::default(), closed: AtomicBool::new(false) }
     }
 
     /// Binds what `server` wants and is not open yet; accepts nothing from it.
@@ -64,41 +92,49 @@ impl Listeners {
     /// # Errors
     /// Where one of them cannot be had; none is kept then.
     pub fn prepare(&self, server: &Server, given: &Given) -> Result<Prepared, StartError> {
-        let open: Vec<Purpose> = self.open().iter().map(|open| open.purpose.clone()).collect();
-        Prepared::beside(&open, server, given)
+        let open = self.open().iter().map(Open::ready).collect();
+        Prepared::beside(open, server, given)
     }
 
-    /// The port of the first TLS listener, once these are taken up: where plain HTTP is redirected to.
-    pub fn tls_port(&self, prepared: &Prepared) -> Option<u16> {
-        let first = prepared.wanted.iter().find(|purpose| purpose.tls)?;
-        let new = prepared.new.iter().find(|bound| bound.purpose == *first).map(|bound| bound.address.port());
-        new.or_else(|| self.open().iter().find(|open| open.purpose == *first).map(|open| open.address.port()))
-    }
-
-    /// Accepts from these from now on, and from no other one. Connections that are open stay open.
+    /// Accepts from these from now on, and from no other one. Connections that are open stay open, and who waits at a socket
+    /// that is given up is still served.
     pub fn take_up(&self, prepared: Prepared) {
         let mut open = self.open();
-        open.retain(|open| {
-            let stays = prepared.wanted.contains(&open.purpose);
-            if !stays {
-                tracing::info!(address = %open.address, tls = open.purpose.tls, "no longer listening");
-                open.stop.cancel();
-            }
-            stays
-        });
-        open.extend(prepared.new.into_iter().map(|bound| self.accept_from(bound)));
-        let place = |purpose: &Purpose| prepared.wanted.iter().position(|wanted| wanted == purpose);
-        open.sort_by_key(|open| place(&open.purpose));
+        if self.closed.load(Ordering::Acquire) {
+            return;
+        }
+        let mut before = std::mem::take(&mut *open);
+        for ready in prepared.0 {
+            let known = before.iter().position(|open| Arc::ptr_eq(&open.listener, &ready.listener));
+            let known = known.map(|index| before.remove(index));
+            open.push(match known {
+                Some(known) if known.purpose == ready.purpose => known,
+                Some(known) => {
+                    known.stop.cancel();
+                    self.accept_from(ready)
+                }
+                None => self.accept_from(ready),
+            });
+        }
+        for gone in before {
+            tracing::info!(address = %gone.address, tls = gone.purpose.tls, "no longer listening");
+            gone.stop.cancel();
+            let last = self.reception.clone().accept_the_last(gone.listener, self.tls_for(&gone.purpose));
+            self.reception.tasks.spawn(last);
+        }
     }
 
-    fn accept_from(&self, bound: Bound) -> Open {
-        let Bound { purpose, listener, address } = bound;
+    fn accept_from(&self, ready: Ready) -> Open {
+        let Ready { purpose, listener, address } = ready;
         tracing::info!(%address, tls = purpose.tls, "listening");
-        let (listener, stop) = (Arc::new(listener), CancellationToken::new());
-        let acceptor = purpose.tls.then(|| self.acceptor.clone());
-        let accepting = self.reception.clone().accept(Arc::clone(&listener), acceptor, stop.clone());
+        let stop = CancellationToken::new();
+        let accepting = self.reception.clone().accept(Arc::clone(&listener), self.tls_for(&purpose), stop.clone());
         self.reception.tasks.spawn(accepting);
         Open { purpose, address, listener, stop }
+    }
+
+    fn tls_for(&self, purpose: &Purpose) -> Option<Arc<Tls>> {
+        purpose.tls.then(|| Arc::clone(&self.tls))
     }
 
     /// Where it listens, plain HTTP first; port 0 has become a real one.
@@ -116,10 +152,24 @@ impl Listeners {
 
     /// Accepts no more. What waits in the backlog waits for whoever else has the socket, or is refused when nobody has.
     pub fn stop_accepting(&self) {
-        self.open().drain(..).for_each(|open| open.stop.cancel());
+        let mut open = self.open();
+        self.closed.store(true, Ordering::Release);
+        open.drain(..).for_each(|open| open.stop.cancel());
+    }
+
+    /// Of the same sockets, other certificates from now on.
+    pub fn show(&self, certificates: tls::Ready) {
+        self.tls.replace(certificates);
     }
 
     fn open(&self) -> MutexGuard<'_, Vec<Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn ready(&self) -> Ready {
+        let (purpose, address) = (self.purpose.clone(), self.address);
+        Ready { purpose, address, listener: Arc::clone(&self.listener) }
     }
 }

@@ -78,7 +78,8 @@ impl Observation {
             return Ok(Prepared::Same);
         }
         let bound = sockets::listen_on(wanted).and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (address, listener) = bound.map_err(|source| StartError::Bind { address: wanted.to_string(), source })?;
+        let (address, listener) =
+            bound.map_err(|source| StartError::Bind { address: wanted.to_string(), key: "server.metrics", source })?;
         Ok(Prepared::New { wanted, listener, address })
     }
 
@@ -94,8 +95,11 @@ impl Observation {
         match (wanted, given) {
             (Some(wanted), Some((given, listener))) if wanted == given => {
                 let bound = sockets::adopt(listener).and_then(|listener| Ok((listener.local_addr()?, listener)));
-                let (address, listener) =
-                    bound.map_err(|source| StartError::Bind { address: wanted.to_string(), source })?;
+                let (address, listener) = bound.map_err(|source| StartError::Bind {
+                    address: wanted.to_string(),
+                    key: "server.metrics",
+                    source,
+                })?;
                 Ok(Prepared::New { wanted, listener, address })
             }
             (wanted, _) => self.prepare(wanted),

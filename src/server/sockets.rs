@@ -18,6 +18,13 @@ pub struct Purpose {
     pub tls: bool,
 }
 
+impl Purpose {
+    /// The key of the configuration that asks for it.
+    pub const fn key(&self) -> &'static str {
+        if self.tls { "server.tls.listen" } else { "server.listen" }
+    }
+}
+
 /// A listening socket.
 pub struct Bound {
     pub purpose: Purpose,
@@ -90,7 +97,7 @@ pub fn bind(purpose: Purpose, given: &Given) -> Result<Bound, StartError> {
     };
     match bound.and_then(|listener| Ok((listener.local_addr()?, listener))) {
         Ok((address, listener)) => Ok(Bound { purpose, listener, address }),
-        Err(source) => Err(StartError::Bind { address: purpose.listen.to_string(), source }),
+        Err(source) => Err(StartError::Bind { address: purpose.listen.to_string(), key: purpose.key(), source }),
     }
 }
 

@@ -2,7 +2,7 @@
 //! is never held up by whoever reads of it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::IntCounter;
 use tokio::sync::watch;
@@ -19,7 +19,6 @@ pub struct Journal {
     recent: Mutex<Recent>,
     /// How many there have been since the start.
     count: watch::Sender<u64>,
-    file: OnceLock<AuditFile>,
     counters: Counters,
 }
 
@@ -36,6 +35,7 @@ struct Counters {
 struct Recent {
     events: VecDeque<Event>,
     count: u64,
+    file: Option<Arc<AuditFile>>,
 }
 
 /// What came after a place in the order of the commits.
@@ -50,21 +50,17 @@ pub struct Followed {
 
 impl Journal {
     pub fn new(metrics: &Metrics) -> Self {
-        Self {
-            recent: Mutex::default(),
-            count: watch::Sender::new(0),
-            file: OnceLock::new(),
-            counters: Counters::new(metrics),
-        }
+        Self { recent: Mutex::default(), count: watch::Sender::new(0), counters: Counters::new(metrics) }
     }
 
-    /// From now on events go to this file, too.
-    pub fn write_to(&self, file: AuditFile) {
-        let _ = self.file.set(file);
+    /// From now on events go to this file, too; to none, where there is none. The one before comes back: to let go of it is to
+    /// wait for its disk.
+    pub fn write_to(&self, file: Option<AuditFile>) -> Option<Arc<AuditFile>> {
+        std::mem::replace(&mut self.lock().file, file.map(Arc::new))
     }
 
-    pub fn file(&self) -> Option<&AuditFile> {
-        self.file.get()
+    pub fn file(&self) -> Option<Arc<AuditFile>> {
+        self.lock().file.clone()
     }
 
     /// Tells of what was committed.
@@ -80,7 +76,7 @@ impl Journal {
             // Under the lock, so that the file has the same order.
             let mut recent = self.lock();
             for event in committed {
-                if let Some(file) = self.file.get() {
+                if let Some(file) = &recent.file {
                     file.write(event);
                 }
                 if recent.events.len() == KEPT {

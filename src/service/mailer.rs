@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use fluent_bundle::{FluentArgs, FluentValue};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Value};
@@ -30,7 +31,8 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(3600);
 
 /// Writes and posts.
 pub struct Mailer {
-    outbox: Option<Outbox>,
+    /// The way to the mail server of the configuration in force.
+    outbox: ArcSwapOption<Outbox>,
     metrics: Arc<Metrics>,
     /// The newest mail of each login in progress; `None`: it was not even taken.
     posted: Cache<TokenDigest, Option<Ticket>>,
@@ -67,7 +69,12 @@ pub enum AddressLetter<'a> {
 impl Mailer {
     pub fn new(outbox: Option<Outbox>, metrics: Arc<Metrics>) -> Self {
         let posted = Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
-        Self { outbox, metrics, posted }
+        Self { outbox: ArcSwapOption::from_pointee(outbox), metrics, posted }
+    }
+
+    /// From now on mails go this way. What waits in the outbox before goes the way that it was posted for.
+    pub fn post_by(&self, outbox: Option<Outbox>) {
+        self.outbox.store(outbox.map(Arc::new));
     }
 
     /// Sends a code for the login `flow`.
@@ -109,21 +116,21 @@ impl Mailer {
 
     /// Tells the owner of something that has happened, where there is an address and a way to send.
     pub fn notice(&self, config: &Config, language: Language, user: &User, notice: Notice, now: Timestamp) {
-        if self.outbox.is_some() && user.email.is_some() {
+        if self.outbox.load().is_some() && user.email.is_some() {
             self.post(config, user, &self.metrics.mails.notices, || notice_mail(config, language, user, notice, now));
         }
     }
 
     /// Returns when it is known of every letter how it ended.
     pub async fn settled(&self) {
-        if let Some(outbox) = &self.outbox {
+        if let Some(outbox) = self.outbox.load_full() {
             outbox.settled().await;
         }
     }
 
     /// Whether what can wait may be posted now.
     pub fn has_room(&self) -> bool {
-        self.outbox.as_ref().is_none_or(Outbox::has_room)
+        self.outbox.load().as_ref().is_none_or(|outbox| outbox.has_room())
     }
 
     /// Posts a mail, and counts what becomes of it.
@@ -159,7 +166,8 @@ impl Mailer {
         user: &User,
         write: impl FnOnce() -> Result<Written, Error>,
     ) -> Option<Ticket> {
-        let (Some(outbox), Some(to)) = (&self.outbox, &user.email) else {
+        let outbox = self.outbox.load();
+        let (Some(outbox), Some(to)) = (outbox.as_ref(), &user.email) else {
             tracing::warn!(user = %user.id, "a mail could not be sent: no `mail` in the configuration, or no address");
             return None;
         };

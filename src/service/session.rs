@@ -364,9 +364,11 @@ impl Sessions {
             entry.insert(self.store.get::<User>(&session.user.to_string(), now).await?.record);
         }
         let owner = owners.get(&session.user).and_then(Option::as_ref);
-        let idle_timeout = self.config.load().session.idle_timeout;
+        let limits = self.config.load().session;
         let standing = owner.filter(|owner| !owner.disabled && owner.epoch == session.epoch);
-        let living = standing.filter(|_| now.since(session.last_seen) < idle_timeout);
+        let lives =
+            now.since(session.last_seen) < limits.idle_timeout && now.since(session.created_at) < limits.max_lifetime;
+        let living = standing.filter(|_| lives);
         Ok(living.map(|owner| SessionView { login: owner.login.to_string(), role: owner.role, session }))
     }
 

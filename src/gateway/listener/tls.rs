@@ -12,29 +12,54 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::Certificate;
 
-/// The certificates in use; a reload swaps them without touching what is open.
+/// TLS as the configuration in force has it. A change is for the next handshakes; what is open stays as it is.
+pub struct Tls(ArcSwap<ServerConfig>);
+
+/// Settings that were made, and can be put in force without anything going wrong.
+pub struct Ready(Arc<ServerConfig>);
+
+impl Tls {
+    #[must_use]
+    pub fn new(ready: Ready) -> Self {
+        Self(ArcSwap::new(ready.0))
+    }
+
+    /// Shows these certificates from the next handshake on. No session of before is resumed: that would show none at all.
+    pub fn replace(&self, ready: Ready) {
+        self.0.store(ready.0);
+    }
+
+    /// For one handshake.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0.load_full())
+    }
+}
+
+/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, no early data, with these certificates.
+///
+/// # Errors
+/// Where the crypto provider has none of them, which this build's has.
+pub fn prepare(certificates: &[Certificate]) -> Result<Ready, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Certificates(keys(certificates))));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Ready(Arc::new(config)))
+}
+
+/// The certificates, in the configuration's order.
 #[derive(Debug)]
-pub struct Certificates(ArcSwap<Vec<Arc<CertifiedKey>>>);
+struct Certificates(Vec<Arc<CertifiedKey>>);
 
 impl Certificates {
-    /// From the configuration, in its order.
-    #[must_use]
-    pub fn new(certificates: &[Certificate]) -> Self {
-        Self(ArcSwap::from_pointee(keys(certificates)))
-    }
-
-    /// Shows these from the next handshake on.
-    pub fn replace(&self, certificates: &[Certificate]) {
-        self.0.store(Arc::new(keys(certificates)));
-    }
-
     /// The first certificate that is good for this name; the first of all where the client named none, or one that none
     /// is for.
     fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        let keys = self.0.load();
         let wanted = name.and_then(|name| ServerName::try_from(name).ok());
-        let matching = wanted.and_then(|wanted| keys.iter().find(|key| is_for(key, &wanted)));
-        matching.or_else(|| keys.first()).map(Arc::clone)
+        let matching = wanted.and_then(|wanted| self.0.iter().find(|key| is_for(key, &wanted)));
+        matching.or_else(|| self.0.first()).map(Arc::clone)
     }
 }
 
@@ -51,18 +76,4 @@ impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.choose(hello.server_name())
     }
-}
-
-/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, no early data.
-///
-/// # Errors
-/// Where the crypto provider has none of them, which this build's has.
-pub fn acceptor(certificates: Arc<Certificates>) -> Result<TlsAcceptor, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -15,7 +15,7 @@ use crate::authn::session::Session;
 use crate::authn::user::User;
 use crate::authz::{Account, Identity, Route};
 use crate::clock::Timestamp;
-use crate::config::Current;
+use crate::config::{self, Current};
 use crate::id::{SessionId, UserId};
 use crate::secret::TokenDigest;
 
@@ -69,7 +69,9 @@ pub(super) struct Lifeline {
     pub(super) id: SessionId,
     pub(super) user: UserId,
     pub(super) epoch: u64,
-    pub(super) expires_at: Timestamp,
+    created_at: Timestamp,
+    /// As the configuration had it when the session began; see [`Lifeline::expires_at`].
+    granted_until: Timestamp,
     last_seen: AtomicU64,
     /// Each route with an idle timeout of its own, from the first request there on.
     routes: ArcSwap<Vec<Arc<RouteSeen>>>,
@@ -93,7 +95,8 @@ impl Lifeline {
             id: session.id,
             user: session.user,
             epoch: session.epoch,
-            expires_at: session.expires_at,
+            created_at: session.created_at,
+            granted_until: session.expires_at,
             last_seen: AtomicU64::new(session.last_seen.millis()),
             routes: ArcSwap::default(),
             over: AtomicBool::new(false),
@@ -112,6 +115,11 @@ impl Lifeline {
         for (route, at) in &session.route_last_seen {
             self.seen_on(route, *at);
         }
+    }
+
+    /// The end of the longest that it can last: a lifetime that was made shorter binds the sessions that live.
+    pub(super) fn expires_at(&self, limits: config::Session) -> Timestamp {
+        self.granted_until.min(self.created_at.plus(limits.max_lifetime))
     }
 
     pub(super) fn seen(&self, now: Timestamp) {
@@ -260,7 +268,7 @@ impl LiveSession {
         self.stands().then(|| Identity {
             account: self.account(),
             session: self.line.id,
-            expires_at: self.line.expires_at,
+            expires_at: self.expires_at(),
             last_seen: self.line.last_seen_on(route),
             second_factor_at: self.second_factor_at,
         })
@@ -269,8 +277,9 @@ impl LiveSession {
     /// Whether it may still be used for sekisho's own pages at `now` (lifetime, idle timeout of the gateway).
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
-        let idle_timeout = self.config.load().session.idle_timeout;
-        self.stands() && now < self.line.expires_at && now.since(self.line.last_seen()) < idle_timeout
+        let limits = self.config.load().session;
+        let idle = now.since(self.line.last_seen()) >= limits.idle_timeout;
+        self.stands() && now < self.line.expires_at(limits) && !idle
     }
 
     /// When this session last gave, or was spared, a second factor.
@@ -282,7 +291,7 @@ impl LiveSession {
     /// The end of the longest that it can last.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
-        self.line.expires_at
+        self.line.expires_at(self.config.load().session)
     }
 
     /// Fires when the session ends, so that whatever is open on its strength can be closed.

@@ -9,6 +9,7 @@ use super::{ServiceError, Sessions, lock};
 use crate::audit::{Event, Kind};
 use crate::authn::session::Session;
 use crate::clock::Timestamp;
+use crate::config;
 use crate::secret::TokenDigest;
 use crate::service::actor::Actor;
 use crate::service::events::{self, By};
@@ -66,20 +67,18 @@ impl Sessions {
     /// Ends what time has ended, so that open streams end with it.
     /// `slack`: how much longer idleness is borne.
     pub(in crate::service) async fn end_overdue(&self, now: Timestamp, slack: Duration) {
-        let idle_timeout = self.config.load().session.idle_timeout.saturating_add(slack);
-        let overdue: Vec<_> = lock(&self.lines)
-            .iter()
-            .filter(|line| now >= line.expires_at || now.since(line.last_seen()) >= idle_timeout)
-            .cloned()
-            .collect();
+        let mut limits = self.config.load().session;
+        limits.idle_timeout = limits.idle_timeout.saturating_add(slack);
+        let overdue: Vec<_> =
+            lock(&self.lines).iter().filter(|line| over(line, limits, now).is_some()).cloned().collect();
         for line in overdue {
-            if let Err(error) = self.end_one(&line, idle_timeout, now).await {
+            if let Err(error) = self.end_one(&line, limits, now).await {
                 tracing::warn!(%error, session = %line.id, "a session that is over could not be removed");
             }
         }
     }
 
-    async fn end_one(&self, line: &Lifeline, idle_timeout: Duration, now: Timestamp) -> Result<(), ServiceError> {
+    async fn end_one(&self, line: &Lifeline, limits: config::Session, now: Timestamp) -> Result<(), ServiceError> {
         let digest = line.digest();
         let name = digest.to_string();
         let slot = self.store.get::<Session>(&name, now).await?;
@@ -98,10 +97,8 @@ impl Sessions {
             return Ok(());
         };
         line.merge(&session);
-        if now < line.expires_at && now.since(line.last_seen()) < idle_timeout {
-            return Ok(());
-        }
-        let event = events::detailed(self.ended(line, now).await?, "idle");
+        let Some(reason) = over(line, limits, now) else { return Ok(()) };
+        let event = events::detailed(self.ended(line, now).await?, reason);
         let change = Change::new().unchanged::<Session>(&name, slot.seen);
         let change = Self::without(events::with(change, std::slice::from_ref(&event)), &[(digest, session)]);
         if let Outcome::Committed(_) = self.store.commit(change).await? {
@@ -177,5 +174,16 @@ impl Sessions {
     /// Forgets cells that no session needs any more.
     pub(in crate::service) fn tidy(&self) {
         lock(&self.cells).retain(|_, cell| cell.strong_count() > 0);
+    }
+}
+
+/// Why its time is over, if it is.
+fn over(line: &Lifeline, limits: config::Session, now: Timestamp) -> Option<&'static str> {
+    if now >= line.expires_at(limits) {
+        Some("lifetime")
+    } else if now.since(line.last_seen()) >= limits.idle_timeout {
+        Some("idle")
+    } else {
+        None
     }
 }

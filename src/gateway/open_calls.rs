@@ -1,0 +1,148 @@
+//! What stays open for long on the strength of one decision: WebSockets, streams of events, long answers. A configuration
+//! that is taken meanwhile is for them, too: what it would not let through any more is closed.
+//!
+//! Tunnels and streams of events have no end of their own: they are judged at once. An answer that merely is long, or on its
+//! way just then, is judged when the time has passed that a stop would give it.
+//!
+//! What time alone would have brought about under the configuration that let it through, a re-check that has fallen due say, closes
+//! nothing: taking the same configuration again changes nothing for anybody.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use http::Method;
+use tokio_util::sync::CancellationToken;
+
+use super::context::Request;
+use super::judge::is_portal_path;
+use super::plan::Plan;
+use crate::authz::decision::WebSocketOrigin;
+use crate::authz::{Decision, Facts, Identity, NormalTarget, Permit, Route, RouteId, decide};
+use crate::clock::Timestamp;
+use crate::id::SessionId;
+use crate::service::session::LiveSession;
+
+/// From how many on the list is cleared of what has ended.
+const CLEAR_FROM: usize = 64;
+
+/// A call that was let through, as far as one must know it to judge it anew.
+pub struct Passed {
+    plan: Arc<Plan>,
+    route: RouteId,
+    target: NormalTarget,
+    method: Method,
+    client: IpAddr,
+    /// Of a WebSocket: the origin it came from, and its own.
+    handshake: Option<(Option<String>, String)>,
+    session: Option<Arc<LiveSession>>,
+    /// As whom it was let through.
+    named: Option<SessionId>,
+    at: Timestamp,
+    endless: bool,
+    cut: CancellationToken,
+}
+
+impl std::fmt::Debug for Passed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Passed").field("route", &self.route).field("named", &self.named).finish_non_exhaustive()
+    }
+}
+
+impl Passed {
+    pub fn new(request: &Request, route: RouteId, permit: &Permit, endless: bool) -> Self {
+        Self {
+            plan: Arc::clone(&request.plan),
+            route,
+            target: request.arrival.target.clone(),
+            method: request.method.clone(),
+            client: request.arrival.client,
+            handshake: None,
+            session: request.session.clone(),
+            named: permit.session(),
+            at: request.now,
+            endless,
+            cut: CancellationToken::new(),
+        }
+    }
+
+    /// A WebSocket from this origin.
+    pub fn with_handshake(self, origin: Option<&str>, own: String) -> Self {
+        Self { handshake: Some((origin.map(str::to_owned), own)), ..self }
+    }
+
+    /// Whether this is the plan by which it was let through.
+    pub fn was_judged_by(&self, plan: &Arc<Plan>) -> bool {
+        Arc::ptr_eq(&self.plan, plan)
+    }
+
+    /// Fires when it may not go on.
+    pub fn cut(&self) -> CancellationToken {
+        self.cut.clone()
+    }
+
+    fn may_go_on(&self, plan: &Plan, now: Timestamp) -> bool {
+        let config = &plan.config;
+        let found = config.routes.find(&self.target, &self.method).ok().flatten();
+        let route = found.and_then(|id| config.routes.get(id));
+        let before = self.plan.config.routes.get(self.route);
+        let (Some(route), Some(before)) = (route, before) else { return false };
+        if route.name != before.name || is_portal_path(&self.target, config) {
+            return false;
+        }
+        // Had it come just as it did; and as things are now, unless the old configuration would say no by now as well.
+        self.passes(route, self.at) && (self.passes(route, now) || !self.passes(before, now))
+    }
+
+    fn passes(&self, route: &Route, now: Timestamp) -> bool {
+        let mut identity = self.session.as_ref().and_then(|live| live.identity(route));
+        if now == self.at {
+            identity = identity.map(|identity| Identity { last_seen: now, ..identity });
+        }
+        let handshake = self.handshake.as_ref();
+        let websocket_origin = handshake.map(|(origin, own)| WebSocketOrigin { origin: origin.as_deref(), own });
+        let facts = Facts { client: self.client, websocket_origin };
+        match decide(route, &facts, identity.as_ref(), now) {
+            Decision::Forward(permit) => permit.session() == self.named,
+            Decision::Challenge(_) | Decision::Deny(_) => false,
+        }
+    }
+}
+
+/// All that is open.
+#[derive(Default)]
+pub struct OpenCalls(Mutex<List>);
+
+#[derive(Default)]
+struct List {
+    calls: Vec<Weak<Passed>>,
+    clear_at: usize,
+}
+
+impl OpenCalls {
+    /// From now on this is judged with the others, for as long as somebody holds it.
+    pub fn add(&self, passed: Passed) -> Arc<Passed> {
+        let passed = Arc::new(passed);
+        let mut list = self.list();
+        if list.calls.len() >= list.clear_at.max(CLEAR_FROM) {
+            list.calls.retain(|call| call.strong_count() > 0);
+            list.clear_at = list.calls.len() * 2;
+        }
+        list.calls.push(Arc::downgrade(&passed));
+        passed
+    }
+
+    /// Closes what `plan` does not let through any more: what has no end of its own, or all of it.
+    pub fn judge(&self, plan: &Plan, only_endless: bool, now: Timestamp) {
+        let calls: Vec<Arc<Passed>> = self.list().calls.iter().filter_map(Weak::upgrade).collect();
+        let judged = calls.iter().filter(|call| call.endless || !only_endless);
+        let closed = judged.filter(|call| !call.cut.is_cancelled() && !call.may_go_on(plan, now));
+        let closed = closed.inspect(|call| call.cut.cancel()).count();
+        if closed > 0 {
+            tracing::info!(closed, "closed what the configuration does not let through any more");
+        }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
