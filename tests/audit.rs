@@ -150,7 +150,7 @@ fn the_file_has_every_event_once_over_rotations_and_restarts() {
     let written: Vec<Json> = names.iter().flat_map(|name| in_file(&gate, name)).collect();
     assert!(names.iter().all(|name| !in_file(&gate, name).is_empty()));
     assert_eq!(ids(&written), ids(&all));
-    assert_eq!(all.len(), 61, "an account, and four times fifteen attempts");
+    assert_eq!(all.len(), 64, "an account, four times fifteen attempts, and a reload by each signal");
     for event in &all {
         assert!(written.contains(event), "{event}");
         let bad = |text: &str| text.chars().any(|c| c.is_control() || c == '\u{202e}');

@@ -39,6 +39,7 @@ mod process;
 mod recorder;
 pub mod second_step;
 mod sekisho;
+mod steady;
 pub mod tls;
 pub mod tools;
 pub mod totp;
@@ -55,6 +56,7 @@ pub use mail::{Mail, MailServer};
 pub use process::Process;
 pub use recorder::{Recorded, Recorder};
 pub use sekisho::{Builder, Sekisho, is_gone};
+pub use steady::{Lane, Steady};
 
 /// The password of every account made by [`Builder::user`].
 pub const PASSWORD: &str = "Correct-horse-7";
@@ -84,6 +86,11 @@ pub fn poll<T>(patience: Duration, mut condition: impl FnMut() -> Option<T>) -> 
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// An address of this machine that nobody listens at. Somebody else may come first: only where a port has to be named.
+pub fn free_address() -> std::net::SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Seconds since 1970, by the machine's own clock.

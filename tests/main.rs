@@ -81,6 +81,8 @@ mod proxy_protocol;
 #[cfg(test)]
 mod recovery_codes;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod remembered_devices;
 #[cfg(test)]
 mod response_headers;

@@ -44,6 +44,20 @@ pub struct Sekisho {
     secrets: Secrets,
 }
 
+/// Puts a value, as YAML, at a dotted path.
+#[track_caller]
+fn set(yaml: &mut Value, path: &str, value: &str) {
+    let value = serde_yaml::from_str(value).unwrap_or_else(|error| panic!("{path}: {value}: {error}"));
+    let mut place = yaml;
+    for key in path.split('.') {
+        if !place.is_mapping() {
+            *place = Value::Mapping(Mapping::new());
+        }
+        place = place.as_mapping_mut().unwrap().entry(Value::from(key)).or_insert(Value::Null);
+    }
+    *place = value;
+}
+
 /// What must never stand in a log line: every party of a test that handles a secret adds it here.
 #[derive(Clone, Default)]
 pub struct Secrets(Arc<Mutex<Vec<String>>>);
@@ -68,15 +82,7 @@ impl Builder {
     /// Sets a key of the configuration, by its dotted path; the value is YAML.
     #[must_use]
     pub fn set(mut self, path: &str, value: &str) -> Self {
-        let value = serde_yaml::from_str(value).unwrap_or_else(|error| panic!("{path}: {value}: {error}"));
-        let mut place = &mut self.yaml;
-        for key in path.split('.') {
-            if !place.is_mapping() {
-                *place = Value::Mapping(Mapping::new());
-            }
-            place = place.as_mapping_mut().unwrap().entry(Value::from(key)).or_insert(Value::Null);
-        }
-        *place = value;
+        set(&mut self.yaml, path, value);
         self
     }
 
@@ -225,6 +231,39 @@ impl Sekisho {
     /// From now on commands have this variable in their environment.
     pub fn set_environment(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Sets a key of its configuration file, by its dotted path; the gateway that runs is told of it by [`Sekisho::reload`].
+    #[track_caller]
+    pub fn change(&self, path: &str, value: &str) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        let mut yaml: Value = serde_yaml::from_str(&text).unwrap();
+        set(&mut yaml, path, value);
+        std::fs::write(self.config(), serde_yaml::to_string(&yaml).unwrap()).unwrap();
+    }
+
+    /// `sekisho reload`, which must succeed.
+    #[track_caller]
+    pub fn reload(&self) {
+        let output = self.cli(&["reload"]);
+        assert!(output.status.success(), "reload: {output:?}");
+    }
+
+    /// On which line of its configuration file these words come first.
+    #[track_caller]
+    pub fn line_of(&self, words: &str) -> usize {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        text.lines().position(|line| line.contains(words)).unwrap_or_else(|| panic!("no `{words}` in:\n{text}")) + 1
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// The sockets that the log says were opened, in that order; of the process that runs.
+    pub fn sockets(&self) -> Vec<(SocketAddr, bool)> {
+        self.process.iter().flat_map(Process::lines).filter_map(|line| listening(&line)).collect()
     }
 
     /// A file in the gateway's folder.

@@ -94,6 +94,19 @@ pub fn connect_over(config: &Arc<ClientConfig>, tcp: TcpStream, server_name: &st
     Conn::over(stream)
 }
 
+/// The certificate that a handshake ends with.
+#[track_caller]
+pub fn certificate_shown(config: &Arc<ClientConfig>, address: SocketAddr, server_name: &str) -> Vec<u8> {
+    let name = ServerName::try_from(server_name.to_owned()).unwrap();
+    let mut connection = ClientConnection::new(Arc::clone(config), name).unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    while connection.is_handshaking() {
+        connection.complete_io(&mut socket).expect("the TLS handshake succeeds");
+    }
+    connection.peer_certificates().and_then(<[_]>::first).expect("a certificate is shown").to_vec()
+}
+
 impl Stream for StreamOwned<ClientConnection, TcpStream> {
     fn socket(&self) -> &TcpStream {
         &self.sock
