@@ -26,6 +26,7 @@ use crate::config::{self, Anchors, Config, Diagnostic, Loaded, Server, Unusable}
 use crate::gateway::Gateway;
 use crate::gateway::listener::tls;
 use crate::mail::Outbox;
+use crate::portal;
 use crate::service::Services;
 use crate::service::reload::{AskedBy, Belongings};
 
@@ -231,8 +232,10 @@ struct Read {
 
 /// Blocks.
 fn read(in_force: &Config, services: &Services, stop: CancellationToken) -> Result<Read, NotReloaded> {
-    let Loaded { config, warnings, anchors } =
+    let Loaded { config, mut warnings, anchors } =
         config::load_beside(&in_force.file, in_force).map_err(NotReloaded::from)?;
+    // Pages that a theme would spoil are shown without it.
+    warnings.extend(portal::theme::check(&config.portal));
     let mut problems = Vec::new();
     let mut had = |error: StartError| problems.push(at(&anchors, &error));
     let tls = tls::prepare(config.server.certificates()).map_err(|error| had(error.into())).ok();
