@@ -22,7 +22,7 @@ use super::observation::{self, Observation};
 use super::sockets::Given;
 use super::{StartError, notify};
 use crate::audit::AuditFile;
-use crate::config::{self, Anchors, Config, Diagnostic, Loaded, Server, Unusable};
+use crate::config::{self, Anchors, Config, Diagnostic, Loaded, Server, Severity, Unusable};
 use crate::gateway::Gateway;
 use crate::gateway::listener::tls;
 use crate::mail::Outbox;
@@ -236,7 +236,9 @@ fn read(in_force: &Config, services: &Services, stop: CancellationToken) -> Resu
         config::load_beside(&in_force.file, in_force).map_err(NotReloaded::from)?;
     // Pages that a theme would spoil are shown without it.
     warnings.extend(portal::theme::check(&config.portal));
-    let mut problems = Vec::new();
+    // Where a gateway starts, a page that the theme would spoil is shown without it; here there is a theme that works.
+    let theme = portal::theme::check(&config.portal);
+    let mut problems: Vec<_> = theme.into_iter().filter(|problem| problem.severity == Severity::Error).collect();
     let mut had = |error: StartError| problems.push(at(&anchors, &error));
     let tls = tls::prepare(config.server.certificates()).map_err(|error| had(error.into())).ok();
     let outbox = config
