@@ -2,7 +2,6 @@
 
 mod accounts;
 pub(super) mod bench;
-mod bench;
 mod upstreams;
 
 use std::time::Duration;
