@@ -234,11 +234,11 @@ struct Read {
 fn read(in_force: &Config, services: &Services, stop: CancellationToken) -> Result<Read, NotReloaded> {
     let Loaded { config, mut warnings, anchors } =
         config::load_beside(&in_force.file, in_force).map_err(NotReloaded::from)?;
-    // Pages that a theme would spoil are shown without it.
-    warnings.extend(portal::theme::check(&config.portal));
     // Where a gateway starts, a page that the theme would spoil is shown without it; here there is a theme that works.
     let theme = portal::theme::check(&config.portal);
-    let mut problems: Vec<_> = theme.into_iter().filter(|problem| problem.severity == Severity::Error).collect();
+    let (mut problems, minor): (Vec<_>, Vec<_>) =
+        theme.into_iter().partition(|problem| problem.severity == Severity::Error);
+    warnings.extend(minor);
     let mut had = |error: StartError| problems.push(at(&anchors, &error));
     let tls = tls::prepare(config.server.certificates()).map_err(|error| had(error.into())).ok();
     let outbox = config
