@@ -218,7 +218,7 @@ pub async fn start_with(
     };
     let (abort, connections) = (reception.abort.clone(), reception.tasks.clone());
     let listeners = Arc::new(Listeners::new(reception, tls));
-    let observation = Arc::new(Observation::new(services.clone(), Arc::clone(&listeners)));
+    let observation = Arc::new(Observation::new(&services, Arc::clone(&listeners)));
     let observed = observation.prepare_after(services.config.load().server.metrics, metrics)?;
 
     let reloader = Arc::new(Reloader::new(

@@ -47,7 +47,8 @@ fn links(page: &Path) -> Vec<PathBuf> {
 
 /// The blocks of code of this kind, each with its line.
 fn blocks(page: &Path, kind: &str) -> Vec<(usize, String)> {
-    let (mut found, mut open): (Vec<(usize, String)>, Option<(usize, usize, String)>) = (Vec::new(), None);
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut open: Option<(usize, usize, String)> = None;
     for (number, line) in text(page).lines().enumerate() {
         match &mut open {
             Some((at, _, block)) if line.trim() == "```" => {
@@ -163,7 +164,7 @@ fn check(place: &str, block: &str, given: &serde_yaml::Mapping) {
 fn name_files(value: &Value, key: &str, found: &mut dyn FnMut(&str, &str)) {
     match value {
         Value::Mapping(entries) => {
-            entries.iter().for_each(|(key, value)| name_files(value, key.as_str().unwrap(), found))
+            entries.iter().for_each(|(key, value)| name_files(value, key.as_str().unwrap(), found));
         }
         Value::Sequence(items) => items.iter().for_each(|item| name_files(item, key, found)),
         Value::String(text) => found(key, text),

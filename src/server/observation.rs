@@ -63,7 +63,7 @@ pub enum Prepared {
 
 impl Observation {
     /// Nothing is listened on yet.
-    pub fn new(services: Services, listeners: Arc<Listeners>) -> Self {
+    pub fn new(services: &Services, listeners: Arc<Listeners>) -> Self {
         let readiness = Readiness::new(services.clone(), listeners);
         Self { answers: Arc::new(Answers::new(Arc::clone(&services.metrics), readiness)), open: Mutex::default() }
     }

@@ -67,7 +67,7 @@ fn times(spread: Spread) -> Times {
 }
 
 fn events_lost(context: &Context) -> Reading {
-    let lost = context.journal.file().map_or(0, crate::audit::AuditFile::lost);
+    let lost = context.journal.file().map_or(0, |file| file.lost());
     let help = "Events that are in the store and could not be written to the audit file.";
     Reading::counter("sekisho_audit_file_lost_events_total", help, lost as f64)
 }

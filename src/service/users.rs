@@ -177,7 +177,7 @@ impl Users {
             };
             let event = events::success(Kind::UserAdded, now, Some(user.id), user.login.as_str(), By::Actor(actor))?;
             let event = match imported {
-                Some(scheme) => events::detailed(event, &format!("imported with its {scheme} hash")),
+                Some(scheme) => events::detailed(event, format!("imported with its {scheme} hash")),
                 None => event,
             };
             if self.context.commit(change, &[event]).await?.is_some() {

@@ -407,7 +407,7 @@ impl Sekisho {
             fields.get("address")?.as_str()?.parse().ok()
         };
         // The newest: a reload may have moved it.
-        lines.filter_map(address).last().expect("the gateway was given server.metrics and runs")
+        lines.filter_map(address).next_back().expect("the gateway was given server.metrics and runs")
     }
 
     /// The authority that signed its certificates.

@@ -47,7 +47,7 @@ fn no_request_fails_and_no_connection_is_dropped_through_reloads() {
               {{name: r{round}, path: /r{round}, upstream: {0:?}}}]",
             upstream.url(),
             20 + round % 5,
-            round % 2 == 0,
+            round.is_multiple_of(2),
         )
     };
     gate.change("routes", &routes(&upstream, 0));

@@ -343,6 +343,6 @@ impl Keys<'_> {
 /// A value that comes from the environment or from systemd.
 const ELSEWHERE: &str = r"|\$\{|^credential:";
 
-fn or_variable(schema: Json) -> Json {
-    json!({"anyOf": [schema, {"type": "string", "pattern": r"^\$\{"}]})
+fn or_variable(schema: impl Into<Json>) -> Json {
+    json!({"anyOf": [schema.into(), {"type": "string", "pattern": r"^\$\{"}]})
 }

@@ -103,7 +103,7 @@ fn is_in(tried: u64, index: usize) -> bool {
 fn draw<I: Iterator<Item = u32>>(turn: u64, shares: impl Fn() -> I) -> Option<usize> {
     const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
     let total: u64 = shares().map(u64::from).sum();
-    let point = u128::from(turn.wrapping_mul(GOLDEN)) * u128::from(total) >> 64;
+    let point = (u128::from(turn.wrapping_mul(GOLDEN)) * u128::from(total)) >> 64;
     let mut below = 0_u128;
     let mut last = None;
     for (index, share) in shares().enumerate().filter(|(_, share)| *share > 0) {

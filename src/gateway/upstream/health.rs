@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::group::Place;
+use super::group::{Group, Place};
 use super::{Resolver, connectable};
 use crate::authz::{HostPattern, RouteId};
 use crate::config::HealthCheck;
@@ -50,7 +50,7 @@ pub async fn watch(state: Arc<GatewayState>, stop: CancellationToken) {
         // What ended by itself (it does not) must not pile up.
         while rounds.try_join_next().is_some() {}
         let now = Instant::now();
-        plan.groups().flat_map(|group| group.places()).for_each(|place| place.member.let_in(now));
+        plan.groups().flat_map(Group::places).for_each(|place| place.member.let_in(now));
     }
 }
 
