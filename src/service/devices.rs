@@ -27,6 +27,8 @@ use crate::store::record::{Change, Record};
 
 /// How many records are read at once where all have to be looked at.
 const PAGE: usize = 500;
+/// How many are forgotten in one commit, each with its event.
+const FORGOTTEN_AT_ONCE: usize = 100;
 
 /// All device keys.
 pub struct Devices {
@@ -159,13 +161,15 @@ impl Devices {
         now: Timestamp,
     ) -> Result<Result<Forgotten, Rejection>, ServiceError> {
         let context = &self.context;
-        for _ in 0..TRIES {
+        let mut forgotten = Forgotten::default();
+        let mut tries = 0..TRIES;
+        while tries.next().is_some() {
             let authority = match Authority::of(&context.store, actor, now).await? {
                 Ok(authority) => authority,
                 Err(rejection) => return Ok(Err(rejection)),
             };
             let Some(Found { user: owner, .. }) = context.user(user, now).await? else {
-                return Ok(Ok(Forgotten::default()));
+                return Ok(Ok(forgotten));
             };
             if let Err(rejection) = authority.may(Act::ForgetDevices, &owner) {
                 return Ok(Err(rejection));
@@ -173,8 +177,10 @@ impl Devices {
             let mut devices = of_user(context, user, now).await?;
             devices.retain(|(_, device)| wanted(device));
             if devices.is_empty() {
-                return Ok(Ok(Forgotten::default()));
+                return Ok(Ok(forgotten));
             }
+            let more = devices.len() > FORGOTTEN_AT_ONCE;
+            devices.truncate(FORGOTTEN_AT_ONCE);
             let sessions = self.begun_by(&devices, user, own_session(actor), now).await?;
             let by = match actor {
                 Actor::Person(person) if person.user == user => By::InSession(person.client.clone(), person.session),
@@ -192,7 +198,12 @@ impl Devices {
             }
             if context.commit(change, &kept).await?.is_some() {
                 sessions.iter().for_each(|(digest, session)| context.sessions.forget(digest, Some(session.id)));
-                return Ok(Ok(Forgotten { devices: devices.len() as u64, sessions: sessions.len() as u64 }));
+                forgotten.devices += devices.len() as u64;
+                forgotten.sessions += sessions.len() as u64;
+                if !more {
+                    return Ok(Ok(forgotten));
+                }
+                tries = 0..TRIES;
             }
         }
         Err(ServiceError::Contended)

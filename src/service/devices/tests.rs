@@ -93,6 +93,26 @@ async fn forgetting_all_browsers_keeps_the_session_of_whoever_asks() {
     assert_eq!(keys(&bench).await, Vec::<String>::new());
 }
 
+/// A programme that keeps no cookies leaves a key at each login.
+#[tokio::test]
+async fn more_browsers_than_one_commit_can_take_are_forgotten_all_the_same() {
+    let bench = Bench::new(|_| {});
+    let (alice, _, _) = alice_on_two(&bench).await;
+    let sample = bench.services.devices.list(alice, bench.now()).await.unwrap().remove(0).device;
+    for index in 0..2 * FORGOTTEN_AT_ONCE as u64 {
+        let device = Device {
+            id: DeviceId::from_bytes([[3; 8], index.to_be_bytes()].concat().try_into().unwrap()),
+            ..sample.clone()
+        };
+        let change = with(Change::new(), &crate::secret::Token::generate().unwrap().digest(), &device);
+        bench.store.commit(change.lazy()).await.unwrap();
+    }
+    let forgotten = bench.services.devices.forget_all(alice, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
+    assert_eq!(forgotten.devices, 2 * FORGOTTEN_AT_ONCE as u64 + 2);
+    assert_eq!(indexed(&bench).await, keys(&bench).await);
+    assert_eq!(keys(&bench).await, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn nobody_forgets_a_browser_of_somebody_else() {
     let bench = Bench::new(|_| {});
