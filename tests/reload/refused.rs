@@ -98,7 +98,8 @@ fn what_cannot_be_had_now_is_refused_as_a_whole() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (good, address) = (std::fs::read_to_string(gate.config()).unwrap(), busy.local_addr().unwrap());
     gate.change("routes", &route(&upstream, "access: deny"));
-    let other = crate::harness::free_address();
+    // On an address of its own, so that no other test takes the port meanwhile.
+    let other = std::net::SocketAddr::from(([127, 0, 0, 2], crate::harness::free_address().port()));
     gate.change("server.listen", &format!("[\"127.0.0.1:0\", {other:?}, {address:?}]"));
     refused(&gate, 1, "listen", "cannot listen on");
     assert!(std::net::TcpStream::connect(other).is_err(), "the one that could be had was given back");

@@ -99,11 +99,9 @@ async fn more_browsers_than_one_commit_can_take_are_forgotten_all_the_same() {
     let bench = Bench::new(|_| {});
     let (alice, _, _) = alice_on_two(&bench).await;
     let sample = bench.services.devices.list(alice, bench.now()).await.unwrap().remove(0).device;
-    for index in 0..2 * FORGOTTEN_AT_ONCE as u64 {
-        let device = Device {
-            id: DeviceId::from_bytes([[3; 8], index.to_be_bytes()].concat().try_into().unwrap()),
-            ..sample.clone()
-        };
+    for index in 0..2 * u16::try_from(FORGOTTEN_AT_ONCE).unwrap() {
+        let id = [[3; 8].as_slice(), &index.to_be_bytes()].concat();
+        let device = Device { id: DeviceId::from_bytes(id.try_into().unwrap()), ..sample.clone() };
         let change = with(Change::new(), &crate::secret::Token::generate().unwrap().digest(), &device);
         bench.store.commit(change.lazy()).await.unwrap();
     }

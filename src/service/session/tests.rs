@@ -282,7 +282,7 @@ async fn a_page_of_sessions_costs_what_it_shows() {
             ..sample.clone()
         };
         change = Sessions::with(change, &Token::generate().unwrap().digest(), &session);
-        if index % 500 == 499 {
+        if index % 100 == 99 {
             bench.store.commit(std::mem::replace(&mut change, Change::new())).await.unwrap();
         }
     }
