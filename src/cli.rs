@@ -14,6 +14,7 @@ mod key;
 mod log_lines;
 mod output;
 mod password;
+mod problems;
 mod reload;
 mod serve;
 mod session;

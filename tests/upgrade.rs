@@ -291,6 +291,17 @@ fn a_bad_configuration_leaves_the_old_process_as_it_was() {
 }
 
 #[test]
+fn what_the_file_takes_from_the_services_surroundings_need_not_be_there_for_who_asks() {
+    let upstream = Recorder::ok();
+    let known = gateway(&upstream.url()).set("session.idle_timeout", "\"${IDLE}\"").environment("IDLE", "30m");
+    let mut gate = known.start();
+    gate.set_environment("IDLE", "soon");
+    gate.upgrade();
+    gate.wait_for_predecessors();
+    assert_eq!(Client::new(&gate).get("/").status, 303);
+}
+
+#[test]
 fn metrics_and_the_command_line_are_answered_by_the_new_process_at_the_same_places() {
     let upstream = Recorder::ok();
     let mut gate = gateway(&upstream.url()).set("server.metrics", "\"127.0.0.1:0\"").start();

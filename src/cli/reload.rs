@@ -1,11 +1,9 @@
 //! `sekisho reload`: the running gateway takes its configuration file anew, or says what is wrong with it.
 
-use std::path::Path;
-
 use super::backend::{Backend, ask_gateway};
-use super::output;
+use super::problems::{show, told_here};
 use super::{ConfigFile, Failure, Format, Status};
-use crate::config::{self, Diagnostic, diagnostic};
+use crate::config;
 use crate::control::{Command, Operation, ReloadOutcome, Reply};
 
 pub fn run(config: &ConfigFile, format: Format) -> Result<(), Failure> {
@@ -23,25 +21,6 @@ pub fn run(config: &ConfigFile, format: Format) -> Result<(), Failure> {
     }
 }
 
-fn show(problems: &[Diagnostic], format: Format) -> Result<(), Failure> {
-    if format.json {
-        return output::print(&(diagnostic::render_json(problems) + "\n"));
-    }
-    output::complain(&diagnostic::render(problems));
-    Ok(())
-}
-
 fn not_taken(status: Status) -> Failure {
     Failure::because("the configuration was not taken").hint("the one before stays in force, whole").status(status)
-}
-
-/// Nobody could be asked. Where the file is wrong, that is worth knowing first: it may be why.
-fn told_here(file: &Path, format: Format, failure: Failure) -> Failure {
-    match config::load(file) {
-        Ok(_) => failure,
-        Err(problems) => match show(&problems, format) {
-            Ok(()) => failure.status(Status::Configuration),
-            Err(unprinted) => unprinted,
-        },
-    }
 }

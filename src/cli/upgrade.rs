@@ -3,15 +3,19 @@
 
 use serde_json::json;
 
-use super::backend::Backend;
+use super::backend::{Backend, ask_gateway};
 use super::output;
+use super::problems::told_here;
 use super::{ConfigFile, Failure, Format};
+use crate::config;
 use crate::control::{Command, Operation, Reply};
 
 pub fn run(config: &ConfigFile, format: Format) -> Result<(), Failure> {
-    let file = std::path::absolute(&config.config).map_err(|error| Failure::of(config.config.display(), &error))?;
-    let reply = Backend::running(config)?.reply(Command::Operate(Operation::Upgrade { file }))?;
-    match reply {
+    let file = super::absolute(&config.config)?;
+    let command = Command::Operate(Operation::Upgrade { file: file.clone() });
+    // What the file takes from the service's surroundings, credentials say, is there for the gateway and not for this command.
+    let reply = ask_gateway(&config::admin_socket(&file), &command);
+    match reply.map_err(|failure| told_here(&file, format, failure))? {
         Reply::HandedOver { pid, version, former, pause_ms } if format.json => {
             let told = json!({"pid": pid, "version": version, "former_pid": former, "pause_ms": pause_ms});
             output::print(&format!("{told}\n"))
