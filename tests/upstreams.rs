@@ -305,15 +305,20 @@ fn a_connection_is_never_shared_between_routes_with_other_tls_settings() {
             format!("{}, {}", pki.ca(), other.shown(&["client.test"])),
         ],
     );
-    let mut seen = Vec::new();
-    for path in ["/0", "/1", "/0", "/2", "/3", "/4", "/5", "/3", "/4", "/5"] {
+    let setting = |path| if path == "/1" { "/0" } else { path };
+    let (mut settings, mut answered) = (std::collections::HashMap::new(), 0);
+    for path in ["/0", "/1", "/0", "/2", "/3", "/4", "/5"].repeat(5) {
         let expected = if path == "/2" { 502 } else { 200 };
         assert_eq!(ask(&gate, "GET", path, b"").status, expected, "{path}");
         if expected == 200 {
-            seen.push(behind.last().connection);
+            answered += 1;
+            let connection = behind.last().connection;
+            let first = settings.entry(connection).or_insert_with(|| setting(path));
+            assert_eq!(*first, setting(path), "connection {connection} is of another setting");
         }
     }
-    assert_eq!(seen, [0, 0, 0, 1, 2, 3, 1, 2, 3], "one connection for each of the settings, used again");
+    // An answer may be read a moment before its connection is back in the pool.
+    assert!(settings.len() <= answered / 2, "connections are used again: {} for {answered} requests", settings.len());
 }
 
 #[test]
