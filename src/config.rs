@@ -67,7 +67,7 @@ pub struct Config {
     pub log: Log,
     pub store: Store,
     pub keys: Arc<Keys>,
-    /// Where the keys were read from; the store's id is kept beside it. For `credential:NAME` the file NAME in the configuration's folder:
+    /// The file of the keys, beside which the store's id is kept. For `credential:NAME` the file NAME in the configuration's folder:
     /// it need not exist, but it is where the id stood before the key became a credential, and it is not lost with the store.
     pub key_file: PathBuf,
     /// Where the keys were read from: for `credential:NAME` that credential, which is systemd's to change.

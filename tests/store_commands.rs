@@ -280,7 +280,7 @@ fn exports_under_a_load_of_logins_can_all_be_imported() {
 }
 
 #[test]
-fn a_key_is_rotated_under_load_and_over_a_kill_and_everybody_gets_in_at_every_moment() {
+fn a_key_is_rotated_over_kills_at_each_moment_and_a_login_begun_before_gets_in() {
     let logins = ["ann", "ben", "cho"];
     let mut gate = builder().clock();
     for login in logins {
@@ -352,7 +352,7 @@ fn a_key_is_rotated_under_load_and_over_a_kill_and_everybody_gets_in_at_every_mo
 }
 
 #[test]
-fn a_key_file_that_cannot_be_written_is_left_and_what_to_do_is_said() {
+fn where_a_new_key_stands_in_front_already_no_third_one_is_made() {
     let gate = builder().user("alice", &["--role", "admin"]).prepare();
     let before = std::fs::read(gate.path("secret.key")).unwrap();
     let second = gate.path("second.key");
