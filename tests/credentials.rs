@@ -66,3 +66,16 @@ fn a_key_file_becomes_a_credential_without_moving_the_stores_id() {
     gate.serve();
     assert_eq!(gate.cli_json(&["user", "list"]).as_array().map(Vec::len), Some(1));
 }
+
+/// systemd makes the copy anew at each start: a key that stood in the copy alone would be lost with the service, and with it what it sealed.
+#[test]
+fn a_rotation_writes_no_key_into_a_credential_even_where_it_could() {
+    let (gate, credentials) = gate();
+    gate.add_user("alice", crate::harness::PASSWORD, &[]);
+    let before = std::fs::read(credentials.join("secret.key")).unwrap();
+    let refused = gate.cli(&["key", "rotate"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("`sekisho key generate`"), "it does not say what to do: {said}");
+    assert_eq!(std::fs::read(credentials.join("secret.key")).unwrap(), before);
+    assert_eq!(names_in(&credentials), ["secret.key"]);
+}

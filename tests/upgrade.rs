@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 use sha2::{Digest, Sha256};
-use tokio_tungstenite::tungstenite::{self, Message, client::IntoClientRequest};
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::harness::{Builder, Client, Conn, Load, Process, Recorder, Sekisho, is_gone, poll, tools, wait_until};
 
@@ -34,16 +34,6 @@ fn signed_in(upstream: &str) -> (Sekisho, Client) {
     let mut alice = Client::new(&gate);
     alice.sign_in_by_password_alone(&gate);
     (gate, alice)
-}
-
-fn websocket(gate: &Sekisho, client: &Client) -> tungstenite::WebSocket<TcpStream> {
-    let stream = TcpStream::connect(gate.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut request = format!("ws://{}/ticks", gate.address()).into_client_request().unwrap();
-    let headers = request.headers_mut();
-    headers.insert("origin", format!("http://{}", gate.address()).parse().unwrap());
-    headers.insert("cookie", client.cookie_header().trim().strip_prefix("Cookie: ").unwrap().parse().unwrap());
-    tungstenite::client(request, stream).expect("the WebSocket opens").0
 }
 
 #[track_caller]
@@ -138,7 +128,7 @@ fn under_load_no_upgrade_refuses_resets_or_fails_anything_and_a_download_goes_on
 fn a_logout_on_the_new_process_cuts_what_is_open_on_the_one_before_the_last() {
     let upstream = tools::WebSocketEcho::start();
     let (mut gate, mut alice) = signed_in(&upstream.url());
-    let mut socket = websocket(&gate, &alice);
+    let mut socket = tools::websocket(&gate, &alice);
     echoes(&mut socket, "before");
     gate.upgrade();
     echoes(&mut socket, "after one");
@@ -207,7 +197,7 @@ fn a_login_that_began_before_ends_after() {
 fn when_the_new_process_dies_the_old_one_cuts_what_it_can_vouch_for_no_longer() {
     let upstream = tools::WebSocketEcho::start();
     let (mut gate, alice) = signed_in(&upstream.url());
-    let mut socket = websocket(&gate, &alice);
+    let mut socket = tools::websocket(&gate, &alice);
     echoes(&mut socket, "before");
     let pid = gate.upgrade();
     echoes(&mut socket, "after");
@@ -224,7 +214,7 @@ fn when_the_old_process_is_killed_the_new_one_serves_on() {
         gateway(&upstream.url()).route("{name: page, path: /page, upstream: UPSTREAM}", &recorder.url()).start();
     let mut alice = Client::new(&gate);
     alice.sign_in_by_password_alone(&gate);
-    let mut socket = websocket(&gate, &alice);
+    let mut socket = tools::websocket(&gate, &alice);
     echoes(&mut socket, "before");
     gate.upgrade();
     gate.signal(Signal::KILL);
@@ -239,7 +229,7 @@ fn when_the_old_process_is_killed_the_new_one_serves_on() {
 fn the_old_process_stops_at_once_when_it_is_told_to() {
     let upstream = tools::WebSocketEcho::start();
     let (mut gate, alice) = signed_in(&upstream.url());
-    let mut socket = websocket(&gate, &alice);
+    let mut socket = tools::websocket(&gate, &alice);
     echoes(&mut socket, "before");
     gate.upgrade();
     gate.signal(Signal::TERM);
@@ -253,7 +243,7 @@ fn what_outlasts_the_grace_of_an_upgrade_is_cut() {
     let mut gate = gateway(&upstream.url()).set("server.upgrade_grace", "1s").start();
     let mut alice = Client::new(&gate);
     alice.sign_in_by_password_alone(&gate);
-    let mut socket = websocket(&gate, &alice);
+    let mut socket = tools::websocket(&gate, &alice);
     echoes(&mut socket, "before");
     gate.upgrade();
     gate.wait_for_predecessors();

@@ -6,11 +6,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest};
 
-use super::{Process, Recorder, wait_until};
+use super::{Client, Process, Recorder, Sekisho, wait_until};
 
 /// A tool that runs.
 pub struct Tool {
@@ -168,4 +169,15 @@ impl EventStream {
             let _ = write!(stream, "data: {words}\n\n");
         }
     }
+}
+
+/// A WebSocket of this client's, through the gateway to a [`WebSocketEcho`].
+pub fn websocket(gate: &Sekisho, client: &Client) -> tungstenite::WebSocket<TcpStream> {
+    let stream = TcpStream::connect(gate.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut request = format!("ws://{}/ticks", gate.address()).into_client_request().unwrap();
+    let headers = request.headers_mut();
+    headers.insert("origin", format!("http://{}", gate.address()).parse().unwrap());
+    headers.insert("cookie", client.cookie_header().trim().trim_start_matches("Cookie: ").parse().unwrap());
+    tungstenite::client(request, stream).expect("the WebSocket opens").0
 }

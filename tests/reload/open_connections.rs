@@ -4,23 +4,12 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use tokio_tungstenite::tungstenite::{self, Message, client::IntoClientRequest};
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::{alice, gate, route};
-use crate::harness::{Client, Conn, Recorder, Sekisho, tools, wait_until};
+use crate::harness::{Conn, Recorder, tools, wait_until};
 
 const A_WHILE: Duration = Duration::from_millis(300);
-
-/// A WebSocket of this client's.
-fn websocket(gate: &Sekisho, client: &Client) -> tungstenite::WebSocket<TcpStream> {
-    let stream = TcpStream::connect(gate.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut request = format!("ws://{}/ticks", gate.address()).into_client_request().unwrap();
-    let headers = request.headers_mut();
-    headers.insert("origin", format!("http://{}", gate.address()).parse().unwrap());
-    headers.insert("cookie", client.cookie_header().trim().trim_start_matches("Cookie: ").parse().unwrap());
-    tungstenite::client(request, stream).expect("the WebSocket opens").0
-}
 
 #[track_caller]
 fn echoes(socket: &mut tungstenite::WebSocket<TcpStream>, word: &str) {
@@ -54,7 +43,7 @@ fn a_websocket_stays_open_where_it_may_and_closes_where_it_may_not() {
     let upstream = tools::WebSocketEcho::start();
     let gate = gate(&upstream.url()).start();
     let alice = alice(&gate);
-    let mut socket = websocket(&gate, &alice);
+    let mut socket = tools::websocket(&gate, &alice);
     echoes(&mut socket, "before");
     for more in ["allow: {groups: [ops]}", "timeouts: {read: 50s}", "idle_timeout: 5m", "second_factor: per_user"] {
         gate.change("routes", &format!("[{{name: all, upstream: {:?}, {more}}}]", upstream.url()));
@@ -70,7 +59,7 @@ fn a_websocket_stays_open_where_it_may_and_closes_where_it_may_not() {
     ] {
         gate.change("routes", &format!("[{{name: all, upstream: {:?}}}]", upstream.url()));
         gate.reload();
-        let mut socket = websocket(&gate, &alice);
+        let mut socket = tools::websocket(&gate, &alice);
         echoes(&mut socket, "once more");
         gate.change("routes", &format!("[{{name: all, upstream: {:?}, {more}}}]", upstream.url()));
         gate.reload();
@@ -90,7 +79,7 @@ fn a_tunnel_outlives_its_routes_idle_timeout_through_a_reload() {
     gate.change("routes", &format!("[{{name: all, upstream: {:?}, idle_timeout: 5m}}]", upstream.url()));
     gate.reload();
     let mut alice = alice(&gate);
-    let mut socket = websocket(&gate, &alice);
+    let mut socket = tools::websocket(&gate, &alice);
     gate.advance(Duration::from_secs(600));
     assert_eq!(alice.get("/x").status, 303, "the route's idle timeout has passed");
     gate.change("session.max_per_user", "5");

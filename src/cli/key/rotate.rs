@@ -118,6 +118,8 @@ struct KeyFile {
     handle: File,
     text: Zeroizing<String>,
     keys: Keys,
+    /// It is a copy that is made anew at each start (a credential of systemd's): what is written there is lost with the service.
+    is_copy: bool,
 }
 
 impl KeyFile {
@@ -138,7 +140,8 @@ impl KeyFile {
         }
         let text = io::read_to_string(&handle).map(Zeroizing::new).map_err(|error| cannot(&error))?;
         let keys = Keys::parse(&text).map_err(|error| Failure::from_error(&error))?;
-        Ok(Self { path, handle, text, keys })
+        let is_copy = backend.config().keys_from != backend.config().key_file;
+        Ok(Self { path, handle, text, keys, is_copy })
     }
 
     /// What the file says without its older keys; comments stay.
@@ -159,6 +162,9 @@ impl KeyFile {
     /// Atomically; owner and mode stay as they are.
     fn replace(&self, text: &str) -> Result<(), Failure> {
         let replace = || -> io::Result<()> {
+            if self.is_copy {
+                return Err(io::Error::other("it is a copy that the next start makes anew"));
+            }
             let folder = self.path.parent().ok_or(io::ErrorKind::NotFound)?;
             let about = self.handle.metadata()?;
             let mut new = tempfile::Builder::new().prefix(".sekisho-key-").tempfile_in(folder)?;
