@@ -44,6 +44,8 @@ struct Shared {
     answered: AtomicU64,
     stopped: AtomicBool,
     faults: Mutex<Vec<String>>,
+    /// How long each took, from the moment at which it was due.
+    took: Mutex<Vec<Duration>>,
 }
 
 impl Steady {
@@ -69,6 +71,12 @@ impl Steady {
     /// How many requests were answered so far.
     pub fn answered(&self) -> u64 {
         self.shared.answered.load(Ordering::SeqCst)
+    }
+
+    /// How long the requests took that were answered since this was last asked. A request that had to wait for the one before
+    /// counts from when it was due, so that what a slow answer holds up is not left out.
+    pub fn latencies(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.shared.took.lock().unwrap())
     }
 
     /// Returns when so many more were answered.
@@ -103,9 +111,12 @@ async fn drive(lane: Lane, each: Duration, shared: Arc<Shared>) {
         Err(error) => return shared.fault(&lane, format!("no connection: {error}")),
     };
     while !shared.stopped.load(Ordering::SeqCst) {
-        ticks.tick().await;
+        let due = ticks.tick().await;
         match timeout(PATIENCE, sender.ask(&lane)).await {
-            Ok(Ok(())) => drop(shared.answered.fetch_add(1, Ordering::SeqCst)),
+            Ok(Ok(())) => {
+                shared.took.lock().unwrap().push(due.elapsed());
+                shared.answered.fetch_add(1, Ordering::SeqCst);
+            }
             // The lane ends with its connection: that it was ended is the fault to be found.
             Ok(Err(error)) => return shared.fault(&lane, error),
             Err(_) => return shared.fault(&lane, "no answer"),
