@@ -14,7 +14,7 @@
 //! ```
 //!
 //! - [`Sekisho`]: the binary under test, with its own folder, key, store, ports. `.tls(&["app.test"])` adds a TLS
-//!   listener, `.clock()` runs it under libfaketime so that [`Sekisho::advance`] moves its wall clock. `cli(&[…])` runs a
+//!   listener, `.clock()` runs it under libfaketime so that [`Sekisho::advance`] and [`Sekisho::set_back`] move its wall clock. `cli(&[…])` runs a
 //!   command on its configuration. On drop it is stopped by its own pid and its logs are searched, as is the file of events, for panics and for
 //!   every secret that the test handled (passwords, cookie values, codes, keys).
 //! - [`Recorder`]: upstream that answers as told and records bytes; [`Conn`]: raw client bytes, plain or TLS;
@@ -38,6 +38,7 @@ pub mod picture;
 mod process;
 mod recorder;
 pub mod second_step;
+mod secrets;
 mod sekisho;
 mod steady;
 pub mod tls;

@@ -19,6 +19,8 @@ mod behind_nginx;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod debian_package;

@@ -1,12 +1,13 @@
 //! A browser without a screen: cookies, the headers that browsers send, redirects, forms.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use super::conn::{Conn, Response};
 use super::html::{self, Form};
-use super::sekisho::{Secrets, Sekisho};
+use super::secrets::Secrets;
+use super::sekisho::Sekisho;
 use super::tls::Authority;
 use super::{PASSWORD, totp};
 
@@ -120,13 +121,31 @@ impl Client {
     /// The JSON API.
     #[track_caller]
     pub fn post_json(&mut self, path: &str, body: &serde_json::Value) -> Response {
-        let headers = "Accept: application/json\r\nContent-Type: application/json\r\n";
-        self.request("POST", path, headers, body.to_string().as_bytes())
+        self.request("POST", path, JSON, body.to_string().as_bytes())
     }
 
     /// Any request; `headers` are whole lines. Host, cookies and the length are added, and cookies that come back are kept.
     #[track_caller]
     pub fn request(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Response {
+        let mut conn = self.connect();
+        let response = self.exchange(&mut conn, method, path, headers, body);
+        response.unwrap_or_else(|| panic!("no answer to {method} {path}"))
+    }
+
+    /// The same over plain HTTP to a gateway that may be killed at any moment. `None`: the answer did not come, or not as a whole.
+    pub fn try_request(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Option<Response> {
+        let mut conn = Conn::over(TcpStream::connect(self.address).ok()?);
+        let before = self.cookies.clone();
+        let response = self.exchange(&mut conn, method, path, headers, body)?;
+        let length = response.header("content-length").and_then(|length| length.parse().ok());
+        if length != Some(response.body.len()) {
+            self.cookies = before;
+            return None;
+        }
+        Some(response)
+    }
+
+    fn exchange(&mut self, conn: &mut Conn, method: &str, path: &str, headers: &str, body: &[u8]) -> Option<Response> {
         let length = if body.is_empty() && matches!(method, "GET" | "HEAD" | "OPTIONS" | "DELETE") {
             String::new()
         } else {
@@ -139,12 +158,11 @@ impl Client {
             self.language,
             self.cookie_header(),
         );
-        let mut conn = self.connect();
         // The gateway may answer and close before it has read a body that it does not want.
         let _ = conn.try_send(&[head.as_bytes(), body].concat());
-        let response = conn.read_response(method == "HEAD").unwrap_or_else(|| panic!("no answer to {method} {path}"));
+        let response = conn.read_response(method == "HEAD")?;
         self.keep_cookies(&response);
-        response
+        Some(response)
     }
 
     fn keep_cookies(&mut self, response: &Response) {
@@ -186,14 +204,32 @@ impl Client {
         if form.method == "GET" {
             return self.get(&format!("{action}?{}", form.encoded()));
         }
-        let headers = format!(
+        let response = self.request("POST", &action, &self.form_headers(), form.encoded().as_bytes());
+        self.path = action;
+        response
+    }
+
+    /// [`Client::get`] as [`Client::try_request`].
+    pub fn try_get(&mut self, path: &str) -> Option<Response> {
+        self.try_request("GET", path, NAVIGATION, b"")
+    }
+
+    /// [`Client::post_json`] as [`Client::try_request`].
+    pub fn try_post_json(&mut self, path: &str, body: &serde_json::Value) -> Option<Response> {
+        self.try_request("POST", path, JSON, body.to_string().as_bytes())
+    }
+
+    /// [`Client::send`], of a form that posts, as [`Client::try_request`].
+    pub fn try_send(&mut self, form: &Form) -> Option<Response> {
+        self.try_request("POST", &form.action, &self.form_headers(), form.encoded().as_bytes())
+    }
+
+    fn form_headers(&self) -> String {
+        format!(
             "{NAVIGATION}Origin: {}://{}\r\nContent-Type: application/x-www-form-urlencoded\r\n",
             self.scheme(),
             self.host
-        );
-        let response = self.request("POST", &action, &headers, form.encoded().as_bytes());
-        self.path = action;
-        response
+        )
     }
 
     #[track_caller]
@@ -294,6 +330,8 @@ impl Client {
 
 const NAVIGATION: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nSec-Fetch-Mode: navigate\r\n\
      Sec-Fetch-Dest: document\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-User: ?1\r\n";
+
+const JSON: &str = "Accept: application/json\r\nContent-Type: application/json\r\n";
 
 /// The form of `page` that has a field of this name.
 #[track_caller]

@@ -215,6 +215,17 @@ impl MailServer {
         }
     }
 
+    /// Forgets every mail so far: there is none under way, and nobody waits for one.
+    pub fn empty(&self) {
+        let mut read = self.read.lock().unwrap();
+        for entry in std::fs::read_dir(self.folder.path()).unwrap().map(Result::unwrap) {
+            if entry.path().extension().is_some_and(|extension| extension == "json" || extension == "eml") {
+                std::fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        read.clear();
+    }
+
     /// Every byte that came to it unencrypted.
     pub fn clear(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.folder.path().join("clear")).unwrap()).into_owned()
