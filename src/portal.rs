@@ -47,6 +47,7 @@ mod second_factor;
 mod span;
 mod step;
 pub mod theme;
+mod tool_cookies;
 mod upload;
 mod view;
 mod welcome;

@@ -33,6 +33,8 @@ mod docs;
 #[cfg(test)]
 mod enrolment_rules;
 #[cfg(test)]
+mod forgotten_cookies;
+#[cfg(test)]
 #[allow(clippy::allow_attributes, dead_code, unused_imports, reason = "a tool box: not every tool is out at all times")]
 mod harness;
 #[cfg(test)]

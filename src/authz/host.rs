@@ -44,6 +44,17 @@ impl Host {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// This name and those above it that have a dot: what a cookie's `Domain` may say here. An address has none.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        let is_name = !self.0.starts_with('[') && !self.0.rsplit('.').next().is_some_and(looks_numeric);
+        let mut rest = is_name.then_some(self.0.as_str());
+        std::iter::from_fn(move || {
+            let domain = rest.filter(|name| name.contains('.'))?;
+            rest = domain.split_once('.').map(|(_, above)| above);
+            Some(domain)
+        })
+    }
 }
 
 impl fmt::Display for Host {

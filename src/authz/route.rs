@@ -68,6 +68,16 @@ impl HostPattern {
             None => Host::parse(text).map(Self::Exact),
         }
     }
+
+    /// Whether requests for this host may take such a route.
+    #[must_use]
+    pub fn covers(&self, host: &Host) -> bool {
+        match self {
+            Self::Exact(exact) => exact == host,
+            Self::Wildcard(suffix) => suffixes(host).any(|above| above == suffix.as_str()),
+            Self::Any => true,
+        }
+    }
 }
 
 /// Who may use a route.

@@ -11,13 +11,11 @@ enum When {
     Given,
     Is(&'static str),
     IsTrue,
-    /// A list with this many items or more.
-    Items(usize),
     /// Something else than its default, which is what happens anyway.
     IsNot(&'static str),
 }
 
-use When::{Given, Is, IsNot, IsTrue, Items};
+use When::{Given, Is, IsNot, IsTrue};
 
 /// The path to a key (`*`: each item of a list), when it is refused, and what to do instead.
 type Row = (&'static [&'static str], When, &'static str);
@@ -27,7 +25,6 @@ const REFUSED: &[Row] = &[
     (&["portal", "host"], Given, "each host has its own login; remove the key"),
     (&["identity", "assertion"], IsTrue, "the upstream can rely on the identity headers"),
     (&["routes", "*", "upstream_auth"], Given, "people sign in to the tool themselves; remove the key"),
-    (&["routes", "*", "forget_cookies"], Items(1), "the tool's cookies outlive the session; remove the key"),
     (&["routes", "*", "protocol"], Is("http2"), "use http1"),
 ];
 
@@ -103,7 +100,6 @@ impl When {
             Given => true,
             Is(word) => text == *word,
             IsTrue => text == "true",
-            Items(least) => matches!(&node.kind, Kind::List(items) if items.len() >= *least),
             IsNot(default) => text != *default,
         }
     }

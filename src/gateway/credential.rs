@@ -6,7 +6,7 @@
 use http::HeaderMap;
 use http::header::COOKIE;
 
-use crate::secret::Token;
+use crate::secret::{Mac, Token};
 use crate::service::cookies::{CookieKind, is_sekishos};
 use crate::service::visit::SekishoCookies;
 
@@ -87,6 +87,7 @@ impl Cookies {
             CookieKind::Flow => self.own.flow = Token::parse(text),
             CookieKind::Csrf => self.own.csrf = Token::parse(text),
             CookieKind::Reset => self.own.reset = Token::parse(text),
+            CookieKind::Owner => self.own.owner = Mac::parse(text),
             CookieKind::Language => self.own.language = matches!(text, "ja" | "en").then(|| text.to_owned()),
         }
     }

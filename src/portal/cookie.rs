@@ -4,7 +4,7 @@ use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
 use http::HeaderValue;
 
-use crate::secret::{ExposeSecret, Token};
+use crate::secret::{ExposeSecret, Mac, Token};
 use crate::service::cookies::CookieKind;
 
 /// The longest that a browser keeps a cookie (RFC 6265bis §5.6.2).
@@ -32,6 +32,25 @@ pub fn language(tag: &'static str, secure: bool) -> Option<HeaderValue> {
     let mut line = base(CookieKind::Language, tag, secure);
     line.set_max_age(LONGEST);
     header(&line, false)
+}
+
+/// Whose the tool's cookies in this browser are.
+#[must_use]
+pub fn owner(mark: &Mac, secure: bool) -> Option<HeaderValue> {
+    let mut line = base(CookieKind::Owner, &mark.encode(), secure);
+    line.set_max_age(LONGEST);
+    header(&line, true)
+}
+
+/// Expires a cookie of the tool's. A browser tells cookies apart by name, path and domain (RFC 6265 §5.3), so the last two have to be
+/// those that it was set with; `Secure` is there so that the `__Secure-` and `__Host-` names are heard too.
+#[must_use]
+pub fn expired(name: &str, path: &str, domain: Option<&str>, secure: bool) -> Option<HeaderValue> {
+    let mut line = Cookie::build((name, "")).path(path).max_age(Duration::ZERO).secure(secure);
+    if let Some(domain) = domain {
+        line = line.domain(domain);
+    }
+    header(&line.build(), false)
 }
 
 /// Takes a cookie away.

@@ -12,12 +12,13 @@ use super::error::PortalError;
 use super::exchange::Exchange;
 use super::guard;
 use super::refusal::Alert;
+use super::tool_cookies;
 use super::view::Page;
 use crate::secret::Token;
 use crate::service::Services;
 use crate::service::cookies::CookieKind;
 
-/// What the browser forgets of this host: pages it kept. Not cookies: the device key and the tool's own are among them.
+/// What the browser forgets of this host: pages it kept. Not all cookies: the device key is among them.
 const CLEAR_SITE_DATA: (HeaderName, HeaderValue) =
     (HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));
 
@@ -75,6 +76,7 @@ pub async fn end(services: &Services, exchange: &mut Exchange) -> Result<(), Por
     if exchange.visit.cookies.flow.is_some() {
         exchange.clear_cookie(CookieKind::Flow);
     }
+    tool_cookies::forget(exchange);
     let (name, value) = CLEAR_SITE_DATA;
     exchange.add(name, Some(value));
     Ok(())

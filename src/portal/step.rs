@@ -3,7 +3,8 @@
 use axum::response::Response;
 
 use super::exchange::Exchange;
-use super::return_to;
+use super::{return_to, tool_cookies};
+use crate::id::UserId;
 use crate::secret::Token;
 use crate::service::cookies::CookieKind;
 use crate::service::login::{Refusal, Stage, Step};
@@ -20,6 +21,7 @@ pub enum Advance {
 
 /// In.
 pub struct SignedIn {
+    account: UserId,
     session: Token,
     device: Option<Token>,
     return_to: String,
@@ -36,8 +38,8 @@ pub fn taken(step: Step) -> Result<Advance, Refusal> {
         Step::Enrol { flow } => Ok(Advance::Due { flow, stage: Stage::EnrolmentDue }),
         Step::RecoveryCodes { flow } => Ok(Advance::Due { flow, stage: Stage::RecoveryCodesShown }),
         Step::ChangePassword { flow } => Ok(Advance::Due { flow, stage: Stage::PasswordChangeDue }),
-        Step::SignedIn { session, device, return_to, welcome } => {
-            Ok(Advance::SignedIn(SignedIn { session, device, return_to, welcome }))
+        Step::SignedIn { account, session, device, return_to, welcome } => {
+            Ok(Advance::SignedIn(SignedIn { account, session, device, return_to, welcome }))
         }
         Step::Refused(refusal) => Err(refusal),
     }
@@ -84,4 +86,5 @@ pub fn keep(exchange: &mut Exchange, signed_in: &SignedIn) {
     if exchange.visit.cookies.flow.is_some() {
         exchange.clear_cookie(CookieKind::Flow);
     }
+    tool_cookies::hand_to(exchange, signed_in.account);
 }

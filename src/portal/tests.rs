@@ -24,7 +24,7 @@ use tower::ServiceExt;
 
 use super::PortalService;
 use crate::authz::{NormalTarget, RawTarget};
-use crate::secret::Token;
+use crate::secret::{Mac, Token};
 use crate::service::cookies::CookieKind;
 use crate::service::testing::Bench;
 use crate::service::visit::{Ask, SekishoCookies};
@@ -105,6 +105,7 @@ impl Browser {
                 CookieKind::Flow => self.cookies.flow = token,
                 CookieKind::Csrf => self.cookies.csrf = token,
                 CookieKind::Reset => self.cookies.reset = token,
+                CookieKind::Owner => self.cookies.owner = Mac::parse(&value),
                 CookieKind::Language => self.cookies.language = Some(value),
             }
         }

@@ -41,6 +41,8 @@ pub enum Purpose {
     UnknownLogin,
     /// What the account was that a link to a new password was sent for.
     ResetLink,
+    /// Marks whose the tool's own cookies in a browser are.
+    ToolCookies,
 }
 
 impl Purpose {
@@ -55,6 +57,7 @@ impl Purpose {
             Self::Import => "sekisho/1/import",
             Self::UnknownLogin => "sekisho/1/unknown-login",
             Self::ResetLink => "sekisho/1/reset-link",
+            Self::ToolCookies => "sekisho/1/tool-cookies",
         }
     }
 }
@@ -101,6 +104,18 @@ impl Mac {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Reads the 43 characters of base64url that [`Mac::encode`] wrote, and no other spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        BASE64URL_NOPAD.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
+    }
+
+    /// As it stands in a cookie: 43 characters of base64url (RFC 4648 §5) without padding.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        BASE64URL_NOPAD.encode(&self.0)
     }
 
     /// Whether `other` is the same digest, in constant time.

@@ -13,13 +13,16 @@ pub enum CookieKind {
     Csrf,
     /// The value of a link to a new password, out of the address that it came in.
     Reset,
-    /// The language that the person chose: `ja` or `en`; the only one that is no bearer value.
+    /// The language that the person chose: `ja` or `en`; no bearer value.
     Language,
+    /// Whose the tool's own cookies in this browser are; a mark without power.
+    Owner,
 }
 
 impl CookieKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Session, Self::Device, Self::Flow, Self::Csrf, Self::Reset, Self::Language];
+    pub const ALL: [Self; 7] =
+        [Self::Session, Self::Device, Self::Flow, Self::Csrf, Self::Reset, Self::Language, Self::Owner];
 
     /// The name under which it is set and read: over https one that only this host, over https, can have set (`__Host-`,
     /// RFC 6265bis §4.1.3.2).
@@ -38,6 +41,8 @@ impl CookieKind {
             (Self::Reset, false) => "sekisho-reset",
             (Self::Language, true) => "__Host-sekisho-language",
             (Self::Language, false) => "sekisho-language",
+            (Self::Owner, true) => "__Host-sekisho-owner",
+            (Self::Owner, false) => "sekisho-owner",
         }
     }
 }

@@ -114,7 +114,13 @@ impl Enrolments {
             if let Some(session) = visit.cookies.session.clone().filter(|_| due.is_in_session()) {
                 let return_to = found.return_to(&visit.config)?;
                 found.drop(&self.context).await?;
-                return Ok(Step::SignedIn { session, device: None, return_to, welcome: false });
+                return Ok(Step::SignedIn {
+                    account: account.user.id,
+                    session,
+                    device: None,
+                    return_to,
+                    welcome: false,
+                });
             }
             let Ok(ready) = due.declined(&account.user) else {
                 found.drop(&self.context).await?;

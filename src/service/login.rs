@@ -20,6 +20,7 @@ use crate::authn::password::Weakness;
 use crate::authn::user::{Method, User};
 use crate::authz::SecondFactorDemand;
 use crate::config::RememberDevice;
+use crate::id::UserId;
 pub use crate::mail::Delivery;
 use crate::secret::{SecretString, Token};
 
@@ -78,6 +79,7 @@ pub enum Step {
     },
     /// In. `device`: the browser's new device key, to be set as its cookie.
     SignedIn {
+        account: UserId,
         session: Token,
         device: Option<Token>,
         return_to: String,

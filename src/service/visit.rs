@@ -10,7 +10,7 @@ use crate::authz::{Challenge, Denial, NormalTarget, RouteId};
 use crate::clock::Timestamp;
 use crate::config::{Config, Language};
 use crate::id::RequestId;
-use crate::secret::Token;
+use crate::secret::{Mac, Token};
 
 /// How many characters of a browser's name for itself are kept.
 const USER_AGENT: usize = 256;
@@ -55,6 +55,8 @@ pub struct SekishoCookies {
     pub reset: Option<Token>,
     /// `ja` or `en`, as chosen by the person.
     pub language: Option<String>,
+    /// Whose the tool's own cookies are, as `portal::tool_cookies` has marked them.
+    pub owner: Option<Mac>,
 }
 
 /// What the gateway wants from the portal.

@@ -48,6 +48,18 @@ pub fn adminer() -> Tool {
     })
 }
 
+/// A tool of one PHP page, under PHP's own server, with its sessions in a folder of its own.
+#[track_caller]
+pub fn php(page: &str) -> Tool {
+    start_on_free_port("php", |address, folder| {
+        std::fs::write(folder.path().join("index.php"), page).unwrap();
+        let mut command = Command::new("php");
+        command.arg("-d").arg(format!("session.save_path={}", folder.path().display()));
+        command.args(["-S", &address.to_string(), "-t"]).arg(folder.path()).arg(folder.path().join("index.php"));
+        command
+    })
+}
+
 /// Debian's supervisor with its web interface on, and one program that it keeps.
 #[track_caller]
 pub fn supervisor() -> Tool {

@@ -105,7 +105,13 @@ impl Enrolments {
         let change = flow.spend(Change::new()).unchanged::<User>(&name, account.seen).put(&name, &account.user);
         let return_to = flow.return_to(&visit.config)?;
         let committed = self.context.commit(change, &[]).await?;
-        Ok(committed.map(|_| Step::SignedIn { session, device: None, return_to, welcome: false }))
+        Ok(committed.map(|_| Step::SignedIn {
+            account: account.user.id,
+            session,
+            device: None,
+            return_to,
+            welcome: false,
+        }))
     }
 
     /// A session that was begun by a recovery code enrols a new app: the code counts as the second factor for it. Where the

@@ -50,8 +50,8 @@ pub async fn password(
         };
         let change = reading.forget_failures(Change::new(), &subject);
         if let Some(token) = renew(context, browser, &own, &session, change).await? {
-            let return_to = return_to.to_owned();
-            return Ok(Step::SignedIn { session: token, device: None, return_to, welcome: false });
+            let (account, return_to) = (own.account.user.id, return_to.to_owned());
+            return Ok(Step::SignedIn { account, session: token, device: None, return_to, welcome: false });
         }
     }
     Err(ServiceError::Contended)

@@ -65,7 +65,8 @@ pub async fn step(
         let change = reading.forget_failures(Change::new(), &subject);
         if let Some(session) = replace(context, browser, &own, new, change).await? {
             let return_to = "/".to_owned();
-            return Ok(Ok(Step::SignedIn { session, device: None, return_to, welcome: false }));
+            let account = own.account.user.id;
+            return Ok(Ok(Step::SignedIn { account, session, device: None, return_to, welcome: false }));
         }
     }
     Err(ServiceError::Contended)

@@ -135,7 +135,8 @@ pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>)
     }
     let begins = signed_in.session().is_none();
     let welcome = signed_in.by_recovery_code() || (begins && welcome::is_due(&browser.visit.config, &user));
-    Ok(Some(Step::SignedIn { session: aftermath.token, device, return_to: return_to.to_owned(), welcome }))
+    let session = aftermath.token;
+    Ok(Some(Step::SignedIn { account: user.id, session, device, return_to: return_to.to_owned(), welcome }))
 }
 
 /// A new session. The browser's old one ends, whoever's it was, and so does the oldest where the account has too many.

@@ -35,7 +35,8 @@ async fn lead(
     let restart = Ok(Step::Refused(Refusal::RestartLogin));
     match step_up {
         Ok(StepUp::Nothing) => {
-            Ok(Step::SignedIn { session: own.token, device: None, return_to: return_to.to_owned(), welcome: false })
+            let (account, return_to) = (own.account.user.id, return_to.to_owned());
+            Ok(Step::SignedIn { account, session: own.token, device: None, return_to, welcome: false })
         }
         Ok(StepUp::Code(due)) => {
             let flow = match resume(context, visit, &due, return_to).await? {
