@@ -24,6 +24,8 @@ use tests::harness;
 
 #[cfg(test)]
 mod overload {
+    mod attacker;
+    mod http2;
     mod round;
     mod slow;
     pub mod stage;
@@ -33,7 +35,21 @@ mod overload {
     use stage::Scenario;
 
     /// Every attack, in the order of the table.
-    const SCENARIOS: &[&Scenario] = &[&slow::HEADS];
+    const SCENARIOS: &[&Scenario] = &[
+        &slow::HEADS,
+        &slow::FORMS,
+        &http2::RAPID_RESET,
+        &http2::PATIENT_RESET,
+        &http2::MADE_YOU_RESET,
+        &http2::CONTINUATIONS,
+        &http2::HPACK_BOMB,
+        &http2::EMPTY_DATA,
+        &http2::PINGS,
+        &http2::PINGS_UNREAD,
+        &http2::UNKNOWN,
+        &http2::WINDOW_ZERO,
+        &http2::UNREAD,
+    ];
 
     pub fn main() {
         let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();

@@ -18,7 +18,7 @@
 //!   command on its configuration. On drop it is stopped by its own pid and its logs are searched, as is the file of events, for panics and for
 //!   every secret that the test handled (passwords, cookie values, codes, keys).
 //! - [`Recorder`]: upstream that answers as told and records bytes; [`Conn`]: raw client bytes, plain or TLS;
-//!   [`h2`]: requests over HTTP/2; [`Client`]: a browser without a screen; [`totp`]: `oathtool`;
+//!   [`h2`]: requests over HTTP/2; [`frames`]: HTTP/2 byte by byte; [`Client`]: a browser without a screen; [`totp`]: `oathtool`;
 //!   [`MailServer`]: aiosmtpd, also in its bad moods; [`Browser`]: Chromium through chromedriver; [`tools`]: adminer,
 //!   supervisor, WebSocket and event-stream upstreams; [`Load`]: many clients that count what goes wrong.
 //! - Everything but the browser is blocking: use it in `#[test]`, and in `#[tokio::test]` where a browser takes part.
@@ -29,6 +29,7 @@ pub mod browser;
 mod client;
 mod conn;
 mod demo;
+pub mod frames;
 pub mod fronts;
 pub mod h2;
 mod html;
@@ -49,7 +50,7 @@ use std::time::{Duration, Instant};
 
 pub use browser::Browser;
 pub use client::{Client, form_to, form_with, key_of};
-pub use conn::{Conn, Response};
+pub use conn::{Conn, Response, tcp_from};
 pub use demo::Demo;
 pub use html::{Form, encoded, forms, text};
 pub use load::Load;

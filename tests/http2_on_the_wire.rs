@@ -3,18 +3,11 @@
 use bytes::Bytes;
 use http::Request;
 
+use crate::harness::frames::{
+    self, ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS, block, frame,
+};
 use crate::harness::{Client, Conn, Recorder, Sekisho, h2};
 use crate::wire::gate as open_gate;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const END_STREAM: u8 = 0x1;
-const ACK: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
 
 /// How a stream ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,27 +23,6 @@ enum Outcome {
 
 fn gate(upstream: &Recorder) -> Sekisho {
     open_gate(upstream).tls(&["app.test"]).user("alice", &[]).start()
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-/// RFC 7541 §6.2.2: literal fields with new names, nothing indexed, nothing Huffman-coded.
-fn block(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (name, value) in fields {
-        bytes.push(0);
-        for text in [name, value] {
-            bytes.push(u8::try_from(text.len()).ok().filter(|length| *length < 127).expect("a short text"));
-            bytes.extend(text.as_bytes());
-        }
-    }
-    bytes
 }
 
 fn connect(gate: &Sekisho) -> Conn {
@@ -72,17 +44,15 @@ fn ask(gate: &Sekisho, fields: &[(&str, &str)], data: Option<&str>) -> Outcome {
 
 fn outcome(conn: &mut Conn) -> Outcome {
     loop {
-        let head = conn.take(9);
-        let [a, b, c, kind, flags, ..] = head[..] else { return Outcome::Ended };
-        let payload = conn.take(usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c));
-        match kind {
+        let Some(frame) = frames::next(conn) else { return Outcome::Ended };
+        match frame.kind {
             // RFC 7541 appendix A: `:status: 200` is entry 8 of the static table.
-            HEADERS if payload.first() == Some(&0x88) => return Outcome::Passed,
+            HEADERS if frame.payload.first() == Some(&0x88) => return Outcome::Passed,
             HEADERS => return Outcome::Answered,
             RST_STREAM => return Outcome::Reset,
             GOAWAY => return Outcome::Ended,
-            SETTINGS if flags & ACK == 0 => {
-                let _ = conn.try_send(&frame(SETTINGS, ACK, 0, b""));
+            SETTINGS if frame.flags & ACK == 0 => {
+                let _ = conn.try_send(&frames::frame(SETTINGS, ACK, 0, b""));
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! A raw connection to the gateway: exactly the bytes given are sent, and what comes back is read with a deadline.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
@@ -96,6 +96,19 @@ impl Conn {
     pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes)?;
         self.stream.flush()
+    }
+
+    /// From now on sending fails where the other side takes nothing for so long.
+    pub fn send_within(&mut self, patience: Duration) {
+        self.stream.socket().set_write_timeout(Some(patience)).unwrap();
+    }
+
+    /// Whatever comes within `patience`; `None`: nothing did, and nothing will.
+    pub fn came(&mut self, patience: Duration) -> Option<Vec<u8>> {
+        let end = Instant::now() + patience;
+        while Instant::now() < end && self.fill(end.saturating_duration_since(Instant::now())) {}
+        let came = std::mem::take(&mut self.buffer);
+        (!came.is_empty() || !self.ended).then_some(came)
     }
 
     /// Reads one whole response to a request that was not HEAD.
@@ -228,6 +241,18 @@ impl Conn {
             return false;
         }
     }
+}
+
+/// A TCP connection from this address of the machine's own: `127.0.0.2` and whatever else is loopback.
+///
+/// # Errors
+/// Where nobody takes it.
+pub fn tcp_from(source: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&socket, &SocketAddr::from((source, 0)))?;
+    connect(&socket, &to)?;
+    Ok(socket.into())
 }
 
 /// Where `needle` begins.

@@ -84,14 +84,19 @@ pub fn connect(config: &Arc<ClientConfig>, address: SocketAddr, server_name: &st
 /// The same over a connection that has begun.
 #[track_caller]
 pub fn connect_over(config: &Arc<ClientConfig>, tcp: TcpStream, server_name: &str) -> Conn {
+    try_connect_over(config, tcp, server_name).expect("the TLS handshake succeeds")
+}
+
+/// The same where the other side may not want to.
+pub fn try_connect_over(config: &Arc<ClientConfig>, tcp: TcpStream, server_name: &str) -> Option<Conn> {
     let name = ServerName::try_from(server_name.to_owned()).unwrap();
     let connection = ClientConnection::new(Arc::clone(config), name).unwrap();
     let mut stream = StreamOwned::new(connection, tcp);
     stream.sock.set_read_timeout(Some(PATIENCE)).unwrap();
     while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock).expect("the TLS handshake succeeds");
+        stream.conn.complete_io(&mut stream.sock).ok()?;
     }
-    Conn::over(stream)
+    Some(Conn::over(stream))
 }
 
 /// The certificate that a handshake ends with.
