@@ -23,6 +23,7 @@ pub mod spans;
 mod tally;
 mod target;
 mod trace;
+mod upload;
 mod upstream;
 
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora::apps::HttpServerOptions;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 
@@ -50,6 +52,10 @@ use upstream::member::Members;
 
 /// How long an HTTP/2 connection may be without a stream.
 const HTTP2_IDLE: Duration = Duration::from_secs(75);
+/// How much of one stream's answer is held while the client takes nothing of it.
+const UNSENT: usize = 64 * 1024;
+/// After so many streams that break the protocol, or are more than were granted, an HTTP/2 connection ends (CVE-2025-8671).
+const STREAM_FAULTS: usize = 200;
 /// Tries for one request: over its upstreams and their addresses, and once more where a pooled connection was stale. Time is the
 /// narrower limit (see `upstream::Tries`).
 const MAX_TRIES: usize = 8;
@@ -61,6 +67,7 @@ const NO_AUTHORITIES: &str = "/dev/null";
 pub struct Gateway {
     proxy: Arc<HttpProxy<Gate>>,
     http2: HttpServerOptions,
+    streams: H2Options,
     state: Arc<GatewayState>,
 }
 
@@ -111,7 +118,10 @@ impl Gateway {
         let proxy = http_proxy(&Arc::new(conf), Gate { state: Arc::clone(&state) });
         let mut http2 = HttpServerOptions::default();
         http2.h2_idle_timeout = Some(HTTP2_IDLE);
-        Self { proxy: Arc::new(proxy), http2, state }
+        // Pingora's defaults have a hundred streams at once, and 64 KiB for a head.
+        let mut streams = default_h2_options();
+        streams.max_send_buffer_size(UNSENT).max_local_error_reset_streams(Some(STREAM_FAULTS));
+        Self { proxy: Arc::new(proxy), http2, streams, state }
     }
 
     /// Plain HTTP is redirected to this port from now on; `None`: there is no TLS.
@@ -163,6 +173,11 @@ impl Gateway {
 
     fn proxy(&self) -> &Arc<HttpProxy<Gate>> {
         &self.proxy
+    }
+
+    /// Whether whoever connects from here brings other people's requests.
+    fn is_trusted_proxy(&self, peer: std::net::IpAddr) -> bool {
+        self.state.services.config.load().trusts(peer)
     }
 
     /// Whether a connection from `peer` must begin with a header of the PROXY protocol.

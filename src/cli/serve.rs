@@ -218,8 +218,11 @@ fn not_started(error: &server::StartError) -> Failure {
     }
 }
 
-/// Whose finer lines show whole heads of requests, cookies and all: they say no more than warnings, whatever is asked for.
-const QUIET: [&str; 4] = ["pingora_core", "pingora_proxy", "pingora_pool", "h2"];
+/// Whose finer lines show whole heads of requests, cookies and all: they say no more than this, whatever is asked for. h2 would
+/// write a warning for each of certain frames, and Pingora an error for each connection that breaks off before its first frame: as
+/// many as a client cares for.
+const QUIET: [&str; 5] =
+    ["pingora_core=warn", "pingora_core::apps=off", "pingora_proxy=warn", "pingora_pool=warn", "h2=error"];
 
 /// Logs of this process, and of Pingora through `log`. `SEKISHO_LOG` takes a filter such as `debug` or `sekisho=trace`.
 pub fn log_to_stderr(format: LogFormat, default: &str) {
@@ -231,7 +234,7 @@ pub fn log_to_stderr(format: LogFormat, default: &str) {
         },
         _ => (EnvFilter::new(default), None),
     };
-    let filter = QUIET.iter().fold(filter, |filter, target| match format!("{target}=warn").parse() {
+    let filter = QUIET.iter().fold(filter, |filter, directive| match directive.parse() {
         Ok(directive) => filter.add_directive(directive),
         Err(_) => filter,
     });

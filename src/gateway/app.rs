@@ -7,12 +7,13 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::task::{Context as TaskContext, Poll};
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::H2Options;
 use pingora::server::ShutdownWatch;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -32,7 +33,8 @@ pub struct App {
     /// For HTTP/2, whose streams run in tasks of Pingora's own; over HTTP/1 the connection's task is cut as a whole.
     abort: Option<CancellationToken>,
     cut: AtomicBool,
-    late: AtomicBool,
+    /// The status that is still to be said of a call that was cut; 0: nothing is.
+    late: AtomicU16,
     /// The gateway has not stopped while a stream is left.
     _running: TaskTrackerToken,
 }
@@ -45,7 +47,7 @@ impl App {
             signals: Arc::clone(connection.signals()),
             abort: connection.is_http2().then_some(abort),
             cut: AtomicBool::new(false),
-            late: AtomicBool::new(false),
+            late: AtomicU16::new(0),
             _running: tasks.token(),
         }
     }
@@ -64,9 +66,9 @@ impl App {
         self.cut.load(Ordering::Acquire)
     }
 
-    /// Whether it was cut because no answer had begun in time.
-    pub fn was_late(&self) -> bool {
-        self.late.load(Ordering::Acquire)
+    /// The status to say of a call that was cut because something did not come in time, where no answer has begun.
+    pub fn was_late(&self) -> Option<u16> {
+        Some(self.late.load(Ordering::Acquire)).filter(|status| *status != 0)
     }
 }
 
@@ -86,6 +88,7 @@ impl HttpServerApp for App {
             closed: None,
             aborted: self.abort.clone().map(|abort| Box::pin(abort.cancelled_owned())),
             late: None,
+            slow: None,
         };
         match race.await {
             Outcome::Done(reusable) => reusable,
@@ -95,12 +98,22 @@ impl HttpServerApp for App {
                 None
             }
             Outcome::Late => {
-                self.late.store(true, Ordering::Release);
+                self.late.store(504, Ordering::Release);
                 self.cut.store(true, Ordering::Release);
                 tracing::warn!(client = %self.endpoints.peer, "the upstream did not answer a handshake in time");
                 None
             }
+            Outcome::Slow => {
+                self.late.store(if call.is_answered() { 0 } else { 408 }, Ordering::Release);
+                self.cut.store(true, Ordering::Release);
+                tracing::debug!(client = %self.endpoints.peer, "a request's body came too slowly");
+                None
+            }
         }
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        Some(self.gateway.stream_options().clone())
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
@@ -112,6 +125,7 @@ enum Outcome {
     Done(Option<ReusedHttpStream>),
     Cut,
     Late,
+    Slow,
 }
 
 /// The work, and what ends it early. Nothing is waited for until the work itself has to wait.
@@ -122,6 +136,7 @@ struct Race<'a, W> {
     closed: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     aborted: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     late: Option<Pin<Box<Sleep>>>,
+    slow: Option<Pin<Box<Sleep>>>,
 }
 
 impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
@@ -143,6 +158,17 @@ impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
                 }
             }
             None => this.late = None,
+        }
+        while let Some(deadline) = this.call.body_by() {
+            let slow = this.slow.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            if slow.as_mut().poll(cx).is_pending() {
+                break;
+            }
+            // More may have come since the alarm was set; then it is set anew.
+            if slow.deadline() >= deadline {
+                return Poll::Ready(Outcome::Slow);
+            }
+            slow.as_mut().reset(deadline);
         }
         if this.ended.is_none() {
             // The gate names the session within its own poll, so it is known here before anything is waited for.

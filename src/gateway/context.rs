@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::header::ACCEPT_LANGUAGE;
@@ -21,6 +21,7 @@ use super::plan::Plan;
 use super::tally::{self, Tally};
 use super::target::Arrival;
 use super::trace::{Names, Trace};
+use super::upload::Upload;
 use super::upstream::Tries;
 use crate::authz::{Account, Permit, RouteId};
 use crate::clock::Timestamp;
@@ -89,6 +90,8 @@ pub struct Call {
     /// Until when the upstream must have begun to answer, where Pingora's own limits do not tell.
     answer_by: OnceLock<Instant>,
     answered: AtomicBool,
+    /// The body that the client still owes.
+    upload: Mutex<Option<Upload>>,
 }
 
 impl Call {
@@ -103,6 +106,7 @@ impl Call {
             passed: OnceLock::new(),
             answer_by: OnceLock::new(),
             answered: AtomicBool::new(false),
+            upload: Mutex::default(),
         }
     }
 
@@ -141,6 +145,35 @@ impl Call {
     /// An answer has begun.
     pub fn note_answer(&self) {
         self.answered.store(true, Ordering::Release);
+    }
+
+    /// Whether an answer has begun.
+    pub fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Acquire)
+    }
+
+    /// From now on the client owes a body.
+    pub fn expects_body(&self, upload: Upload) {
+        *self.upload() = Some(upload);
+    }
+
+    /// So much more of it has come; `end`: that was all.
+    pub fn note_body(&self, bytes: u64, end: bool) {
+        let mut upload = self.upload();
+        match &mut *upload {
+            Some(_) if end => *upload = None,
+            Some(upload) => upload.came(bytes, Instant::now()),
+            None => {}
+        }
+    }
+
+    /// Until when more of it must have come.
+    pub fn body_by(&self) -> Option<Instant> {
+        self.upload().as_ref().map(Upload::due)
+    }
+
+    fn upload(&self) -> MutexGuard<'_, Option<Upload>> {
+        self.upload.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Until when an answer must have begun that has not.

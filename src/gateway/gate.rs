@@ -8,6 +8,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderValue, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
+use pingora::protocols::http::v2::server::H2Options;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -17,12 +18,16 @@ use super::access_log::{self, End};
 use super::context::{Context, Request};
 use super::open_calls::Passed;
 use super::tally::Tally;
+use super::upload::Upload;
 use super::upstream::Break;
 use super::{Gateway, GatewayState, bridge, headers, upstream};
 use crate::service::visit::{Ask, Failure};
 
 /// How long a client may take over a piece of an upload, or to read a piece of an answer.
-const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a body is still read that nobody wanted, so that its connection can serve the next request.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// An answer of at most so many bytes is over before anything could change.
 const SHORT: u64 = 1024 * 1024;
@@ -55,6 +60,7 @@ impl ProxyHttp for Gate {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         session.set_read_timeout(Some(CLIENT_TIMEOUT));
         session.set_write_timeout(Some(CLIENT_TIMEOUT));
+        session.set_total_drain_timeout(Some(DRAIN));
         let verdict = self.state.judge(session, ctx).await;
         ctx.tally.judged(&verdict);
         let answered = match verdict {
@@ -95,13 +101,17 @@ impl ProxyHttp for Gate {
 
     async fn upstream_request_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         head: &mut RequestHeader,
         ctx: &mut Context,
     ) -> Result<()> {
         let Some((request, passage)) = ctx.passage() else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
+        if let (Some(call), false) = (&ctx.call, passage.websocket || session.is_body_empty()) {
+            let upstream = request.plan.config.upstream(passage.route).map(|route| route.timeouts.write);
+            call.expects_body(Upload::new(Instant::now(), upstream.unwrap_or_default()));
+        }
         headers::for_upstream(head, request, passage, ctx.tries.current)
     }
 
@@ -109,10 +119,14 @@ impl ProxyHttp for Gate {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         ctx: &mut Context,
     ) -> Result<()> {
-        ctx.body_seen += body.as_ref().map_or(0, |piece| piece.len() as u64);
+        let came = body.as_ref().map_or(0, |piece| piece.len() as u64);
+        ctx.body_seen += came;
+        if let Some(call) = &ctx.call {
+            call.note_body(came, end);
+        }
         match ctx.max_body() {
             Some(most) if ctx.body_seen > most => Err(Error::new(ErrorType::HTTPStatus(413)).into_down()),
             _ => Ok(()),
@@ -240,8 +254,8 @@ pub enum Outcome {
 
 fn outcome(e: &Error, ctx: &Context) -> Outcome {
     use ErrorType::{
-        ConnectTimedout, ConnectionClosed, HTTPStatus, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError,
-        WriteTimedout,
+        ConnectTimedout, ConnectionClosed, H2Error, HTTPStatus, ReadError, ReadTimedout, TLSHandshakeTimedout,
+        WriteError, WriteTimedout,
     };
     if ctx.call.as_ref().is_some_and(|call| call.signals.body_is_malformed()) {
         return Outcome::Plain(StatusCode::BAD_REQUEST);
@@ -254,6 +268,8 @@ fn outcome(e: &Error, ctx: &Context) -> Outcome {
         (ErrorSource::Upstream, _) => Outcome::Page(Failure::UpstreamUnreachable),
         (ErrorSource::Downstream, ReadTimedout) => Outcome::Plain(StatusCode::REQUEST_TIMEOUT),
         (ErrorSource::Downstream, ReadError | WriteError | WriteTimedout | ConnectionClosed) => Outcome::ClientGone,
+        // How a stream ends that the client resets.
+        (ErrorSource::Downstream | ErrorSource::Unset, H2Error) => Outcome::ClientGone,
         (ErrorSource::Downstream, _) => Outcome::Page(Failure::BadRequest),
         (ErrorSource::Internal | ErrorSource::Unset, _) => Outcome::Page(Failure::Internal),
     }
@@ -298,5 +314,10 @@ impl Gateway {
     /// HTTP/2 limits, for the connections' applications.
     pub const fn http2_options(&self) -> &pingora::apps::HttpServerOptions {
         &self.http2
+    }
+
+    /// The same for what is within a connection.
+    pub const fn stream_options(&self) -> &H2Options {
+        &self.streams
     }
 }

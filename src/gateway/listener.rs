@@ -1,8 +1,10 @@
 //! Sockets: accepting, TLS, and everything that is judged before Pingora reads a request.
 
+pub mod frames;
 pub mod framing;
 pub mod head;
 mod http1;
+pub mod places;
 pub mod proxy_protocol;
 pub mod stream;
 pub mod tls;
@@ -14,7 +16,6 @@ use std::time::Duration;
 use pingora::apps::ServerApp;
 use pingora::server::ShutdownWatch;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -24,10 +25,16 @@ use super::Gateway;
 use super::app::App;
 use super::context::Endpoints;
 use crate::metrics::Protocol;
+use frames::{Abuse, Watch};
+use places::Places;
 use proxy_protocol::BadHeader;
-use stream::{Connection, Home, Lease, Socket};
+use stream::{Connection, Home, Lease, Socket, take_home};
 use tls::Tls;
 
+/// A client that is silent is asked whether it is still there; one that is not frees its place after two minutes.
+const SILENT: Duration = Duration::from_secs(60);
+const ASK_AGAIN: Duration = Duration::from_secs(15);
+const ASKED_IN_VAIN: u32 = 4;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A pause after a failed accept, which is out of file descriptors more often than not.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -39,7 +46,7 @@ const LAST_CALL: Duration = Duration::from_millis(100);
 pub struct Reception {
     pub gateway: Arc<Gateway>,
     /// One for each connection that may be open at once.
-    pub places: Arc<Semaphore>,
+    pub places: Arc<Places>,
     /// Turns true when no connection is to be used for long any more: each answers what is under way, or the next request, and
     /// says that it was the last.
     pub shutdown: ShutdownWatch,
@@ -71,7 +78,7 @@ impl Reception {
 
     async fn accept_one(&self, listener: &TcpListener, tls: Option<&Arc<Tls>>) {
         // The place comes first: what has none waits in the backlog, where it costs nothing.
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
+        let Some(place) = self.places.any().await else { return };
         let (tcp, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -96,6 +103,7 @@ impl Reception {
 
     async fn serve(self, mut tcp: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
         let _ = tcp.set_nodelay(true);
+        keep_alive(&tcp);
         let gateway = Arc::clone(&self.gateway);
         let counted = &gateway.metrics().connections;
         counted.accepted.inc();
@@ -115,6 +123,19 @@ impl Reception {
             }
         }
         let peer = endpoints.peer;
+        // A proxy that is trusted brings many people, and sees to it itself that none of them is too many.
+        let of_many = gateway.is_trusted_proxy(peer);
+        let _share = match (!of_many).then(|| self.places.of(peer)) {
+            Some(Err(full)) => {
+                counted.cut_share.inc();
+                if full.first {
+                    tracing::warn!(client = %peer, share = full.share, "as many connections as one address may have");
+                }
+                return;
+            }
+            Some(Ok(place)) => Some(place),
+            None => None,
+        };
         let socket = match tls {
             None => Socket::Plain(tcp),
             Some(acceptor) => match timeout(HANDSHAKE, acceptor.accept(tcp)).await {
@@ -129,15 +150,34 @@ impl Reception {
                 }
             },
         };
-        let Ok(connection) = Connection::new(socket, endpoints).map(Box::new) else { return };
+        let Ok(mut connection) = Connection::new(socket, endpoints).map(Box::new) else { return };
         let _open = counted.open(if connection.is_http2() { Protocol::Http2 } else { Protocol::Http1 });
         drop(beginning);
         let app = Arc::new(App::new(self.gateway, &connection, self.abort, &self.tasks));
         if connection.is_http2() {
-            let stream = Box::new(Lease::new(connection, Home::default()));
+            connection.watch_frames(Watch::new(http1::HEAD, !of_many));
+            let home = Home::default();
+            let stream = Box::new(Lease::new(connection, Home::clone(&home)));
             let _ = app.process_new(stream, &self.shutdown).await;
+            if let Some(abuse) = take_home(&home).and_then(|connection| connection.abuse()) {
+                match abuse {
+                    Abuse::Slow => counted.cut_slow.inc(),
+                    Abuse::Flood => counted.cut_flood.inc(),
+                }
+                tracing::debug!(client = %peer, %abuse, "connection cut");
+            }
         } else {
             http1::serve(&app, connection, &self.shutdown, &self.leaving).await;
         }
     }
+}
+
+/// Has the system ask silent clients whether they are there (RFC 9293 §3.8.4): of a WebSocket or a stream of events nobody
+/// else would notice.
+fn keep_alive(tcp: &TcpStream) {
+    use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl};
+    let _ = set_socket_keepalive(tcp, true);
+    let _ = set_tcp_keepidle(tcp, SILENT);
+    let _ = set_tcp_keepintvl(tcp, ASK_AGAIN);
+    let _ = set_tcp_keepcnt(tcp, ASKED_IN_VAIN);
 }

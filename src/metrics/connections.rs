@@ -40,6 +40,10 @@ pub struct Connections {
     pub bad_proxy_headers: IntCounter,
     pub tls_failed: IntCounter,
     pub tls_timed_out: IntCounter,
+    /// An address had its share of all places; a head of HTTP/2 took too long; frames came that carry nothing.
+    pub cut_share: IntCounter,
+    pub cut_slow: IntCounter,
+    pub cut_flood: IntCounter,
 }
 
 /// An HTTP/1 connection while it is a WebSocket.
@@ -61,6 +65,12 @@ impl Connections {
             counters("sekisho_tls_handshakes_failed_total", "TLS handshakes that came to nothing.", &["reason"]);
         let failed = registered(registry, failed);
         let bad = counter("sekisho_proxy_headers_refused_total", "Connections without the PROXY header that was due.");
+        let cut = counters(
+            "sekisho_connections_cut_total",
+            "Connections that were ended to protect the others.",
+            &["reason"],
+        );
+        let cut = registered(registry, cut);
         Self {
             open: Protocol::ALL.map(|protocol| open.with_label_values(&[protocol.name()])),
             limit: registered(registry, limit),
@@ -69,6 +79,9 @@ impl Connections {
             bad_proxy_headers: registered(registry, bad),
             tls_failed: failed.with_label_values(&["error"]),
             tls_timed_out: failed.with_label_values(&["timeout"]),
+            cut_share: cut.with_label_values(&["share"]),
+            cut_slow: cut.with_label_values(&["slow"]),
+            cut_flood: cut.with_label_values(&["flood"]),
         }
     }
 

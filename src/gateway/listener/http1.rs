@@ -19,7 +19,7 @@ const IDLE: Duration = Duration::from_secs(75);
 /// How long a connection that has just come is waited for when the gateway stops: its request may be on its way.
 const FIRST: Duration = Duration::from_secs(1);
 /// How long a head may take from its first byte (A23).
-const HEAD: Duration = Duration::from_secs(10);
+pub const HEAD: Duration = Duration::from_secs(10);
 /// How long, and how much, a client may go on sending what nobody reads, so that it gets to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
@@ -71,8 +71,8 @@ pub async fn serve(
         let Some(back) = take_home(&home) else { return };
         connection = back;
         if app.was_cut() {
-            if app.was_late() {
-                let answer = plain_answer(504, connection.endpoints().tls);
+            if let Some(status) = app.was_late() {
+                let answer = plain_answer(status, connection.endpoints().tls);
                 let _ = timeout(LINGER, connection.write_all(&answer)).await;
                 let _ = timeout(LINGER, connection.finish_writing()).await;
             }

@@ -24,8 +24,10 @@ use pingora::protocols::{
 use rustls::ProtocolVersion;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
+use super::frames::{Abuse, Watch};
 use super::framing::Body;
 use super::head::Framing;
 use crate::authz::target::must_be_escaped;
@@ -71,6 +73,7 @@ pub struct Connection {
     /// What came and was not handed on yet.
     buffer: BytesMut,
     feed: Feed,
+    abuse: Option<Abuse>,
     signals: Arc<Signals>,
     endpoints: Endpoints,
     digest: Arc<SocketDigest>,
@@ -84,7 +87,9 @@ enum Feed {
         head: usize,
         body: Body,
     },
-    /// Everything: HTTP/2, and what follows a 101.
+    /// Everything, as far as its frames are in order: HTTP/2.
+    Frames(Box<Watch>),
+    /// Everything: what follows a 101.
     All,
 }
 
@@ -115,6 +120,7 @@ impl Connection {
             socket,
             buffer: BytesMut::new(),
             feed: Feed::All,
+            abuse: None,
             signals: Arc::default(),
             endpoints,
             digest: Arc::new(digest),
@@ -185,12 +191,22 @@ impl Connection {
         self.feed = Feed::Request { head, body: framing.into() };
     }
 
+    /// From now on a lease reads frames of HTTP/2, which are followed.
+    pub fn watch_frames(&mut self, watch: Watch) {
+        self.feed = Feed::Frames(Box::new(watch));
+    }
+
+    /// Why its frames were not followed any further.
+    pub const fn abuse(&self) -> Option<Abuse> {
+        self.abuse
+    }
+
     /// Whether the client may still be sending something that was not read, so that closing at once would take the answer
     /// away from it.
     pub fn has_unread(&self) -> bool {
         let unfinished = match &self.feed {
             Feed::Request { head, body } => *head > 0 || !body.is_done(),
-            Feed::All => false,
+            Feed::Frames(_) | Feed::All => false,
         };
         unfinished || !self.buffer.is_empty()
     }
@@ -219,8 +235,10 @@ impl Connection {
     }
 
     fn poll_request(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Feed::Request { head, body } = &mut self.feed else {
-            return self.poll_all(cx, out);
+        let (head, body) = match &mut self.feed {
+            Feed::Request { head, body } => (head, body),
+            Feed::Frames(_) => return self.poll_frames(cx, out),
+            Feed::All => return self.poll_all(cx, out),
         };
         if *head > 0 {
             let n = (*head).min(out.remaining()).min(self.buffer.len());
@@ -270,6 +288,28 @@ impl Connection {
         let n = self.buffer.len().min(out.remaining());
         put(out, &mut self.buffer, n);
         Poll::Ready(Ok(()))
+    }
+
+    fn poll_frames(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Feed::Frames(watch) = &mut self.feed else { return self.poll_all(cx, out) };
+        let before = out.filled().len();
+        let followed = match Pin::new(&mut self.socket).poll_read(cx, out)? {
+            Poll::Ready(()) => watch.read(out.filled().get(before..).unwrap_or_default(), Instant::now()),
+            Poll::Pending => Err(ready!(watch.poll_late(cx))),
+        };
+        Poll::Ready(followed.map_err(|abuse| {
+            out.set_filled(before);
+            self.abuse = Some(abuse);
+            abuse.into()
+        }))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes))?;
+        if let Feed::Frames(watch) = &mut self.feed {
+            watch.wrote(written);
+        }
+        Poll::Ready(Ok(written))
     }
 
     /// After the request's last byte there is only one thing to learn: that the client went away.
@@ -339,7 +379,7 @@ impl AsyncRead for Lease {
 
 impl AsyncWrite for Lease {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection()?.socket).poll_write(cx, buf)
+        self.connection()?.poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
