@@ -9,6 +9,14 @@
 //! takes little from the gateway, which shares the machine with them.
 
 #[cfg(test)]
+use tests::harness;
+
+fn main() {
+    #[cfg(test)]
+    overload::main();
+}
+
+#[cfg(test)]
 #[path = "../tests"]
 mod tests {
     #[allow(
@@ -19,9 +27,6 @@ mod tests {
     )]
     pub mod harness;
 }
-#[cfg(test)]
-use tests::harness;
-
 #[cfg(test)]
 mod overload {
     mod attacker;
@@ -60,9 +65,4 @@ mod overload {
             .collect::<Vec<_>>();
         println!("{}", table::of(&rows));
     }
-}
-
-fn main() {
-    #[cfg(test)]
-    overload::main();
 }

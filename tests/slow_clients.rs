@@ -154,7 +154,7 @@ fn a23_an_upload_that_drips_is_ended_and_one_that_is_slow_goes_on() {
     }
     assert_eq!(slow.cut, None, "{}", slow.text());
     // Its rest at once: it was not remembered against it.
-    let _ = slow.conn.try_send(&vec![b'x'; LENGTH]);
+    let _ = slow.conn.try_send(&[b'x'; LENGTH]);
     assert!(slow.text().is_empty() || slow.text().starts_with("HTTP/1.1 200 "), "{}", slow.text());
     let requests = upstream.wait_for(1);
     assert!(requests.iter().any(|request| request.target() == "/uploads/d" && request.body.len() == LENGTH));
