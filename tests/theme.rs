@@ -65,7 +65,7 @@ fn the_worked_example_dresses_the_pages_and_leaves_them_working() {
     assert_eq!((sheet.status, sheet.header("content-type")), (200, Some("text/css; charset=utf-8")));
     assert_eq!(sheet.header("cache-control"), Some("public, max-age=31536000, immutable"));
     let picture = get(&gate, &logo);
-    assert_eq!((picture.status, picture.header("content-type")), (200, Some("image/svg+xml")));
+    assert_eq!((picture.status, picture.header("content-type")), (200, Some("image/svg+xml; charset=utf-8")));
     assert_eq!(picture.header("x-content-type-options"), Some("nosniff"));
     assert!(picture.header("content-security-policy").unwrap().starts_with("default-src 'none'; sandbox"));
     assert_eq!(get(&gate, "/.sekisho/static/../theme/style.css").status, 404, "no other file of the folder is served");

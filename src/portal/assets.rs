@@ -82,7 +82,8 @@ pub fn all() -> [&'static Asset; 5] {
     [&STYLE, &SHELL_STYLE, &ICON, &NEW_PASSWORD, &DELIVERY]
 }
 
-const SVG: &str = "image/svg+xml";
+/// Of our own pictures and a theme's.
+pub const SVG: &str = "image/svg+xml; charset=utf-8";
 /// For a picture that somebody opens by itself: nothing in it runs, or loads anything.
 const PICTURE_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox; frame-ancestors 'none'");
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use minijinja::value::Value;
 use minijinja::{Environment, Error};
 
-use super::assets::Asset;
+use super::assets::{self, Asset};
 use super::view;
 use crate::config::theme::{Picture, PictureFormat, Theme};
 use crate::config::{Language, Portal};
@@ -98,7 +98,7 @@ impl Dress {
 fn picture(stem: &str, picture: Option<&Picture>) -> Option<Asset> {
     let picture = picture?;
     let (extension, content_type) = match picture.format {
-        PictureFormat::Svg => ("svg", "image/svg+xml"),
+        PictureFormat::Svg => ("svg", assets::SVG),
         PictureFormat::Png => ("png", "image/png"),
     };
     Some(Asset::new(stem, extension, content_type, Bytes::from(picture.bytes.clone())))
