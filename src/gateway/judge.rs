@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, COOKIE, ORIGIN, UPGRADE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use pingora::proxy::Session;
 
 use super::GatewayState;
@@ -65,7 +65,12 @@ impl GatewayState {
             // Over this connection anybody could read along: nobody is anybody here.
             request.cookies.own = crate::service::visit::SekishoCookies::default();
             if let Some(location) = self.tls_address(request) {
-                return Verdict::ToTls(location);
+                let leads_on = may_be_led_to_tls(&request.method, &request.arrival.target, &request.plan.config);
+                return if leads_on {
+                    Verdict::ToTls(location)
+                } else {
+                    Verdict::Page(Ask::Failure(Failure::PlainHttp))
+                };
             }
         }
         match self.find_session(request).await {
@@ -194,6 +199,13 @@ fn unavailable(error: &ServiceError) -> Verdict {
 
 pub(super) fn is_portal_path(target: &NormalTarget, config: &Config) -> bool {
     is_below(target.matching_path(), &config.portal.path)
+}
+
+/// Whether somebody who came over plain HTTP is led to TLS: a browser that asks for a page. Whoever sends more than that has sent
+/// it in clear; a programme that were redirected would go on doing so, and nobody would notice.
+fn may_be_led_to_tls(method: &Method, target: &NormalTarget, config: &Config) -> bool {
+    let below = target.matching_path().strip_prefix(config.portal.path.as_str());
+    matches!(*method, Method::GET | Method::HEAD) && !below.is_some_and(|rest| is_below(rest, "/api"))
 }
 
 /// Style sheet and pictures: the page that refuses to sign anybody in looks like the others.
