@@ -14,6 +14,8 @@ use super::server::codec;
 
 /// How long the gateway may take for an answer; a queue of password hashes is before some of them.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How soon it is tried again where so many wait already that there is no room for another one.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// A connection to a running gateway.
 pub struct Client {
@@ -46,13 +48,23 @@ impl Client {
     /// # Errors
     /// [`ClientError::NobodyThere`] where there is none, or a dead one; others where there may be a gateway after all.
     pub async fn connect(path: &Path) -> Result<Self, ClientError> {
-        match UnixStream::connect(path).await {
-            Ok(stream) => Ok(Self { frames: Framed::new(stream, codec()) }),
-            Err(error) => Err(match error.kind() {
+        let mut left = PATIENCE;
+        loop {
+            let error = match UnixStream::connect(path).await {
+                Ok(stream) => return Ok(Self { frames: Framed::new(stream, codec()) }),
+                Err(error) => error,
+            };
+            return Err(match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NobodyThere,
                 io::ErrorKind::PermissionDenied => ClientError::NotAllowed(path.to_owned()),
+                // The silent ones among those who wait are sent away within seconds.
+                io::ErrorKind::WouldBlock if !left.is_zero() => {
+                    left = left.saturating_sub(AGAIN);
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
                 _ => ClientError::Unreachable { path: path.to_owned(), source: error },
-            }),
+            });
         }
     }
 
