@@ -164,6 +164,33 @@ fn a_body_of_another_length_than_promised_is_no_request() {
     assert!(upstream.requests().iter().all(|request| request.header("content-length") == Some("0")));
 }
 
+/// A17: what stands behind a body is no header of the request, and goes no further.
+#[test]
+fn a17_trailers_over_http2_never_become_headers() {
+    let upstream = Recorder::ok();
+    let gate = gate(&upstream);
+    let mut conn = connect(&gate);
+    conn.send(frame(HEADERS, END_HEADERS, 1, &block(&with(":method", Some("POST"), &[]))));
+    conn.send(frame(DATA, 0, 1, b"hello"));
+    let trailers = [("remote-user", "root"), ("content-length", "500"), ("x-forwarded-for", "10.0.0.1")];
+    conn.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&trailers)));
+    assert_eq!(outcome(&mut conn), Outcome::Passed);
+    let seen = upstream.last();
+    assert_eq!(seen.body, b"hello");
+    assert_eq!((seen.header("remote-user"), seen.header("x-forwarded-for")), (None, Some("127.0.0.1")));
+    let all = String::from_utf8_lossy(&upstream.connections().concat()).into_owned();
+    assert!(!all.contains("root") && !all.contains("500") && !all.contains("10.0.0.1"), "{all}");
+    // Pseudo-headers have no place there (RFC 9113 §8.1), and mean nothing.
+    let mut conn = connect(&gate);
+    conn.send(frame(HEADERS, END_HEADERS, 1, &block(&with(":method", Some("POST"), &[]))));
+    conn.send(frame(DATA, 0, 1, b"hello"));
+    let pseudo = [(":path", "/admin"), (":authority", "other.test"), (":method", "DELETE")];
+    let _ = conn.try_send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&pseudo)));
+    outcome(&mut conn);
+    let all = String::from_utf8_lossy(&upstream.connections().concat()).into_owned();
+    assert!(!all.contains("/admin") && !all.contains("other.test") && !all.contains("DELETE"), "{all}");
+}
+
 /// Facts 12 and 22: the upstream speaks HTTP/1.1 and gets one Host and one Cookie.
 #[test]
 fn a_request_over_http2_becomes_a_plain_one() {

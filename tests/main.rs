@@ -19,6 +19,8 @@ mod behind_nginx;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod control_socket;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod credentials;
@@ -32,6 +34,8 @@ mod demo_in_the_browser;
 mod docs;
 #[cfg(test)]
 mod enrolment_rules;
+#[cfg(test)]
+mod foreign_forms;
 #[cfg(test)]
 mod forgotten_cookies;
 #[cfg(test)]
@@ -56,6 +60,8 @@ mod layers;
 #[cfg(test)]
 mod licences;
 #[cfg(test)]
+mod log_injection;
+#[cfg(test)]
 mod mail_flood;
 #[cfg(test)]
 mod mail_trouble;
@@ -75,6 +81,10 @@ mod notify;
 #[cfg(feature = "otlp")]
 mod otlp;
 #[cfg(test)]
+mod own_cookies;
+#[cfg(test)]
+mod own_headers;
+#[cfg(test)]
 mod own_settings;
 #[cfg(test)]
 mod own_settings_in_the_browser;
@@ -82,6 +92,8 @@ mod own_settings_in_the_browser;
 mod passwords;
 #[cfg(test)]
 mod passwords_in_the_browser;
+#[cfg(test)]
+mod pending_login;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]
@@ -107,6 +119,8 @@ mod smuggling;
 #[cfg(test)]
 mod socket_activation;
 #[cfg(test)]
+mod somebody_elses;
+#[cfg(test)]
 mod startup;
 #[cfg(test)]
 mod store_commands;
@@ -122,6 +136,8 @@ mod tls_listener;
 mod traces;
 #[cfg(test)]
 mod upgrade;
+#[cfg(test)]
+mod upstream_trouble;
 #[cfg(test)]
 mod upstreams;
 #[cfg(test)]

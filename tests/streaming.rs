@@ -8,7 +8,7 @@ use http::Request;
 use sha2::{Digest, Sha256};
 use tokio_tungstenite::tungstenite::{self, Message, client::IntoClientRequest};
 
-use crate::harness::{Client, Recorder, Sekisho, h2, poll, tools, wait_until};
+use crate::harness::{Client, Conn, Recorder, Sekisho, h2, poll, tools, wait_until};
 
 const MIB: usize = 1024 * 1024;
 
@@ -71,6 +71,62 @@ fn a_websocket_passes_with_a_session_and_its_own_origin_and_not_without() {
     let big = Message::binary(vec![9; MIB]);
     socket.send(big.clone()).unwrap();
     assert_eq!(socket.read().unwrap(), big);
+}
+
+/// Opens a tunnel by hand; the status of the answer, and the connection.
+fn tunnel(gate: &Sekisho, client: &Client, origin: &str) -> (u16, Conn) {
+    let mut conn = client.connect();
+    conn.send(format!(
+        "GET /ws HTTP/1.1\r\nHost: {}\r\n{}Origin: {origin}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        gate.address(),
+        client.cookie_header()
+    ));
+    (conn.read_head().expect("an answer").status, conn)
+}
+
+/// A frame as a browser sends it (RFC 6455 §5.2), masked, of any kind and length.
+fn frame(number: usize) -> Vec<u8> {
+    const KINDS: [u8; 6] = [0x81, 0x82, 0x01, 0x80, 0x89, 0x8a];
+    let body = noise(if number.is_multiple_of(997) { 70_000 } else { number * 7 % 300 });
+    let mut frame = vec![KINDS[number % KINDS.len()]];
+    match body.len() {
+        short @ 0..126 => frame.push(0x80 | u8::try_from(short).unwrap()),
+        middling @ 126..=0xffff => {
+            frame.push(0x80 | 126);
+            frame.extend(u16::try_from(middling).unwrap().to_be_bytes());
+        }
+        long => {
+            frame.push(0x80 | 127);
+            frame.extend((long as u64).to_be_bytes());
+        }
+    }
+    let mask = u32::try_from(number).unwrap().to_be_bytes();
+    frame.extend(mask);
+    frame.extend(body.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
+/// Nothing in between looks into a frame: what is sent comes back byte for byte, whatever is in it.
+#[test]
+fn a48_ten_thousand_frames_pass_byte_for_byte_and_none_of_a_foreign_page() {
+    const FRAMES: usize = 10_000;
+    let upstream = Recorder::echo();
+    let (gate, alice) = signed_in(&upstream.url());
+    let before = upstream.bytes();
+    for origin in ["https://evil.test", "null", "http://127.0.0.1:1"] {
+        assert_eq!(tunnel(&gate, &alice, origin).0, 403, "{origin}");
+    }
+    assert_eq!(upstream.bytes(), before);
+    let (status, mut conn) = tunnel(&gate, &alice, &format!("http://{}", gate.address()));
+    assert_eq!(status, 101);
+    let frames: Vec<Vec<u8>> = (0..FRAMES).map(frame).collect();
+    for (number, batch) in frames.chunks(20).enumerate() {
+        let sent = batch.concat();
+        conn.send(&sent);
+        assert!(conn.take(sent.len()) == sent, "batch {number} came back as something else");
+    }
+    assert!(conn.is_silent_for(Duration::from_millis(1)), "and not a byte more");
 }
 
 #[test]

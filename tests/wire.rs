@@ -2,6 +2,36 @@
 
 use crate::harness::{Builder, Conn, Recorder, Response, Sekisho};
 
+/// A page of sekisho's own.
+pub struct Page {
+    /// Below the portal's path, with `{id}` and `{file}` as they stand in the table.
+    pub path: String,
+    pub get: bool,
+    pub post: bool,
+}
+
+/// Every page, out of the product's own table: a new one is asked for without another word.
+pub fn pages_of_the_portal() -> Vec<Page> {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/portal.rs");
+    let text = std::fs::read_to_string(file).unwrap();
+    let table = text.split_once("fn table()").unwrap().1.split_once("\n}\n").unwrap().0;
+    let page = |line: &str| {
+        let (path, methods) = line.trim().strip_prefix('(')?.split_once(", ")?;
+        // The one that stands there by its constant's name.
+        let path = if path == "admin::import::PATH" { "/admin/users/import" } else { path.trim_matches('"') };
+        let post = methods.contains("post(") || methods.starts_with("Deed::");
+        Some(Page { path: path.to_owned(), get: methods.starts_with("get("), post })
+    };
+    let pages: Vec<Page> = table.lines().filter_map(page).collect();
+    assert!(pages.len() > 50 && pages.iter().all(|page| page.path.starts_with('/') && (page.get || page.post)));
+    pages
+}
+
+/// The id of an account.
+pub fn id_of(gate: &Sekisho, login: &str) -> String {
+    gate.cli_json(&["user", "show", login])["id"].as_str().expect("an account has an id").to_owned()
+}
+
 /// A gateway with `/public/` open and everything else behind the login. Passwords alone sign in, so that these tests
 /// need no codes.
 pub fn gate(upstream: &Recorder) -> Builder {

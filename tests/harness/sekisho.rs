@@ -603,6 +603,11 @@ impl Clock {
 
 /// The address and kind of socket that a log line says is listening.
 fn listening(line: &str) -> Option<(SocketAddr, bool)> {
+    // As `log.format: text` has it.
+    if let Some((_, rest)) = line.split_once("sekisho::server::listeners: listening address=") {
+        let (address, tls) = rest.split_once(" tls=")?;
+        return Some((address.parse().ok()?, tls.starts_with("true")));
+    }
     let line: Json = serde_json::from_str(line).ok()?;
     let fields = line.get("fields").unwrap_or(&line);
     if fields.get("message")?.as_str()? != "listening" {
