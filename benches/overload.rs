@@ -21,9 +21,10 @@ fn main() {
 mod tests {
     #[allow(
         clippy::allow_attributes,
+        clippy::string_slice,
         dead_code,
         unused_imports,
-        reason = "a tool box: not every tool is out at all times"
+        reason = "a tool box, made for tests: not every tool is out at all times"
     )]
     pub mod harness;
 }
