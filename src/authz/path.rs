@@ -7,12 +7,15 @@
 //! `;parameters` removed; only `%25`, `%2F` and bytes above ASCII stay escaped in it.
 //!
 //! Where upstreams are known to disagree about a path (are parameters part of it, is `%3B` one, is it decoded twice…),
-//! each such reading is kept beside the matched one: the route table refuses a path whose readings lead to different
-//! routes.
+//! each such reading is kept beside the matched one (see [`readings`]): the route table refuses a path whose readings lead
+//! to different routes.
 
 use std::fmt;
 
 use super::target::BadTarget;
+use readings::{overlong, read_all};
+
+mod readings;
 
 /// A path that was settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,21 +98,13 @@ enum Kind {
     DotDot,
 }
 
-/// Tells dot segments from names. What only some servers take for a dot segment is refused: one with parameters (`..;x`),
-/// with blanks, or beside an encoded slash (`..%2Fadmin`).
+/// Tells dot segments from names. What only some servers take for a dot segment is refused: see [`may_be_dots`].
 fn kind_of(decoded: &[u8]) -> Result<Kind, BadTarget> {
     match decoded {
         b"." => return Ok(Kind::Dot),
         b".." => return Ok(Kind::DotDot),
+        _ if may_be_dots(decoded) => return Err(BadTarget::Path),
         _ => {}
-    }
-    let is_dots = |part: &[u8]| {
-        let name = part.split(|byte| *byte == b';').next().unwrap_or_default();
-        matches!(name.trim_ascii(), b"." | b"..")
-    };
-    let mut parts = decoded.split(|byte| *byte == b'/');
-    if parts.any(is_dots) {
-        return Err(BadTarget::Path);
     }
     // Whether the parameters end at an encoded slash is anybody's guess.
     if decoded.contains(&b'/') && decoded.contains(&b';') {
@@ -118,7 +113,17 @@ fn kind_of(decoded: &[u8]) -> Result<Kind, BadTarget> {
     Ok(Kind::Name)
 }
 
-/// Whether more rounds of decoding than the one that is due would turn up a dot, a slash, a backslash or NUL.
+/// Whether somebody could take a segment, or a part of it beside an encoded slash, for a dot segment: because parameters
+/// (`..;x`) or blanks are nothing to them, or because they decode before they look for the query (`..%3Fx`).
+fn may_be_dots(decoded: &[u8]) -> bool {
+    decoded.split(|byte| *byte == b'/').any(|part| {
+        let name = part.split(|byte| matches!(byte, b';' | b'?' | b'#')).next().unwrap_or_default();
+        matches!(name.trim_ascii(), b"." | b"..")
+    })
+}
+
+/// Whether more rounds of decoding than the one that is due would turn up a dot, a slash, a backslash or NUL, or make a dot
+/// segment.
 fn hides_escapes(decoded: &[u8]) -> bool {
     let mut text = decoded.to_vec();
     // Nobody encodes a path four times in good faith, and without a bound each round costs a pass over it.
@@ -144,109 +149,22 @@ fn hides_escapes(decoded: &[u8]) -> bool {
         if next.len() == text.len() {
             return false;
         }
+        if may_be_dots(&next) {
+            return true;
+        }
         text = next;
     }
     true
 }
 
-/// Whether `lead` and the escapes after it are a longer UTF-8 form of `.`, `/` or `\` than the one byte it takes, read as
-/// leniently as the decoders that fell for it: only the payload bits count. Other bytes that are no UTF-8 pass: old
-/// tools name their files in Shift_JIS and EUC-JP.
+/// Whether `lead` and the escapes after it are a longer UTF-8 form of `.`, `/` or `\`.
 fn is_overlong(lead: u8, after: &[u8]) -> bool {
-    let (length, payload) = match lead {
-        0xC0..=0xDF => (1, lead & 0x1F),
-        0xE0..=0xEF => (2, lead & 0x0F),
-        0xF0..=0xF7 => (3, lead & 0x07),
-        0xF8..=0xFB => (4, lead & 0x03),
-        0xFC..=0xFF => (5, lead & 0x01),
-        _ => return false,
-    };
-    let mut point = u64::from(payload);
-    let mut rest = after;
-    for _ in 0..length {
-        let Some((value, after)) = escape(rest) else { return false };
-        point = point << 6 | u64::from(value & 0x3F);
-        rest = after;
-    }
-    matches!(point, 0x2E | 0x2F | 0x5C)
+    overlong(lead, after).is_some_and(|(value, _)| matches!(value, b'.' | b'/' | b'\\'))
 }
 
 /// `%uXXXX`, which some servers decode.
 fn is_wide_escape(text: &[u8]) -> bool {
     matches!(text, [b'%', b'u' | b'U', a, b, c, d, ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()))
-}
-
-/// How a reader takes parameters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Parameters {
-    /// `;x` and `%3Bx` are none of the path.
-    Removed,
-    /// `;x` is none of it, `%3Bx` is.
-    PlainRemoved,
-    /// Both belong to it.
-    Kept,
-}
-
-/// The path as it is matched, and every other reading of it that differs.
-fn read_all(forwarded: &str) -> Result<(String, Vec<String>), BadTarget> {
-    let matching = read(forwarded, Parameters::Removed, false);
-    let mut readings = Vec::new();
-    if forwarded.contains(';') || forwarded.contains("%3B") {
-        let mut segments = forwarded.split('/').skip(1).peekable();
-        while let Some(segment) = segments.next() {
-            // `/;x/admin` without its parameters is `//admin`, which some merge and some do not.
-            if (segment.starts_with(';') || segment.starts_with("%3B")) && segments.peek().is_some() {
-                return Err(BadTarget::Parameters);
-            }
-        }
-        let kept = read(forwarded, Parameters::Kept, false);
-        // Some servers take the parameters to reach to the path's end.
-        readings.extend(kept.split(';').next().map(str::to_owned));
-        readings.push(kept);
-        readings.push(read(forwarded, Parameters::PlainRemoved, false));
-    }
-    if forwarded.contains("%2F") {
-        readings.push(read(forwarded, Parameters::Removed, true));
-    }
-    // A decoder that works before the query is split off.
-    if let Some((before, _)) = matching.split_once(['?', '#']) {
-        readings.push(before.to_owned());
-    }
-    let mut again = matching.clone();
-    while again.contains("%25") {
-        let next = read(&again.replace("%25", "%"), Parameters::Removed, false);
-        if next == again {
-            break;
-        }
-        readings.push(next.clone());
-        again = next;
-    }
-    readings.retain(|reading| *reading != matching);
-    Ok((matching, readings))
-}
-
-/// One reading of a path. A `%` that escapes nothing is read as itself.
-fn read(path: &str, parameters: Parameters, split_encoded_slash: bool) -> String {
-    let mut out = String::with_capacity(path.len());
-    for segment in path.split('/').skip(1) {
-        out.push('/');
-        let mut rest = segment.as_bytes();
-        while let Some((&byte, after)) = rest.split_first() {
-            let (value, after, escaped) = match escape(rest) {
-                Some((value, after)) => (value, after, true),
-                None => (byte, after, false),
-            };
-            rest = after;
-            match value {
-                b';' if parameters == Parameters::Removed => break,
-                b';' if parameters == Parameters::PlainRemoved && !escaped => break,
-                b'/' if split_encoded_slash && out.ends_with('/') => {}
-                b'/' => push_byte(&mut out, value, split_encoded_slash),
-                _ => push_byte(&mut out, value, value.is_ascii() && value != b'%'),
-            }
-        }
-    }
-    out
 }
 
 /// Whether a path (up to `?` or the end) is in normal form already, which nearly every one is, and has no other reading.

@@ -275,4 +275,6 @@ fn clash(one: &[Method], other: &[Method]) -> bool {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ fn route(text: &str) -> Route {
     }
 }
 
-fn table(routes: &[&str]) -> Result<RouteTable, Vec<(usize, usize)>> {
+pub(super) fn table(routes: &[&str]) -> Result<RouteTable, Vec<(usize, usize)>> {
     RouteTable::new(routes.iter().map(|text| route(text)).collect())
         .map_err(|pairs| pairs.iter().map(|pair| (pair.first.0, pair.second.0)).collect())
 }
@@ -151,6 +151,13 @@ fn a_path_whose_readings_lead_to_different_routes_is_refused() {
         ("/%2570ublic", Err(BadTarget::Parameters)),
         ("/%252570ublic", Err(BadTarget::Parameters)),
         ("/public/100%2525", Ok(Some("- /public"))),
+        ("/public%253fx", Err(BadTarget::Parameters)),
+        ("/publi%c1%a3", Err(BadTarget::Parameters)),
+        ("/%e0%81%b0ublic/x", Err(BadTarget::Parameters)),
+        ("/%25c1%25b0ublic/x", Err(BadTarget::Parameters)),
+        ("/public%c0%bbx", Err(BadTarget::Parameters)),
+        ("/public%c0%bfx", Err(BadTarget::Parameters)),
+        ("/public/%c1%a1", Ok(Some("- /public"))),
         ("/x%2fy", Err(BadTarget::EncodedSlash)),
         ("/public%2fa", Err(BadTarget::Parameters)),
         ("/files/a%2Fb", Ok(Some("- /files - encoded"))),

@@ -146,4 +146,42 @@ proptest! {
             prop_assert!(!host.as_str().contains(|c: char| c.is_ascii_uppercase()) && !host.as_str().ends_with('.'));
         }
     }
+
+    #[test]
+    fn every_spelling_of_an_authority_is_one(
+        host in "[a-z0-9]([a-z0-9_-]{0,5}[a-z0-9])?(\\.[a-z]{1,5}){0,3}|127\\.0\\.0\\.[1-9]|\\[::[1-9a-f]{1,4}\\]",
+        upper: bool,
+        dot: bool,
+        port in prop_oneof![Just(None), Just(Some(443)), Just(Some(80)), (1..=u16::MAX).prop_map(Some)],
+        secure: bool,
+    ) {
+        let parse = |authority: &str| {
+            NormalTarget::parse(RawTarget { target: b"/", authority: Some(authority.as_bytes()), secure })
+        };
+        prop_assume!(Host::parse(&host).is_ok());
+        let mut spelled = if upper { host.to_ascii_uppercase() } else { host.clone() };
+        if dot && !host.ends_with(']') {
+            spelled.push('.');
+        }
+        let port = port.filter(|port| *port != if secure { 443 } else { 80 });
+        let implied = format!("{spelled}:{}", port.unwrap_or(if secure { 443 } else { 80 }));
+        let plain = parse(&port.map_or(host.clone(), |port| format!("{host}:{port}"))).unwrap();
+        prop_assert_eq!(&parse(&implied).unwrap(), &plain);
+        if port.is_none() {
+            prop_assert_eq!(&parse(&spelled).unwrap(), &plain);
+        }
+        // What is told to the upstream is read as the same again.
+        prop_assert_eq!(&parse(&plain.authority()).unwrap(), &plain);
+    }
+
+    /// An absolute-form is its path, or it is refused.
+    #[test]
+    fn an_absolute_form_says_no_more_than_its_path(target in hostile_target()) {
+        let absolute = [b"https://APP.test:443".as_slice(), &target].concat();
+        if target.first() == Some(&b'/') {
+            prop_assert_eq!(settle(&absolute), settle(&target));
+        } else if let Ok(settled) = settle(&absolute) {
+            prop_assert_eq!(settled.host().as_str(), "app.test");
+        }
+    }
 }
