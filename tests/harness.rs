@@ -20,7 +20,8 @@
 //! - [`Recorder`]: upstream that answers as told and records bytes; [`Conn`]: raw client bytes, plain or TLS;
 //!   [`h2`]: requests over HTTP/2; [`frames`]: HTTP/2 byte by byte; [`Client`]: a browser without a screen; [`totp`]: `oathtool`;
 //!   [`MailServer`]: aiosmtpd, also in its bad moods; [`Browser`]: Chromium through chromedriver; [`tools`]: adminer,
-//!   supervisor, WebSocket and event-stream upstreams; [`Load`]: many clients that count what goes wrong.
+//!   supervisor, WebSocket and event-stream upstreams; [`readers`]: servers that tell how they have read a path;
+//!   [`Load`]: many clients that count what goes wrong.
 //! - Everything but the browser is blocking: use it in `#[test]`, and in `#[tokio::test]` where a browser takes part.
 //! - No port is fixed, nothing is slept for: [`wait_until`] polls a condition up to a deadline.
 
@@ -37,6 +38,7 @@ mod load;
 pub mod mail;
 pub mod picture;
 mod process;
+pub mod readers;
 mod recorder;
 pub mod second_step;
 mod secrets;

@@ -127,6 +127,8 @@ mod store_commands;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]
+mod target_differential;
+#[cfg(test)]
 mod target_on_the_wire;
 #[cfg(test)]
 mod theme;
