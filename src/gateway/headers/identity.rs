@@ -21,7 +21,8 @@ pub fn render(template: &HeaderTemplate, account: &Account, encoding: HeaderEnco
         HeaderEncoding::Percent if plain && !text.contains('%') => text,
         HeaderEncoding::Percent => percent(&text),
         HeaderEncoding::Utf8 => text.chars().filter(|c| !c.is_control()).collect(),
-        HeaderEncoding::Rfc2047 if plain => text,
+        // Nor could anybody tell an encoded word that somebody has for a name.
+        HeaderEncoding::Rfc2047 if plain && !text.contains("=?") => text,
         HeaderEncoding::Rfc2047 => rfc2047(&text),
     };
     HeaderValue::from_bytes(encoded.as_bytes()).ok()
@@ -75,3 +76,6 @@ fn rfc2047(text: &str) -> String {
     let encoded = words.iter().map(|word| format!("=?UTF-8?B?{}?=", BASE64.encode(word.as_bytes())));
     encoded.collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod properties;
