@@ -235,6 +235,10 @@ fn forwarding_headers_count_from_trusted_proxies_alone() {
             "{name: near, path: /near, access: public, allow: {networks: [10.0.0.1/32]}, upstream: UPSTREAM}",
             &upstream.url(),
         )
+        .route(
+            "{name: house, path: /house, access: public, allow: {networks: [127.0.0.0/8]}, upstream: UPSTREAM}",
+            &upstream.url(),
+        )
         .tls(&["app.test"])
         .start();
     let client = Client::tls(&trusting, "app.test");
@@ -254,6 +258,15 @@ fn forwarding_headers_count_from_trusted_proxies_alone() {
         conn.send(format!("GET /near HTTP/1.1\r\nHost: app.test\r\n{claim}\r\n"));
         assert_eq!(conn.response().status, 403, "{claim:?}");
     }
+    // Bytes that are no text, in the line to which a proxy has appended the address that it saw, do not make its own address
+    // the client's.
+    for (path, status) in [("/house", 403), ("/near", 200)] {
+        let mut conn = client.connect();
+        conn.send(format!("GET {path} HTTP/1.1\r\nHost: app.test\r\nX-Forwarded-For: "));
+        conn.send(b"\xFF, 10.0.0.1\r\n\r\n");
+        assert_eq!(conn.response().status, status, "{path}");
+    }
+    assert_eq!(upstream.last().header("x-forwarded-for"), Some("10.0.0.1, 127.0.0.1"));
 }
 
 /// A18, CONTRACT §4.

@@ -82,8 +82,10 @@ fn strip(head: &mut RequestHeader, request: &Request) {
 fn forwarding(head: &mut RequestHeader, arrival: &Arrival) -> Result<(), Box<pingora::Error>> {
     let peer = arrival.peer.to_string();
     // What a trusted proxy said is left there by `strip`; anybody else's is gone.
-    let chain = head.headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-    let chain: String = chain.flat_map(|value| [value, ", "]).chain([peer.as_str()]).collect();
+    let entries = head.headers.get_all(X_FORWARDED_FOR).iter().flat_map(|value| value.as_bytes().split(|&b| b == b','));
+    let entries = entries.filter_map(|entry| std::str::from_utf8(entry).ok()).map(str::trim);
+    let entries = entries.filter(|entry| !entry.is_empty() && entry.is_ascii());
+    let chain = entries.chain([peer.as_str()]).collect::<Vec<_>>().join(", ");
     head.insert_header("X-Forwarded-For", value(chain))?;
     let scheme = if arrival.secure { "https" } else { "http" };
     head.remove_header(&X_FORWARDED_PROTO);

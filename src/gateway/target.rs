@@ -56,8 +56,11 @@ pub fn settle(request: &RequestHeader, endpoints: Endpoints, config: &Config) ->
 fn forwarded_client(headers: &HeaderMap, peer: IpAddr, config: &Config) -> IpAddr {
     let mut client = peer;
     for value in headers.get_all(X_FORWARDED_FOR).iter().rev() {
-        for entry in value.to_str().unwrap_or_default().rsplit(',') {
-            let Some(address) = parse_address(entry.trim()) else { return client };
+        // Byte by byte: proxies append to whatever the client wrote, and what is no text there must not hide the rest.
+        for entry in value.as_bytes().rsplit(|&b| b == b',') {
+            let Some(address) = std::str::from_utf8(entry).ok().and_then(|entry| parse_address(entry.trim())) else {
+                return client;
+            };
             client = address;
             if !config.trusts(address) {
                 return client;
@@ -97,5 +100,7 @@ fn was_forwarded(headers: &HeaderMap) -> bool {
     })
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use super::*;
 use crate::gateway::listener::proxy_protocol::Header;
 use crate::secret::{ExposeSecret, Keys};
 
-fn config() -> Arc<Config> {
+pub(super) fn config() -> Arc<Config> {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("secret.key");
     std::fs::write(&key, Keys::generate_line().unwrap().expose_secret()).unwrap();
