@@ -150,6 +150,69 @@ fn a_malformed_stream_never_reaches_the_upstream() {
     }
 }
 
+/// A05, A06 and A07 once more: `:authority`, or the Host field in its place (RFC 9113 §8.3.1), is judged as Host is over
+/// HTTP/1.1, and a scheme says nothing about where a request goes.
+#[test]
+fn a_host_has_one_spelling_over_http2_too() {
+    let upstream = Recorder::ok();
+    let gate = Sekisho::builder()
+        .route("{name: app, host: app.test, path: /public/, access: public, upstream: UPSTREAM}", &upstream.url())
+        .tls(&["app.test"])
+        .start();
+    for (authority, seen) in [
+        ("app.test", "app.test"),
+        ("APP.test", "app.test"),
+        ("app.test.", "app.test"),
+        ("App.Test.:443", "app.test"),
+        ("app.test:8443", "app.test:8443"),
+    ] {
+        assert_eq!(ask(&gate, &with(":authority", Some(authority), &[]), None), Outcome::Passed, "{authority}");
+        assert_eq!(upstream.last().header("host"), Some(seen), "{authority}");
+    }
+    upstream.clear();
+    for host in [
+        "other.test",
+        "test",
+        "app.test.evil",
+        "evil-app.test",
+        "127.0.0.1",
+        "[::1]",
+        "localhost",
+        "",
+        ".",
+        "app.test..",
+        "app..test",
+        ".app.test",
+        "app.test:",
+        "app.test:0",
+        "app.test:0443",
+        "app.test:99999",
+        "app.test:443:443",
+        "app.test, other.test",
+        "app.test other",
+        "app.test\t",
+        "app.test\\x",
+        "app.test#x",
+        "app.test?x",
+        "app%2etest",
+        "other.test@app.test",
+        "[app.test]",
+        "2130706433",
+    ] {
+        for fields in [with(":authority", Some(host), &[]), with(":authority", None, &[("host", host)])] {
+            let outcome = ask(&gate, &fields, None);
+            assert_ne!(outcome, Outcome::Passed, "{fields:?}");
+            assert_eq!(upstream.bytes(), 0, "{fields:?} ({outcome:?}): {:?}", upstream.connections());
+        }
+    }
+    for scheme in ["http", "ftp", "HTTPS", "https://other.test/?x="] {
+        ask(&gate, &with(":scheme", Some(scheme), &[]), None);
+        for seen in upstream.requests() {
+            assert_eq!((seen.target(), seen.header("host")), ("/public/x", Some("app.test")), "{scheme}");
+        }
+    }
+}
+
 /// The head may have gone on before the body shows that it lied; then the upstream never sees a whole request.
 #[test]
 fn a_body_of_another_length_than_promised_is_no_request() {

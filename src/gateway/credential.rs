@@ -116,4 +116,6 @@ fn split(pair: &[u8]) -> (&[u8], &[u8]) {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -77,7 +77,16 @@ fn no_text_leads_off_this_host() {
     // Slashes, dots and what else has led other programmes astray come often.
     let pieces = prop_oneof![
         Just("/".to_owned()),
+        Just("/".to_owned()),
         Just("\\".to_owned()),
+        Just("?".to_owned()),
+        Just("#".to_owned()),
+        Just("\t".to_owned()),
+        Just("//".to_owned()),
+        Just("%2e%2E".to_owned()),
+        Just("%40".to_owned()),
+        Just("[::1]".to_owned()),
+        Just(":443".to_owned()),
         Just("..".to_owned()),
         Just("%2f".to_owned()),
         Just("%5C".to_owned()),
@@ -94,6 +103,12 @@ fn no_text_leads_off_this_host() {
         prop_assert!(led.starts_with('/') && !led.starts_with("//"), "{}", led);
         prop_assert!(led.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\'), "{}", led);
         prop_assert!(!led.starts_with("/.sekisho/login"), "{}", led);
+        // A browser's word for it (the URL standard's, which reads much that RFC 3986 does not).
+        let page = url::Url::parse("https://shop.test/.sekisho/login?x#y").unwrap();
+        let joined = page.join(&led).unwrap();
+        prop_assert_eq!(joined.origin(), page.origin(), "{}", led);
+        prop_assert_eq!(joined.path(), led.split('?').next().unwrap(), "{}", led);
+        prop_assert!(joined.username().is_empty() && joined.password().is_none() && joined.fragment().is_none());
         // What is led to is led to again: nothing changes its meaning the second time.
         prop_assert_eq!(path(&visit, Some(&led)), led);
     });
