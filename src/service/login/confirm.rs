@@ -29,7 +29,7 @@ pub async fn password(
     if !is_possible(given.expose_secret()) {
         return Ok(Step::Refused(Refusal::InvalidCredentials));
     }
-    if let Some(refusal) = password::address_waits(context, browser).await? {
+    if let Some(refusal) = password::address_waits(context, browser, Some(&own.account.user)).await? {
         return Ok(Step::Refused(refusal));
     }
     let subject = Subject::of(&own.account.user, Kind::Confirmation);

@@ -33,11 +33,11 @@ pub async fn step(
     if !is_possible(current.expose_secret()) {
         return Ok(Ok(Step::Refused(Refusal::InvalidCredentials)));
     }
-    if let Some(refusal) = password::address_waits(context, browser).await? {
-        return Ok(Ok(Step::Refused(refusal)));
-    }
     let limits = context::limits(&visit.config);
     let user = &own.account.user;
+    if let Some(refusal) = password::address_waits(context, browser, Some(user)).await? {
+        return Ok(Ok(Step::Refused(refusal)));
+    }
     let subject = Subject::of(user, Kind::PasswordChanged);
     let judged = password::judge(context, browser, Some(user), current.clone()).await?;
     // Made before the turn, as it takes a while; not during a lock, when a right password must not take longer than a wrong one.

@@ -4,6 +4,8 @@
 //! the same hashes ([`password::beside`]: of today's cost, or of the dearest that an account has; and of each scheme that was imported
 //! and is not renewed yet), one durable commit under `throttle/`, and gets the same answer.
 
+use std::time::Duration;
+
 use super::device_keys::Key;
 use super::{Browser, Credentials, Destination, Refusal, Step, device_keys, flows, mailed, sign_in};
 use crate::audit::{Event, Kind};
@@ -46,6 +48,8 @@ pub(super) struct Reading {
     /// The browser's valid device key for the account.
     key: Option<Key>,
     throttle: Slot<AccountThrottle>,
+    /// What was counted of the browser's address.
+    from_there: Slot<AddressThrottle>,
 }
 
 pub async fn step(
@@ -57,14 +61,19 @@ pub async fn step(
     if !password::is_possible(credentials.password.expose_secret()) {
         return Ok(Step::Refused(Refusal::InvalidCredentials));
     }
-    if let Some(refusal) = address_waits(context, browser).await? {
+    let (subject, account) = subject(context, browser, &credentials.login).await?;
+    if let Some(refusal) = address_waits(context, browser, account.as_ref()).await? {
         return Ok(Step::Refused(refusal));
     }
-    let (subject, account) = subject(context, browser, &credentials.login).await?;
-    let judged = judge(context, browser, account.as_ref(), credentials.password).await?;
+    let mut judged = judge(context, browser, account.as_ref(), credentials.password.clone()).await?;
+    judged.renewed = renew(context, browser, &subject, &judged, credentials.password, destination).await?;
     let _turn = context.turn(&subject.throttle).await;
     for _ in 0..TRIES {
         let reading = read(context, browser, &subject).await?;
+        // Counted meanwhile: of many guesses at once from one address no more are judged than that one may have wrong.
+        if let Some(refusal) = reading.address_waits(context, browser) {
+            return Ok(Step::Refused(refusal));
+        }
         let step = match verdict(browser, &judged, &reading, destination) {
             Some(next) => succeed(context, browser, &subject, &judged, reading, next, destination).await?,
             None => fail(context, browser, &subject, reading).await?,
@@ -76,17 +85,37 @@ pub async fn step(
     Err(ServiceError::Contended)
 }
 
-/// An address with too many failures is told so before anything is looked at, whatever the login.
-pub(super) async fn address_waits(context: &Context, browser: Browser<'_>) -> Result<Option<Refusal>, ServiceError> {
-    let visit = browser.visit;
-    let name = records::address_throttle(visit.client);
-    let counted = context.store.get::<AddressThrottle>(&name, visit.now).await?.record;
-    let max_failures = visit.config.lockout.per_address.max_failures;
-    let wait = counted.and_then(|counted| counted.wait(max_failures, visit.now));
-    if wait.is_some() {
-        context.metrics.logins.throttled.inc();
+/// An address with too many failures is told so before a password is looked at, whatever the login. But for the owner's own
+/// browser: it is known by its device key and has a count of its own ([`AccountThrottle`]), so that nobody behind the same
+/// address keeps the owner out.
+pub(super) async fn address_waits(
+    context: &Context,
+    browser: Browser<'_>,
+    user: Option<&User>,
+) -> Result<Option<Refusal>, ServiceError> {
+    let now = browser.visit.now;
+    let counted = context.store.get::<AddressThrottle>(&records::address_throttle(browser.visit.client), now).await?;
+    let Some(wait) = wait(browser, &counted) else { return Ok(None) };
+    if let Some(user) = user
+        && let Some(key) = device_keys::find(context, browser, user).await?
+    {
+        let throttle = context.store.get::<AccountThrottle>(&records::account_throttle(user.id), now).await?;
+        if !is_locked(&throttle, Some(key.device.id), context::limits(&browser.visit.config), now) {
+            return Ok(None);
+        }
     }
-    Ok(wait.map(|retry_after| Refusal::TooManyAttempts { retry_after }))
+    Ok(Some(told_to_wait(context, wait)))
+}
+
+/// For how long the browser's address has to wait, if it has to.
+fn wait(browser: Browser<'_>, counted: &Slot<AddressThrottle>) -> Option<Duration> {
+    let max_failures = browser.visit.config.lockout.per_address.max_failures;
+    counted.record.as_ref().and_then(|counted| counted.wait(max_failures, browser.visit.now))
+}
+
+fn told_to_wait(context: &Context, retry_after: Duration) -> Refusal {
+    context.metrics.logins.throttled.inc();
+    Refusal::TooManyAttempts { retry_after }
 }
 
 async fn subject(
@@ -112,7 +141,7 @@ async fn subject(
     Ok((subject, account))
 }
 
-/// The same work, whoever it is. One hash more where a right password is to be kept at a higher cost from now on.
+/// The same work, whoever it is.
 pub(super) async fn judge(
     context: &Context,
     browser: Browser<'_>,
@@ -122,14 +151,33 @@ pub(super) async fn judge(
     let cost = context::cost(&browser.visit.config);
     let in_use = context.directory.password_schemes(browser.visit.now).await?;
     let stored = user.and_then(|user| user.password.as_ref()).map(|stored| stored.hash.as_str());
-    let proof = context.hasher.verify_like_any(stored, password.clone(), &in_use, cost).await?;
-    let may_renew = proof.as_ref().is_some_and(Matches::is_whole);
-    let renewed = match stored.filter(|_| may_renew).and_then(|stored| password::renewed(stored, cost)) {
+    let proof = context.hasher.verify_like_any(stored, password, &in_use, cost).await?;
+    Ok(Judged { proof, renewed: None })
+}
+
+/// A hash of today's cost, where the account's is cheaper or another gate's. It is one hash more, so it is made only where the
+/// login goes on: during a lock, or for a disabled account, the time that it takes would tell that the password is right.
+async fn renew(
+    context: &Context,
+    browser: Browser<'_>,
+    subject: &Subject,
+    judged: &Judged,
+    password: SecretString,
+    destination: &Destination,
+) -> Result<Option<String>, ServiceError> {
+    if !judged.proof.as_ref().is_some_and(Matches::is_whole) {
+        return Ok(None);
+    }
+    let reading = read(context, browser, subject).await?;
+    if verdict(browser, judged, &reading, destination).is_none() {
+        return Ok(None);
+    }
+    let stored = reading.account.as_ref().and_then(|found| found.user.password.as_ref());
+    match stored.and_then(|stored| password::renewed(&stored.hash, context::cost(&browser.visit.config))) {
         // Where too many wait, the next login renews it.
-        Some(cost) => context.hasher.hash(password, cost).await.ok(),
-        None => None,
-    };
-    Ok(Judged { proof, renewed })
+        Some(cost) => Ok(context.hasher.hash(password, cost).await.ok()),
+        None => Ok(None),
+    }
 }
 
 pub(super) async fn read(context: &Context, browser: Browser<'_>, subject: &Subject) -> Result<Reading, ServiceError> {
@@ -143,7 +191,9 @@ pub(super) async fn read(context: &Context, browser: Browser<'_>, subject: &Subj
         None => None,
     };
     let throttle = context.store.get::<AccountThrottle>(&subject.throttle, now).await?;
-    Ok(Reading { account, key, throttle })
+    let from_there =
+        context.store.get::<AddressThrottle>(&records::address_throttle(browser.visit.client), now).await?;
+    Ok(Reading { account, key, throttle, from_there })
 }
 
 /// What follows from a right password. `None`: it was wrong, or it is not judged for now, which looks the same.
@@ -169,9 +219,13 @@ async fn succeed(
     destination: &Destination,
 ) -> Result<Option<Step>, ServiceError> {
     let device = reading.device();
-    let Reading { account, key, throttle } = reading;
+    let counts = !reading.is_at_home(browser);
+    let Reading { account, key, throttle, from_there } = reading;
     let Some(Found { mut user, seen }) = account else { return Ok(None) };
     let mut change = forget_failures(Change::new(), subject, &throttle, device);
+    if counts {
+        change = change.unchanged::<AddressThrottle>(&records::address_throttle(browser.visit.client), from_there.seen);
+    }
     // The browser will not have its value any more, so whatever it had outstanding (a mailed code, recovery codes) is void.
     if let Some(begun) = &browser.visit.cookies.flow
         && let Some(begun) = flows::load(context, browser.visit, begun).await?
@@ -256,7 +310,7 @@ pub(super) async fn fail(
     let mut counted = reading.throttle.record.unwrap_or_default();
     let locks = counted.wrong_password(device, limits, now);
     let address = records::address_throttle(visit.client);
-    let from_there = context.store.get::<AddressThrottle>(&address, now).await?;
+    let from_there = reading.from_there;
     let per_address = visit.config.lockout.per_address;
     let change = Change::new()
         .unchanged::<AccountThrottle>(&subject.throttle, reading.throttle.seen)
@@ -290,6 +344,10 @@ fn event(
     Ok(events::detailed(event, why))
 }
 
+fn is_locked(throttle: &Slot<AccountThrottle>, device: Option<DeviceId>, limits: Limits, now: Timestamp) -> bool {
+    throttle.record.as_ref().is_some_and(|counted| counted.password_lock(device, limits, now).is_some())
+}
+
 impl Subject {
     /// Somebody whose account is known.
     pub fn of(user: &User, kind: Kind) -> Self {
@@ -305,8 +363,18 @@ impl Subject {
 impl Reading {
     /// Whether no password from this browser is judged for now.
     pub fn is_locked(&self, limits: Limits, now: Timestamp) -> bool {
-        let counted = self.throttle.record.as_ref();
-        counted.is_some_and(|counted| counted.password_lock(self.device(), limits, now).is_some())
+        is_locked(&self.throttle, self.device(), limits, now)
+    }
+
+    /// As [`address_waits`], by what was read.
+    fn address_waits(&self, context: &Context, browser: Browser<'_>) -> Option<Refusal> {
+        let wait = wait(browser, &self.from_there).filter(|_| !self.is_at_home(browser));
+        wait.map(|wait| told_to_wait(context, wait))
+    }
+
+    /// Whether it is the owner's own browser, which its address does not keep out.
+    fn is_at_home(&self, browser: Browser<'_>) -> bool {
+        self.key.is_some() && !self.is_locked(context::limits(&browser.visit.config), browser.visit.now)
     }
 
     /// A change that ends the row of wrong ones.

@@ -2,7 +2,7 @@
 //! without codes from a wrong one: each try costs one hash.
 
 use super::code::{self, Judged};
-use super::{Browser, Refusal, Step, flows};
+use super::{Browser, Refusal, Step};
 use crate::authn::code::normalise;
 use crate::authn::password::Cost;
 use crate::authn::recovery_code::{self, HASH_BYTES, RecoverySet};
@@ -23,9 +23,10 @@ pub async fn step(
     remember: bool,
 ) -> Result<Step, ServiceError> {
     let visit = browser.visit;
-    let user = match flows::load(context, visit, token).await? {
-        Some(flow) => flow.flow.state.user(),
-        None => return Ok(Step::Refused(Refusal::RestartLogin)),
+    // What is not judged is not hashed either.
+    let user = match code::read(context, browser, token).await? {
+        Ok(reading) => reading.account.user.id,
+        Err(step) => return Ok(step),
     };
     let guess = guess(context, visit, user, typed).await?;
     let _turn = context.turn(&records::account_throttle(user)).await;

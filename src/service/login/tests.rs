@@ -9,6 +9,7 @@ mod mailed;
 mod new_password;
 mod own_password;
 mod recovery;
+mod throttles;
 use crate::audit::{Event, Kind};
 use crate::authn::device::Device;
 use crate::authz::Policy;
