@@ -61,6 +61,9 @@ mod layers;
 mod licences;
 #[cfg(test)]
 mod log_injection;
+mod login_storm;
+#[cfg(test)]
+mod login_under_attack;
 #[cfg(test)]
 mod mail_flood;
 #[cfg(test)]

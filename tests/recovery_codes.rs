@@ -254,6 +254,62 @@ fn a36_wrong_recovery_codes_are_counted() {
 }
 
 #[test]
+fn a36_of_a_hundred_and_one_wrong_ones_a_hundred_are_judged_and_then_not_even_a_right_one() {
+    let upstream = Recorder::ok();
+    let mut gate = builder(&upstream).start();
+    let mut alice = Client::new(&gate);
+    let enrolled = alice.enrol_with_codes(&gate, "alice");
+    alice.sign_out();
+    for _ in 0..10 {
+        // A right password begins another login, not another row.
+        alice.give_password("alice", PASSWORD);
+        let page = alice.open("/.sekisho/second-factor/recovery");
+        let form = crate::harness::form_with(&page, "code");
+        for _ in 0..10 {
+            let page = alice.send(&form.clone().with("code", &another(&enrolled.codes[0])));
+            refused(&alice, &page);
+        }
+    }
+    gate.kill();
+    gate.serve();
+    alice.follow(&gate);
+    for code in [another(&enrolled.codes[0]), enrolled.codes[0].clone()] {
+        let page = alice.give_password("alice", PASSWORD);
+        assert_eq!(asked_for(&page), "code");
+        let page = alice.open("/.sekisho/second-factor/recovery");
+        let form = crate::harness::form_with(&page, "code").with("code", &code);
+        let page = alice.submit(&form);
+        refused(&alice, &page);
+        assert_eq!(asked_for(&page), "password", "{}", text(&page.text()));
+    }
+    let events = std::fs::read_to_string(gate.path("audit.jsonl")).unwrap();
+    assert_eq!(events.matches("wrong or used recovery code").count(), 100);
+}
+
+#[test]
+fn a36_a_new_set_made_by_its_owner_voids_the_one_before() {
+    let upstream = Recorder::ok();
+    let gate = builder(&upstream).start();
+    let mut alice = Client::new(&gate);
+    let before = alice.enrol_with_codes(&gate, "alice").codes;
+    let page = alice.open("/.sekisho/account/recovery-codes");
+    let shown = alice.submit(&form_to(&page, "/account/recovery-codes"));
+    let after = recovery_codes_in(&shown);
+    assert_eq!(after.iter().collect::<BTreeSet<_>>().len(), 10, "{}: {}", alice.path, text(&shown.text()));
+    assert!(after.iter().all(|code| code.len() == 8 && !before.contains(code)));
+    after.iter().for_each(|code| gate.secrets().add(code));
+    alice.save_recovery_codes(shown);
+    alice.sign_out();
+    for code in &before {
+        let answer = recover(&mut alice, "alice", code);
+        refused(&alice, &answer);
+    }
+    recover(&mut alice, "alice", &after[0]);
+    assert!(alice.cookie("session").is_some());
+    assert_eq!(gate.cli_json(&["user", "show", "alice"])["second_factor"]["recovery_codes_left"], 9);
+}
+
+#[test]
 fn f07_a_reset_or_another_method_voids_the_codes() {
     let upstream = Recorder::ok();
     let gate = builder(&upstream).start();

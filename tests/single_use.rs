@@ -4,7 +4,9 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
-use crate::harness::second_step::asked_for;
+use serde_json::json;
+
+use crate::harness::second_step::{asked_for, full_width};
 use crate::harness::{Builder, Client, Form, MailServer, PASSWORD, Recorder, Response, Sekisho, form_with};
 use crate::passwords::{ask_for_a_link, link_to};
 
@@ -65,6 +67,36 @@ fn one_is_in(mut winners: Vec<Client>, round: usize) {
     let winner = &mut winners[0];
     assert_eq!(winner.get("/").text(), "ok", "round {round}");
     winner.sign_out();
+}
+
+#[test]
+fn a30_an_app_code_is_good_once_however_it_is_written_and_wherever_it_is_given() {
+    let upstream = Recorder::ok();
+    let gate = builder(&upstream).user("alice", &[]).start();
+    let mut alice = Client::new(&gate);
+    let key = alice.sign_in_and_enrol(&gate, "alice");
+    alice.sign_out();
+    for round in 0..ROUNDS {
+        let before = gate.fresh_code(&key);
+        let code = gate.fresh_code(&key);
+        let mut ready = before_the_code(&gate, "alice", "/.sekisho/second-factor", 2);
+        let (mut other, mut same) = (ready.remove(0), ready.remove(0));
+        same.browser.send(&same.form.with("code", &code));
+        assert!(same.browser.cookie("session").is_some(), "round {round}");
+        same.browser.sign_out();
+        // The one before it is within the accepted skew, and is dead with the newer one.
+        for again in [code.clone(), full_width(&code), format!("{} {}", &code[..3], &code[3..]), before] {
+            let page = other.browser.send(&other.form.clone().with("code", &again));
+            assert!(other.browser.cookie("session").is_none() && page.status == 401, "round {round}: {}", page.status);
+            let page = same.browser.give_password("alice", PASSWORD);
+            let page = same.browser.give_code(&page, &again, false);
+            assert!(same.browser.cookie("session").is_none() && page.status == 401, "round {round}: {}", page.status);
+        }
+        let begun = other.browser.post_json("/.sekisho/api/login", &json!({"login": "alice", "password": PASSWORD}));
+        let answer = json!({"flow": begun.json()["flow"], "code": code});
+        let answer = other.browser.post_json("/.sekisho/api/second-factor", &answer);
+        assert_eq!((answer.status, &answer.json()["code"]), (401, &json!("invalid_code")), "round {round}");
+    }
 }
 
 #[test]

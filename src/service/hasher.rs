@@ -1,5 +1,5 @@
-//! Password hashing on threads of its own: as many as there are cores, a bounded queue, a lower priority than the requests of
-//! people who are signed in.
+//! Password hashing on threads of its own: as many as there are cores, a queue of bounded length and time, a lower priority than
+//! the requests of people who are signed in.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -16,6 +16,9 @@ use crate::secret::{ExposeSecret, SecretString, random_bytes};
 
 /// How many passwords may wait: about two seconds' worth for two cores at the default cost.
 const QUEUE: usize = 64;
+/// For how long one may wait. On a machine that has no time for this priority a queue would stand for minutes, and be computed
+/// for people who have long gone.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// When to come again where more than that wait.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Added to the threads' niceness (0 is normal, 19 the lowest priority).
@@ -26,7 +29,7 @@ const STUCK: Duration = Duration::from_secs(60);
 /// The threads, and the way to them. They end when the last handle is gone.
 #[derive(Clone)]
 pub struct Hasher {
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<(Instant, Job)>,
     hashing: Hashing,
     threads: Arc<Vec<Thread>>,
     /// How many were computed: whether two requests cost the same is asked of this number.
@@ -83,6 +86,10 @@ enum Job {
 impl Hasher {
     /// Starts the threads; what they do is counted.
     pub fn start(hashing: &Hashing) -> Self {
+        Self::start_with(hashing, PATIENCE)
+    }
+
+    fn start_with(hashing: &Hashing, patience: Duration) -> Self {
         let (jobs, queue) = sync_channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         #[cfg(test)]
@@ -102,7 +109,7 @@ impl Hasher {
             let spawned = std::thread::Builder::new().name("password".to_owned()).spawn(move || {
                 let _alive = Held::new(&counted.threads);
                 if let Some(thread) = threads.get(place) {
-                    work(&queue, thread, &counted, after_each);
+                    work(&queue, patience, thread, &counted, after_each);
                 }
             });
             if let Err(error) = spawned {
@@ -201,7 +208,7 @@ impl Hasher {
     fn send(&self, job: Job) -> Result<(), ServiceError> {
         // Before it is sent, so that whoever takes it finds it counted.
         self.hashing.waiting.inc();
-        self.jobs.try_send(job).map_err(|error| match error {
+        self.jobs.try_send((Instant::now(), job)).map_err(|error| match error {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => {
                 self.hashing.waiting.dec();
                 self.hashing.rejected.inc();
@@ -235,15 +242,26 @@ const fn busy() -> ServiceError {
     ServiceError::Busy { retry_after: RETRY_AFTER }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, thread: &Thread, counted: &Hashing, after_each: impl Fn(u64)) {
+fn work(
+    queue: &Mutex<Receiver<(Instant, Job)>>,
+    patience: Duration,
+    thread: &Thread,
+    counted: &Hashing,
+    after_each: impl Fn(u64),
+) {
     // On Linux niceness is each thread's own. Where it cannot be changed, hashing merely competes on equal terms.
     if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::debug!(%error, "password hashing keeps its normal priority");
     }
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
+        let Ok((since, job)) = job else { return };
         counted.waiting.dec();
+        if since.elapsed() > patience {
+            // Without an answer it is told to come again.
+            counted.rejected.inc();
+            continue;
+        }
         let _busy = Held::new(&counted.busy);
         let began = Instant::now();
         thread.begin();
@@ -315,5 +333,14 @@ mod tests {
         assert!(busy > 0 && made >= QUEUE, "{busy} refused, {made} made");
         assert_eq!(busy + made, 300);
         assert_eq!(hasher.computed(), made as u64);
+    }
+
+    #[tokio::test]
+    async fn what_has_waited_too_long_is_told_to_come_again_and_not_computed() {
+        let hashing = Metrics::new().hashing;
+        let hasher = Hasher::start_with(&hashing, Duration::ZERO);
+        let all = futures_util::future::join_all((0..20).map(|_| hasher.hash("x".into(), CHEAP))).await;
+        assert!(all.iter().all(|one| matches!(one, Err(ServiceError::Busy { .. }))));
+        assert_eq!((hasher.computed(), hashing.rejected.get(), hashing.waiting.get()), (0, 20, 0));
     }
 }
