@@ -35,6 +35,7 @@ mod overload {
     mod round;
     mod slow;
     pub mod stage;
+    mod storm;
     mod table;
     mod upstream;
 
@@ -55,6 +56,7 @@ mod overload {
         &http2::UNKNOWN,
         &http2::WINDOW_ZERO,
         &http2::UNREAD,
+        &storm::LOGINS,
     ];
 
     pub fn main() {

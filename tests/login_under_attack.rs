@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use crate::harness::second_step::asked_for;
 use crate::harness::{
@@ -60,11 +60,10 @@ fn from(gate: &Sekisho, address: &str, login: &str, password: &str) -> Response 
     )
 }
 
-/// How many passwords of this account were judged and wrong, by the file of events.
+/// How many passwords of this account were judged and wrong.
 fn judged(gate: &Sekisho, login: &str) -> usize {
-    let events = std::fs::read_to_string(gate.path("audit.jsonl")).unwrap();
-    let events = events.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
-    events.filter(|event| event["login"] == login && event["reason"] == "wrong password").count()
+    let events = gate.cli_json(&["audit", "search", "--user", login, "--limit", "1000"]);
+    events.as_array().unwrap().iter().filter(|event| event["reason"] == "wrong password").count()
 }
 
 /// An answer without what differs between any two.
@@ -150,10 +149,12 @@ fn a26_whoever_asks_for_a_link_gets_the_same_answer_for_every_account() {
     }
 }
 
-/// In the long run alone: five hundred of each kind, taken in turns, so that whatever else the machine does hits all alike.
+/// Taken in turns, so that whatever else the machine does hits all alike. The long run takes five hundred of each and is strict;
+/// the ordinary one would see no more than a hash that is left out or made twice, at that cost.
 #[test]
 fn a26_whatever_is_wrong_with_a_login_it_takes_as_long() {
-    let rounds = if std::env::var_os("SEKISHO_LONG_TESTS").is_some() { 500 } else { return };
+    let long = std::env::var_os("SEKISHO_LONG_TESTS").is_some();
+    let rounds = if long { 500 } else { 12 };
     let upstream = Recorder::ok();
     let gate = without_time(&upstream).set("password.argon2", "{memory: 19MiB, iterations: 2, parallelism: 1}").start();
     let doors = closed_doors(&gate);
@@ -172,7 +173,8 @@ fn a26_whatever_is_wrong_with_a_login_it_takes_as_long() {
     let means: Vec<_> = taken.iter().zip(&doors).map(|(taken, door)| (*taken / rounds, door.0)).collect();
     println!("{means:?}");
     let (most, least) = (means.iter().max().unwrap().0, means.iter().min().unwrap().0);
-    assert!(most - least < Duration::from_millis(5), "{means:?}");
+    let bound = if long { Duration::from_millis(5) } else { Duration::from_millis(50) + least };
+    assert!(most - least < bound, "{means:?}");
 }
 
 #[test]
