@@ -59,6 +59,7 @@ impl Disk {
     /// Opens what is at `path`, and creates it if nothing is there: whether that is right, the caller has settled.
     pub(in crate::store) fn open(path: &Path, check: Check) -> Result<Self, StoreError> {
         guarded(path, || {
+            files::drop_unfinished(path)?;
             let config = ::sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
             let db = open_when_free(path, &config.flush_every_ms(Some(FLUSH_EVERY_MS)))?;
             let unavailable = |error| io_error(path, &error);

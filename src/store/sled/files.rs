@@ -80,6 +80,23 @@ pub(in crate::store) fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
     })
 }
 
+/// Removes what sled was writing when it was killed, or when the disk was full: it gives a snapshot its name only when that is whole,
+/// but then takes the unfinished file for the newest one, and the store for a damaged one. Who calls it has the directory.
+pub(super) fn drop_unfinished(path: &Path) -> Result<(), StoreError> {
+    let drop = || -> io::Result<()> {
+        for entry in path.read_dir()? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("snap.") && name.ends_with(".generating") && entry.file_type()?.is_file() {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    };
+    drop().map_err(|error| io_error(path, &error))
+}
+
 /// Removes a store's files, of which none counts; who calls it has the directory.
 pub(in crate::store) fn empty(path: &Path) -> Result<(), StoreError> {
     look(path)?;

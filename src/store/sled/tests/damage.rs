@@ -79,6 +79,25 @@ async fn a_damaged_store_is_intact_or_refused() {
     assert!(refused > 50 && intact > 20, "refused {refused}, intact {intact}");
 }
 
+/// As a kill in the middle of a start leaves it, or a full disk.
+#[tokio::test]
+async fn a_snapshot_that_was_not_finished_is_no_damage() {
+    for content in [&b""[..], b"x", &[7; 5000]] {
+        let dir = tempfile::tempdir().unwrap();
+        let original = original(dir.path()).await;
+        let path = dir.path().join("store");
+        for name in ["snap.0000000000000000.generating", "snap.7FFFFFFFFFFFFFFF.generating"] {
+            fs::write(path.join(name), content).unwrap();
+        }
+        for _ in 0..2 {
+            let store = open::open(&path, &dir.path().join("key")).unwrap();
+            assert!(numbers(&store).await.unwrap() == original.records, "{} bytes", content.len());
+        }
+        let left = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(!left.into_iter().any(|name| name.to_string_lossy().ends_with(".generating")));
+    }
+}
+
 #[tokio::test]
 async fn a_store_whose_log_lost_its_newest_changes_is_refused() {
     let dir = tempfile::tempdir().unwrap();
