@@ -8,6 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+/// By so much a clock may be set back, or be behind another process's, without anybody noticing.
+const TOLERANCE: Duration = Duration::from_secs(60);
+
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -43,6 +46,13 @@ impl Timestamp {
     pub fn plus(self, duration: Duration) -> Self {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(millis))
+    }
+
+    /// Whether it lies further ahead of `now` than two readings of one clock come in another order: it was noted before the clock
+    /// was set back. How long ago it was nobody knows, so whatever is good for a time alone is no longer good.
+    #[must_use]
+    pub fn is_ahead_of(self, now: Self) -> bool {
+        self.since(now) > TOLERANCE
     }
 
     /// How long ago `earlier` was; zero if it lies ahead (a clock that was set back makes nothing older).
@@ -110,6 +120,12 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Moves the hands back.
+    pub fn set_back(&self, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.0.fetch_sub(millis, Ordering::SeqCst);
     }
 }
 

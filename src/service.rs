@@ -5,6 +5,7 @@ pub mod actor;
 mod background;
 pub mod care;
 mod census;
+mod clock_watch;
 mod context;
 pub mod cookies;
 pub mod denials;

@@ -9,6 +9,9 @@
 //!   account wait for a manager. The same number of wrong codes stops every browser. Time alone heals neither.
 //! - Many failures from one address, whatever the accounts, make that address wait.
 //!
+//! A clock that is set back unlocks nobody. It keeps nobody out for good either: what lies too far ahead is counted from the next
+//! try on.
+//!
 //! What is tried during a lock is not judged, so it is not counted towards the row: otherwise a hundred quick requests would
 //! do what five hours of guessing may.
 
@@ -88,6 +91,8 @@ impl AccountThrottle {
     /// Counts a wrong password. True: this one has begun a lock.
     pub fn wrong_password(&mut self, device: Option<DeviceId>, limits: Limits, now: Timestamp) -> bool {
         if self.password_lock(device, limits, now).is_some() {
+            self.strangers.bound(limits, now);
+            self.devices.values_mut().for_each(|counter| counter.bound(limits, now));
             self.unjudged = self.unjudged.saturating_add(1);
             return false;
         }
@@ -152,6 +157,11 @@ impl AccountThrottle {
 }
 
 impl Counter {
+    /// A lock ends no later than one that begins now: it may have begun before the clock was set back.
+    fn bound(&mut self, limits: Limits, now: Timestamp) {
+        self.locked_until = self.locked_until.map(|until| until.min(now.plus(limits.duration)));
+    }
+
     fn lock(&self, now: Timestamp) -> Option<Timestamp> {
         self.locked_until.filter(|until| now < *until)
     }
@@ -185,10 +195,8 @@ impl AddressThrottle {
     /// The count after one more failure, of which `before` is what was counted so far.
     #[must_use]
     pub fn count(before: Option<Self>, window: Duration, now: Timestamp) -> Self {
-        match before {
-            Some(same) if same.since <= now && now < same.until => {
-                Self { failures: same.failures.saturating_add(1), ..same }
-            }
+        match before.map(|before| before.as_of(now)) {
+            Some(same) if now < same.until => Self { failures: same.failures.saturating_add(1), ..same },
             _ => Self { since: now, until: now.plus(window), failures: 1 },
         }
     }
@@ -196,8 +204,21 @@ impl AddressThrottle {
     /// For how long this address has to wait, if it has to.
     #[must_use]
     pub fn wait(&self, max_failures: u32, now: Timestamp) -> Option<Duration> {
-        let open = self.since <= now && now < self.until;
-        (open && self.failures >= max_failures).then(|| self.until.since(now))
+        let until = self.as_of(now).until;
+        (now < until && self.failures >= max_failures).then(|| until.since(now))
+    }
+
+    /// The same count. Where its window has yet to begin, as the clock was set back, it begins now.
+    #[must_use]
+    pub fn as_of(&self, now: Timestamp) -> Self {
+        let since = self.since.min(now);
+        Self { since, until: since.plus(self.until.since(self.since)), failures: self.failures }
+    }
+
+    /// Whether it was counted before the clock was set back, so that it has to be written down anew: nothing else would end it.
+    #[must_use]
+    pub fn is_of_another_time(&self, now: Timestamp) -> bool {
+        self.since.is_ahead_of(now)
     }
 
     /// When it may be forgotten.
@@ -320,6 +341,34 @@ mod tests {
         assert!(throttle.locked_until(LIMITS, START).is_some());
         throttle.right_code();
         assert!(!throttle.codes_are_locked(LIMITS));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_unlocks_nobody_and_locks_nobody_out_for_good() {
+        let year = Duration::from_secs(365 * 24 * 3600);
+        let ahead = START.plus(year);
+        let mut throttle = AccountThrottle::default();
+        for who in [None, device()].repeat(5) {
+            throttle.wrong_password(who, LIMITS, ahead);
+        }
+        for who in [None, device()] {
+            assert!(throttle.password_lock(who, LIMITS, START).is_some());
+            throttle.wrong_password(who, LIMITS, START);
+            assert_eq!(throttle.password_lock(who, LIMITS, at(899)), Some(Lock::Until(at(900))));
+            assert_eq!(throttle.password_lock(who, LIMITS, at(900)), None);
+            // More tries do not make it longer.
+            throttle.wrong_password(who, LIMITS, at(500));
+            assert_eq!(throttle.password_lock(who, LIMITS, at(900)), None);
+        }
+
+        let window = Duration::from_secs(900);
+        let throttle = (0..200).fold(None, |before, _| Some(AddressThrottle::count(before, window, ahead))).unwrap();
+        assert_eq!(throttle.wait(200, START), Some(window));
+        assert!(throttle.is_of_another_time(START));
+        let anew = throttle.as_of(START);
+        assert!(!anew.is_of_another_time(START));
+        assert_eq!((anew.wait(200, at(899)), anew.wait(200, at(900))), (Some(Duration::from_secs(1)), None));
+        assert_eq!(AddressThrottle::count(Some(throttle), window, START).wait(201, START), Some(window));
     }
 
     #[test]

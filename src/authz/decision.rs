@@ -138,7 +138,9 @@ fn is_open(route: &Route) -> bool {
 }
 
 fn is_alive(route: &Route, identity: &Identity, now: Timestamp) -> bool {
-    now < identity.expires_at && now.since(identity.last_seen) < route.idle_timeout
+    now < identity.expires_at
+        && now.since(identity.last_seen) < route.idle_timeout
+        && !identity.last_seen.is_ahead_of(now)
 }
 
 fn second_factor_due(route: &Route, identity: &Identity, now: Timestamp) -> Due {

@@ -366,8 +366,9 @@ impl Sessions {
         let owner = owners.get(&session.user).and_then(Option::as_ref);
         let limits = self.config.load().session;
         let standing = owner.filter(|owner| !owner.disabled && owner.epoch == session.epoch);
-        let lives =
-            now.since(session.last_seen) < limits.idle_timeout && now.since(session.created_at) < limits.max_lifetime;
+        let lives = now.since(session.last_seen) < limits.idle_timeout
+            && !session.last_seen.is_ahead_of(now)
+            && now.since(session.created_at) < limits.max_lifetime;
         let living = standing.filter(|_| lives);
         Ok(living.map(|owner| SessionView { login: owner.login.to_string(), role: owner.role, session }))
     }

@@ -29,6 +29,10 @@ pub async fn load(context: &Context, visit: &Visit, token: &Token) -> Result<Opt
     let digest = token.digest();
     let slot = context.store.get::<Flow>(&digest.to_string(), visit.now).await?;
     let Some(flow) = slot.record else { return Ok(None) };
+    // Nothing lasts longer; the clock was set back since.
+    if flow.expires_at.is_ahead_of(visit.now.plus(visit.config.second_factor.mail_code.lifetime + LIFETIME)) {
+        return Ok(None);
+    }
     if let Some(session) = flow.state.session() {
         let living = visit.session.as_ref().is_some_and(|live| live.id() == session && live.is_alive(visit.now));
         if !living {

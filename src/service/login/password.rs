@@ -94,7 +94,14 @@ pub(super) async fn address_waits(
     user: Option<&User>,
 ) -> Result<Option<Refusal>, ServiceError> {
     let now = browser.visit.now;
-    let counted = context.store.get::<AddressThrottle>(&records::address_throttle(browser.visit.client), now).await?;
+    let name = records::address_throttle(browser.visit.client);
+    let mut counted = context.store.get::<AddressThrottle>(&name, now).await?;
+    if let Some(strange) = counted.record.as_mut().filter(|counted| counted.is_of_another_time(now)) {
+        *strange = strange.as_of(now);
+        // Where somebody came in between, they have done the same.
+        let change = Change::new().unchanged::<AddressThrottle>(&name, counted.seen).put(&name, strange);
+        context.commit(change, &[]).await?;
+    }
     let Some(wait) = wait(browser, &counted) else { return Ok(None) };
     if let Some(user) = user
         && let Some(key) = device_keys::find(context, browser, user).await?

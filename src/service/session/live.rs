@@ -278,7 +278,8 @@ impl LiveSession {
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
         let limits = self.config.load().session;
-        let idle = now.since(self.line.last_seen()) >= limits.idle_timeout;
+        let seen = self.line.last_seen();
+        let idle = now.since(seen) >= limits.idle_timeout || seen.is_ahead_of(now);
         self.stands() && now < self.line.expires_at(limits) && !idle
     }
 

@@ -183,6 +183,8 @@ fn over(line: &Lifeline, limits: config::Session, now: Timestamp) -> Option<&'st
         Some("lifetime")
     } else if now.since(line.last_seen()) >= limits.idle_timeout {
         Some("idle")
+    } else if line.last_seen().is_ahead_of(now) {
+        Some("clock set back")
     } else {
         None
     }
