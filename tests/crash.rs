@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use self::chance::Chance;
+pub use self::chance::Chance;
 use self::person::{Method, Person};
 use crate::harness::{MailServer, Recorder, Sekisho, poll, unix_now};
 
@@ -86,6 +86,9 @@ fn a58_what_was_acknowledged_survives_kill_9_and_no_spent_code_does() {
             gate.signal(Signal::KILL);
         });
         gate.kill();
+        if chance.below(3) == 0 {
+            kill_while_it_starts(&gate, Duration::from_millis(chance.below(250)));
+        }
         let verified = gate.cli_json(&["store", "verify"]);
         assert_eq!(verified["problem_count"], 0, "round {round}, seed {seed}: {verified}");
 
@@ -132,6 +135,14 @@ fn gate(upstream: &Recorder, mail: &MailServer) -> Sekisho {
         builder.user(login, &["--email", &person::address(login), "--method", "mail"])
     };
     ["eli", "fay"].into_iter().fold(builder, with_mail).start()
+}
+
+/// Once more, before it may listen.
+fn kill_while_it_starts(gate: &Sekisho, moment: Duration) {
+    let mut process = gate.spawn_serve();
+    assert!(poll(moment, || None::<()>).is_none());
+    process.signal(Signal::KILL);
+    process.wait();
 }
 
 /// Everybody at once.

@@ -36,6 +36,7 @@ pub mod h2;
 mod html;
 mod load;
 pub mod mail;
+pub mod mounts;
 pub mod picture;
 mod process;
 pub mod readers;

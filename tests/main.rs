@@ -38,6 +38,7 @@ mod enrolment_rules;
 mod foreign_forms;
 #[cfg(test)]
 mod forgotten_cookies;
+mod faults;
 #[cfg(test)]
 #[allow(clippy::allow_attributes, dead_code, unused_imports, reason = "a tool box: not every tool is out at all times")]
 mod harness;

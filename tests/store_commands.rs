@@ -12,7 +12,8 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use crate::harness::second_step::asked_for;
-use crate::harness::{Builder, Client, PASSWORD, Process, Recorder, Sekisho, wait_until};
+use crate::harness::{Builder, Client, MailServer, PASSWORD, Process, Recorder, Sekisho, wait_until};
+use crate::passwords::{ask_for_a_link, link_to};
 
 fn builder() -> Builder {
     Sekisho::builder()
@@ -120,6 +121,58 @@ fn an_export_makes_the_same_store_again_and_nobody_is_signed_in_there() {
     let code = gate.fresh_code(&key);
     alice.give_code(&page, &code, false);
     assert_eq!(alice.get("/shop").status, 200, "the app is known still");
+}
+
+#[test]
+fn an_import_voids_codes_and_links_on_their_way_and_says_so() {
+    let mail = MailServer::start();
+    let upstream = Recorder::ok();
+    let make = || self::builder().mail(&mail).route("{name: shop, path: /shop, upstream: UPSTREAM}", &upstream.url());
+    let gate = make()
+        .user("bob", &["--email", "bob@example.com", "--method", "mail", "--role", "admin"])
+        .user("carol", &["--email", "carol@example.com"])
+        .clock()
+        .start();
+    let mut bob = Client::new(&gate);
+    let page = bob.give_password("bob", PASSWORD);
+    let code = mail.code_to(&gate, "bob@example.com");
+    bob.give_code(&page, &code, true);
+    assert_eq!(bob.get("/shop").status, 200);
+    // One login that waits for its code, and one link to a new password.
+    let mut waiting = bob.copy();
+    waiting.cookies.clear();
+    gate.advance(Duration::from_secs(60));
+    let begun =
+        waiting.post_json("/.sekisho/api/login", &serde_json::json!({"login": "bob", "password": PASSWORD})).json();
+    let flow = begun["flow"].as_str().unwrap().to_owned();
+    let code = mail.code_to(&gate, "bob@example.com");
+    ask_for_a_link(&gate, "carol");
+    let link = link_to(&gate, &mail, "carol@example.com");
+    assert_eq!(Client::new(&gate).open(&link).status, 200, "it would be good");
+    let (file, _) = export(&gate, "backup.jsonl");
+
+    let mut other = elsewhere(&gate, make().clock());
+    let said = succeeds(&import(&other, &file));
+    for word in ["Sessions", "remembered browsers", "codes", "links", "void", "everybody signs in anew"] {
+        assert!(said.contains(word), "`{word}` is not said: {said}");
+    }
+    // Mails are counted still.
+    other.advance(Duration::from_secs(240));
+    other.serve();
+    for browser in [&mut bob, &mut waiting] {
+        browser.follow(&other);
+    }
+    assert_ne!(bob.get("/shop").status, 200, "the session");
+    let body = serde_json::json!({"flow": flow, "code": code});
+    assert_eq!(waiting.post_json("/.sekisho/api/second-factor", &body).status, 401, "the code");
+    assert!(waiting.cookie("session").is_none());
+    assert_eq!(Client::new(&other).open(&link).status, 410, "the link");
+    assert_eq!(other.cli_json(&["device", "list"]), serde_json::json!([]));
+    let page = bob.give_password("bob", PASSWORD);
+    assert_eq!(asked_for(&page), "code", "the browser is not remembered any more");
+    let code = mail.code_to(&other, "bob@example.com");
+    bob.give_code(&page, &code, false);
+    assert_eq!(bob.get("/shop").status, 200);
 }
 
 #[test]
