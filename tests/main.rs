@@ -20,6 +20,7 @@ mod behind_nginx;
 mod command_line;
 #[cfg(test)]
 mod control_socket;
+mod connection_auth;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]

@@ -22,7 +22,7 @@ use super::tally::{self, Tally};
 use super::target::Arrival;
 use super::trace::{Names, Trace};
 use super::upload::Upload;
-use super::upstream::Tries;
+use super::upstream::{Sharing, Tries};
 use crate::authz::{Account, Permit, RouteId};
 use crate::clock::Timestamp;
 use crate::i18n;
@@ -237,6 +237,8 @@ pub struct Passage {
     pub route: RouteId,
     /// A WebSocket handshake: the one upgrade that is passed on.
     pub websocket: bool,
+    /// With whom it may share its connection to the upstream.
+    pub sharing: Sharing,
 }
 
 /// A request whose target was settled.

@@ -141,6 +141,10 @@ impl ProxyHttp for Gate {
         ctx.tally.answered(head.status, ctx.request.as_deref().and_then(Request::meter));
         ctx.upstream_took = ctx.upstream_asked.map(|asked| asked.elapsed());
         if let Some((request, passage)) = ctx.passage() {
+            if passage.sharing.is_broken_by(head) {
+                let what = "the upstream signs a connection in that everybody shares";
+                return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+            }
             upstream::answered(request, passage, &ctx.tries);
         }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {

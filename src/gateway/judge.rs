@@ -14,6 +14,7 @@ use super::gate::{Verdict, has_body, is_websocket};
 use super::listener::head::{MAX_FIELDS, check_method};
 use super::open_calls::Passed;
 use super::target::{Arrival, settle};
+use super::upstream::Sharing;
 use crate::authz::decision::WebSocketOrigin;
 use crate::authz::{BadTarget, Challenge, Decision, Facts, Identity, NormalTarget, Route, decide};
 use crate::config::Config;
@@ -149,7 +150,8 @@ impl GatewayState {
             // Refused or not, an upgrade is the last thing on its connection.
             session.set_keepalive(None);
         }
-        ctx.stage = Stage::Permitted(Passage { permit, route: id, websocket });
+        let sharing = Sharing::of(session.req_header(), call, &request.arrival, permit.session());
+        ctx.stage = Stage::Permitted(Passage { permit, route: id, websocket, sharing });
         Verdict::Forward
     }
 

@@ -4,7 +4,7 @@
 //! group      the upstreams of a route, by weight     member     one of them: is it in, and why not
 //! tries      what one request has tried so far       health     asks whether they are well, lets ejected ones in again
 //! resolver   names and their addresses               tls        what TLS to them asks for
-//! handshake  sockets for WebSocket handshakes
+//! handshake  sockets for WebSocket handshakes       sharing    whose requests may go over one connection
 //! ```
 
 pub mod group;
@@ -12,6 +12,7 @@ mod handshake;
 pub mod health;
 pub mod member;
 mod resolver;
+mod sharing;
 pub mod tls;
 mod tries;
 
@@ -24,6 +25,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use self::group::{Group, Place};
 use self::handshake::HandshakeConnector;
 pub use self::resolver::Resolver;
+pub use self::sharing::Sharing;
 pub use self::tries::Tries;
 use super::context::{Call, Passage, Request};
 use crate::config::Upstream;
@@ -58,9 +60,10 @@ pub async fn choose(
         }
     };
     tries.saw_addresses(addresses);
+    peer.options.write_timeout = Some(timeouts.write);
+    peer.options.idle_timeout = Some(POOL_IDLE);
+    passage.sharing.apply(&mut peer);
     let options = &mut peer.options;
-    options.write_timeout = Some(timeouts.write);
-    options.idle_timeout = Some(POOL_IDLE);
     if passage.websocket {
         // A WebSocket may be silent for as long as both sides like, once it is one.
         options.read_timeout = None;

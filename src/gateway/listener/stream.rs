@@ -9,9 +9,10 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
@@ -51,6 +52,8 @@ pub struct Signals {
     tunnel: AtomicBool,
     /// The request's body was malformed: 400, if anything can still be said.
     malformed: AtomicBool,
+    /// By which number its own connections to upstreams are known, once it has any; zero: it has none.
+    number: AtomicU64,
 }
 
 impl Signals {
@@ -60,6 +63,20 @@ impl Signals {
 
     pub fn is_tunnel(&self) -> bool {
         self.tunnel.load(Ordering::Acquire)
+    }
+
+    /// The number by which its own connections to upstreams are known, if it has any.
+    pub fn number(&self) -> Option<u64> {
+        Some(self.number.load(Ordering::Acquire)).filter(|number| *number != 0)
+    }
+
+    /// The same; from now on it has one.
+    pub fn own_number(&self, next: impl FnOnce() -> u64) -> u64 {
+        self.number().unwrap_or_else(|| {
+            let number = next();
+            self.number.store(number, Ordering::Release);
+            number
+        })
     }
 
     pub fn body_is_malformed(&self) -> bool {
