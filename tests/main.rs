@@ -79,6 +79,8 @@ mod metrics;
 #[cfg(test)]
 mod moving_in;
 #[cfg(test)]
+mod never_twice;
+#[cfg(test)]
 mod notices;
 #[cfg(test)]
 mod notify;
