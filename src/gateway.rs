@@ -115,6 +115,12 @@ impl Gateway {
             tls_port: AtomicU16::new(0),
         };
         let state = Arc::new(state);
+        let watching = Arc::downgrade(&state);
+        state.services.sessions.when_facts_change(move |user| {
+            if let Some(state) = watching.upgrade() {
+                state.open_calls.judge_account(user, &state.plan(), state.services.clock.now());
+            }
+        });
         let proxy = http_proxy(&Arc::new(conf), Gate { state: Arc::clone(&state) });
         let mut http2 = HttpServerOptions::default();
         http2.h2_idle_timeout = Some(HTTP2_IDLE);
@@ -208,15 +214,17 @@ impl GatewayState {
         trace
     }
 
-    /// From now on the call is judged anew whenever another configuration is taken.
-    fn stays_open(&self, call: &Call, passed: Passed) {
+    /// From now on the call is judged anew whenever another configuration is taken, or its account changes.
+    /// False: it may not go on already.
+    fn stays_open(&self, call: &Call, passed: Passed) -> bool {
         let passed = self.open_calls.add(passed);
         call.stays_open(Arc::clone(&passed));
-        // One may have been taken between this request's judgement and now.
-        let plan = self.plan();
-        if !passed.was_judged_by(&plan) {
-            self.open_calls.judge(&plan, true, self.services.clock.now());
+        // Either may have come about between this request's judgement and now.
+        let may_begin = passed.may_begin(&self.plan(), self.services.clock.now());
+        if !may_begin {
+            passed.cut().cancel();
         }
+        may_begin
     }
 
     /// The plan of the configuration in force.

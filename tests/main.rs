@@ -116,6 +116,10 @@ mod response_headers;
 #[cfg(test)]
 mod second_step_in_the_browser;
 #[cfg(test)]
+mod session_ends;
+#[cfg(test)]
+mod session_values;
+#[cfg(test)]
 mod sign_in;
 #[cfg(test)]
 mod single_use;

@@ -18,7 +18,9 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
+use super::context::Call;
 use crate::service::import;
+use crate::service::session::LiveSession;
 use crate::service::visit::{Ask, Failure, Visit};
 
 /// The portal as the gateway sees it.
@@ -49,7 +51,13 @@ const HSTS: (&str, &str) = ("Strict-Transport-Security", "max-age=31536000");
 ///
 /// # Errors
 /// Where the client is gone.
-pub async fn answer(portal: &Portal, session: &mut Session, mut visit: Visit) -> Result<StatusCode, Box<Error>> {
+pub async fn answer(
+    portal: &Portal,
+    call: Option<&Call>,
+    session: &mut Session,
+    mut visit: Visit,
+) -> Result<StatusCode, Box<Error>> {
+    let visitor = visit.session.clone();
     let posts = visit.ask == Ask::Page && session.req_header().method == Method::POST;
     let limit = if posts { Limit::of(&visit) } else { Limit::FORM };
     // Held until the page has done with the upload.
@@ -84,7 +92,11 @@ pub async fn answer(portal: &Portal, session: &mut Session, mut visit: Visit) ->
         }
     }
     if body.size_hint().exact().is_none() {
-        return pass_on(session, head, body).await;
+        // What takes a while to send ends with the session that asked for it; what is short may be the very answer to a logout.
+        if let (Some(call), Some(live)) = (call, &visitor) {
+            call.lives_with(live);
+        }
+        return pass_on(session, head, body, visitor.as_deref()).await;
     }
     let Ok(body) = axum::body::to_bytes(body, MAX_PAGE).await else {
         return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await;
@@ -151,7 +163,14 @@ async fn write(session: &mut Session, mut head: ResponseHeader, body: Bytes) -> 
 }
 
 /// Passes on what is made while it is sent, as a list that is too long to be held. What breaks off there breaks off here.
-async fn pass_on(session: &mut Session, mut head: ResponseHeader, mut body: Body) -> Result<StatusCode, Box<Error>> {
+async fn pass_on(
+    session: &mut Session,
+    mut head: ResponseHeader,
+    mut body: Body,
+    visitor: Option<&LiveSession>,
+) -> Result<StatusCode, Box<Error>> {
+    let role = |live: &LiveSession| live.account().role;
+    let began_as = visitor.map(role);
     let status = head.status;
     let end = session.req_header().method == Method::HEAD;
     match session.req_header().version {
@@ -166,6 +185,9 @@ async fn pass_on(session: &mut Session, mut head: ResponseHeader, mut body: Body
     }
     while let Some(piece) = body.frame().await {
         let piece = piece.or_err(ErrorType::InternalError, "an answer of sekisho's own broke off")?;
+        if visitor.map(role) != began_as {
+            return Error::e_explain(ErrorType::InternalError, "whom it is sent to has another role by now");
+        }
         if let Ok(piece) = piece.into_data() {
             session.write_response_body(Some(piece), false).await?;
         }

@@ -1,5 +1,6 @@
 //! The request's phases: settle, find the route, ask who it is, decide, and only then connect.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::Instant;
 
 use super::access_log::{self, End};
-use super::context::{Context, Request};
+use super::context::{Context, Passage, Request};
 use super::open_calls::Passed;
 use super::tally::Tally;
 use super::upload::Upload;
@@ -35,7 +36,7 @@ const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// What Pingora calls for each request.
 pub struct Gate {
-    pub state: std::sync::Arc<GatewayState>,
+    pub state: Arc<GatewayState>,
 }
 
 /// What becomes of a request.
@@ -52,7 +53,7 @@ impl ProxyHttp for Gate {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
-        Context::new(std::sync::Arc::clone(&self.state), Tally::begin(&self.state.services.metrics))
+        Context::new(Arc::clone(&self.state), Tally::begin(&self.state.services.metrics))
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
@@ -68,7 +69,7 @@ impl ProxyHttp for Gate {
             Verdict::Page(ask) => match &ctx.request {
                 Some(request) => {
                     let visit = request.visit(ask, session.req_header());
-                    bridge::answer(&self.state.portal, session, visit).await
+                    bridge::answer(&self.state.portal, ctx.call.as_deref(), session, visit).await
                 }
                 None => bridge::plain(session, StatusCode::INTERNAL_SERVER_ERROR).await,
             },
@@ -127,6 +128,13 @@ impl ProxyHttp for Gate {
         if let Some(call) = &ctx.call {
             call.note_body(came, end);
         }
+        if !end
+            && let (Some((request, passage)), Some(call)) = (ctx.passage(), &ctx.call)
+            && call.passed().is_none()
+        {
+            // More of it is to come, and who knows for how long.
+            self.state.stays_open(call, Passed::new(request, passage.route, &passage.permit, false));
+        }
         match ctx.max_body() {
             Some(most) if ctx.body_seen > most => Err(Error::new(ErrorType::HTTPStatus(413)).into_down()),
             _ => Ok(()),
@@ -161,11 +169,14 @@ impl ProxyHttp for Gate {
                 ctx.tally.becomes_a_tunnel();
             }
         }
-        if may_last(head)
-            && let (Some((request, passage)), Some(call)) = (ctx.passage(), &ctx.call)
+        if let (Some((request, passage)), Some(call)) = (ctx.passage(), &ctx.call)
+            && (may_last(head) || has_changed(request, passage))
         {
             let passed = Passed::new(request, passage.route, &passage.permit, is_event_stream(head));
-            self.state.stays_open(call, passed);
+            if !self.state.stays_open(call, passed) {
+                let what = "whoever asked may not do that any more";
+                return Err(Error::explain(ErrorType::ConnectionClosed, what).into_down());
+            }
         }
         headers::response::for_client(head);
         Ok(())
@@ -217,7 +228,7 @@ impl ProxyHttp for Gate {
             (Outcome::ClientGone, _) => 0,
             (Outcome::Page(failure), Some(request)) => {
                 let visit = request.visit(Ask::Failure(failure), session.req_header());
-                bridge::answer(&self.state.portal, session, visit).await.map_or(0, |status| status.as_u16())
+                bridge::answer(&self.state.portal, None, session, visit).await.map_or(0, |status| status.as_u16())
             }
             (Outcome::Page(_), None) => {
                 bridge::plain(session, StatusCode::INTERNAL_SERVER_ERROR).await.map_or(0, |status| status.as_u16())
@@ -293,6 +304,13 @@ pub fn is_websocket(head: &RequestHeader) -> bool {
 pub fn has_body(head: &RequestHeader) -> bool {
     let length = head.headers.get(CONTENT_LENGTH).is_some_and(|value| value.as_bytes() != b"0");
     length || head.headers.contains_key(TRANSFER_ENCODING)
+}
+
+/// Whether the account is another one by now than it was when the request was let through: its groups, say.
+fn has_changed(request: &Request, passage: &Passage) -> bool {
+    let now = request.session.as_ref().map(|live| live.account());
+    let then = passage.permit.account();
+    now.zip(then).is_some_and(|(now, then)| !Arc::ptr_eq(&now, then) && *now != **then)
 }
 
 /// Whether the answer may be under way for long: of unknown length, or a long one.

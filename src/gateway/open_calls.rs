@@ -1,5 +1,6 @@
-//! What stays open for long on the strength of one decision: WebSockets, streams of events, long answers. A configuration
-//! that is taken meanwhile is for them, too: what it would not let through any more is closed.
+//! What stays open for long on the strength of one decision: WebSockets, streams of events, long answers, uploads. A configuration
+//! that is taken meanwhile is for them, too: what it would not let through any more is closed. So is what an account may not do any
+//! more, the moment that its groups change, or whatever else routes go by.
 //!
 //! Tunnels and streams of events have no end of their own: they are judged at once. An answer that merely is long, or on its
 //! way just then, is judged when the time has passed that a stop would give it.
@@ -19,7 +20,7 @@ use super::plan::Plan;
 use crate::authz::decision::WebSocketOrigin;
 use crate::authz::{Decision, Facts, Identity, NormalTarget, Permit, Route, RouteId, decide};
 use crate::clock::Timestamp;
-use crate::id::SessionId;
+use crate::id::{SessionId, UserId};
 use crate::service::session::LiveSession;
 
 /// From how many on the list is cleared of what has ended.
@@ -70,16 +71,18 @@ impl Passed {
         Self { handshake: Some((origin.map(str::to_owned), own)), ..self }
     }
 
-    /// Whether this is the plan by which it was let through.
-    pub fn was_judged_by(&self, plan: &Arc<Plan>) -> bool {
-        Arc::ptr_eq(&self.plan, plan)
-    }
-
     /// Fires when it may not go on.
     pub fn cut(&self) -> CancellationToken {
         self.cut.clone()
     }
 
+    /// Whether it is still let through, now that it is on the list: what merely is on its way has the grace of another
+    /// configuration before it.
+    pub fn may_begin(&self, plan: &Plan, now: Timestamp) -> bool {
+        self.may_go_on(if self.endless { plan } else { &self.plan }, now)
+    }
+
+    /// Whether it would be let through by this plan, and with what is known of its account by now.
     fn may_go_on(&self, plan: &Plan, now: Timestamp) -> bool {
         let config = &plan.config;
         let found = config.routes.find(&self.target, &self.method).ok().flatten();
@@ -94,7 +97,7 @@ impl Passed {
     }
 
     fn passes(&self, route: &Route, now: Timestamp) -> bool {
-        let mut identity = self.session.as_ref().and_then(|live| live.identity(route));
+        let mut identity = self.session.as_ref().and_then(|live| live.identity_of_what_is_open(route));
         if now == self.at {
             identity = identity.map(|identity| Identity { last_seen: now, ..identity });
         }
@@ -133,13 +136,25 @@ impl OpenCalls {
 
     /// Closes what `plan` does not let through any more: what has no end of its own, or all of it.
     pub fn judge(&self, plan: &Plan, only_endless: bool, now: Timestamp) {
-        let calls: Vec<Arc<Passed>> = self.list().calls.iter().filter_map(Weak::upgrade).collect();
-        let judged = calls.iter().filter(|call| call.endless || !only_endless);
-        let closed = judged.filter(|call| !call.cut.is_cancelled() && !call.may_go_on(plan, now));
-        let closed = closed.inspect(|call| call.cut.cancel()).count();
+        let closed = self.close(|call| (call.endless || !only_endless) && !call.may_go_on(plan, now));
         if closed > 0 {
             tracing::info!(closed, "closed what the configuration does not let through any more");
         }
+    }
+
+    /// Closes what this account may not do any more.
+    pub fn judge_account(&self, user: UserId, plan: &Plan, now: Timestamp) {
+        let is_theirs = |call: &Passed| call.session.as_ref().is_some_and(|live| live.account().id == user);
+        let closed = self.close(|call| is_theirs(call) && !call.may_go_on(plan, now));
+        if closed > 0 {
+            tracing::info!(closed, %user, "closed what the account may not do any more");
+        }
+    }
+
+    fn close(&self, unwanted: impl Fn(&Passed) -> bool) -> usize {
+        let calls: Vec<Arc<Passed>> = self.list().calls.iter().filter_map(Weak::upgrade).collect();
+        let closed = calls.iter().filter(|call| !call.cut.is_cancelled() && unwanted(call));
+        closed.inspect(|call| call.cut.cancel()).count()
     }
 
     fn list(&self) -> MutexGuard<'_, List> {

@@ -20,7 +20,7 @@ use crate::store::record::Change;
 
 /// How often there is something to look after, and after how many times the slower work comes.
 const TICK: Duration = Duration::from_secs(1);
-const OVERDUE_EVERY: u64 = 5;
+const OVERDUE_EVERY: u64 = 2;
 const SWEEP_EVERY: u64 = 60;
 /// After an upgrade the new process sees what the old one does not, and writes it down a while later: so much later a session counts as
 /// over for the old one.

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use moka::sync::Cache;
 
@@ -66,6 +66,8 @@ pub struct Sessions {
     /// Whose last-seen time is to be written behind.
     dirty: Mutex<Vec<Arc<Lifeline>>>,
     journal: Arc<Journal>,
+    /// Judges anew what is open as this account.
+    judge_what_is_open: OnceLock<Box<dyn Fn(UserId) + Send + Sync>>,
 }
 
 /// A session as its owner or a manager sees it.
@@ -96,6 +98,7 @@ impl Sessions {
             lines: Mutex::default(),
             dirty: Mutex::default(),
             journal,
+            judge_what_is_open: OnceLock::new(),
         }
     }
 
@@ -126,7 +129,14 @@ impl Sessions {
             if *generation == seen {
                 let line = lock(&self.lines).join(&session, *digest);
                 let config = Arc::clone(&self.config);
-                let live = Arc::new(LiveSession { second_factor_at: session.second_factor_at, line, cell, config });
+                let live = LiveSession {
+                    epoch: session.epoch,
+                    second_factor_at: session.second_factor_at,
+                    line,
+                    cell,
+                    config,
+                };
+                let live = Arc::new(live);
                 self.cache.insert(*digest, Arc::clone(&live));
                 return Ok(Some(live));
             }
@@ -449,13 +459,19 @@ impl Sessions {
         let Some(cell) = lock(&self.cells).get(&user).and_then(Weak::upgrade) else { return };
         match self.store.get::<User>(&user.to_string(), now).await {
             Ok(slot) => {
-                if cell.update(slot.record.as_ref()) {
-                    self.cut(user, &cell);
+                let changed = cell.update(slot.record.as_ref());
+                if changed.standing {
+                    self.cut(user, &cell, now).await;
+                }
+                if changed.facts
+                    && let Some(judge) = self.judge_what_is_open.get()
+                {
+                    judge(user);
                 }
             }
             Err(error) => {
                 tracing::error!(%error, %user, "an account could not be read again; its sessions wait");
-                cell.update(None);
+                let _ = cell.update(None);
                 lock(&self.cells).remove(&user);
                 let lines: Vec<_> = lock(&self.lines).iter().filter(|line| line.user == user).cloned().collect();
                 lines.iter().for_each(|line| self.cache.invalidate(&line.digest()));
@@ -463,14 +479,34 @@ impl Sessions {
         }
     }
 
-    /// Ends the account's sessions that do not stand any more.
-    fn cut(&self, user: UserId, cell: &AccountCell) {
-        let fallen: Vec<_> = lock(&self.lines)
-            .iter()
-            .filter(|line| line.user == user && !cell.stands(line.epoch))
-            .map(|line| (line.digest(), line.id))
-            .collect();
-        fallen.iter().for_each(|(digest, id)| self.forget(digest, Some(*id)));
+    /// From now on this is called with every account whose facts have changed, before the change is answered.
+    pub fn when_facts_change(&self, judge: impl Fn(UserId) + Send + Sync + 'static) {
+        let _ = self.judge_what_is_open.set(Box::new(judge));
+    }
+
+    /// Ends the account's sessions that do not stand any more. One of them may have been carried over the rise by the very commit
+    /// that brought it about: it lives on under its new value, and what is open stays open.
+    async fn cut(&self, user: UserId, cell: &AccountCell, now: Timestamp) {
+        let fallen: Vec<_> =
+            lock(&self.lines).iter().filter(|line| line.user == user && !cell.stands(line.epoch())).cloned().collect();
+        if fallen.is_empty() {
+            return;
+        }
+        // Where the store cannot tell, none was.
+        let left = self.of_user(user, now).await.unwrap_or_default();
+        for line in fallen {
+            let carried = left.iter().find(|(_, session)| session.id == line.id && cell.stands(session.epoch));
+            match carried {
+                Some((digest, session)) => {
+                    let old = line.digest();
+                    if old != *digest {
+                        self.rotated(&old, *digest, line.id);
+                    }
+                    line.merge(session);
+                }
+                None => self.forget(&line.digest(), Some(line.id)),
+            }
+        }
     }
 
     /// False: what the change compares was not so any more, and nothing was done.

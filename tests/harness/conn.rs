@@ -213,6 +213,26 @@ impl Conn {
         self.buffer.is_empty() && !self.fill(patience) && self.ended
     }
 
+    /// Whether the other side ends it within `patience`, whatever it sends before.
+    pub fn ends_within(&mut self, patience: Duration) -> bool {
+        const KEPT: usize = 4096;
+        let end = Instant::now() + patience;
+        while self.fill(end.saturating_duration_since(Instant::now())) {
+            self.buffer.truncate(KEPT);
+        }
+        self.ended
+    }
+
+    /// What came and was not taken.
+    pub fn seen(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Whether the other side says something, or ends it, within `patience`.
+    pub fn speaks_or_ends_within(&mut self, patience: Duration) -> bool {
+        self.fill(patience) || self.ended
+    }
+
     /// Whether nothing at all comes for `patience`, with the connection still open.
     pub fn is_silent_for(&mut self, patience: Duration) -> bool {
         self.buffer.is_empty() && !self.fill(patience) && !self.ended

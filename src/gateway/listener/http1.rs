@@ -75,6 +75,8 @@ pub async fn serve(
                 let answer = plain_answer(status, connection.endpoints().tls);
                 let _ = timeout(LINGER, connection.write_all(&answer)).await;
                 let _ = timeout(LINGER, connection.finish_writing()).await;
+            } else {
+                connection.reset();
             }
             return;
         }

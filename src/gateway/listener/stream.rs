@@ -242,6 +242,16 @@ impl Connection {
         let _ = self.socket.shutdown().await;
     }
 
+    /// Ends it at once: what was written and is still on its way to the client is not sent any more, and the end does not look
+    /// like that of a whole answer.
+    pub fn reset(self) {
+        let tcp = match &self.socket {
+            Socket::Plain(tcp) => tcp,
+            Socket::Tls(tls) => tls.get_ref().0,
+        };
+        let _ = rustix::net::sockopt::set_socket_linger(tcp, Some(Duration::ZERO));
+    }
+
     /// Reads and forgets; returns how many bytes came.
     ///
     /// # Errors

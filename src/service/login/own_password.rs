@@ -96,21 +96,24 @@ async fn replace(
         ..own.session.clone()
     };
     let token = Token::generate()?;
-    let mut ended: Vec<(TokenDigest, Session)> = own.others(context, visit).await?;
-    ended.push((own.token.digest(), own.session.clone()));
+    let others: Vec<(TokenDigest, Session)> = own.others(context, visit).await?;
+    let before = [(own.token.digest(), own.session.clone())];
     let name = user.id.to_string();
     let change = change
         .unchanged::<Session>(&own.token.digest().to_string(), own.seen)
         .unchanged::<User>(&name, own.account.seen)
         .put(&name, &user);
-    let change = Sessions::with(Sessions::without(change, &ended), &token.digest(), &session);
+    let change = Sessions::without(Sessions::without(change, &others), &before);
+    let change = Sessions::with(change, &token.digest(), &session);
     let by = By::InSession(visit.origin(browser.user_agent), session.id);
     let event = events::success(Kind::PasswordChanged, now, Some(user.id), user.login.as_str(), by)?;
     if context.commit(change, &[event]).await?.is_none() {
         return Ok(None);
     }
     context.sessions.refresh(user.id, now).await;
-    ended.iter().for_each(|(digest, session)| context.sessions.forget(digest, Some(session.id)));
+    others.iter().for_each(|(digest, session)| context.sessions.forget(digest, Some(session.id)));
+    // What is open in this session stays open, as the session lives on.
+    context.sessions.rotated(&own.token.digest(), token.digest(), session.id);
     let notice = Notice::PasswordChanged { address: visit.client };
     context.mailer.notice(&visit.config, visit.language, &user, notice, now);
     Ok(Some(token))

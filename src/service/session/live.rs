@@ -34,18 +34,29 @@ impl AccountCell {
         Self { account: ArcSwap::from_pointee(account(user)), standing: AtomicU64::new(standing(user)) }
     }
 
-    /// Takes over what the store says now. True: sessions that stood before do not any more.
-    pub(super) fn update(&self, user: Option<&User>) -> bool {
+    /// Takes over what the store says now, and tells what is different.
+    pub(super) fn update(&self, user: Option<&User>) -> Changed {
         let new = user.map_or(GONE, standing);
+        let mut facts = false;
         if let Some(user) = user {
-            self.account.store(Arc::new(account(user)));
+            let account = account(user);
+            facts = **self.account.load() != account;
+            self.account.store(Arc::new(account));
         }
-        self.standing.swap(new, Ordering::AcqRel) != new
+        Changed { standing: self.standing.swap(new, Ordering::AcqRel) != new, facts }
     }
 
     pub(super) fn stands(&self, epoch: u64) -> bool {
         self.standing.load(Ordering::Acquire) == epoch
     }
+}
+
+/// What is different since an account was read before.
+pub(super) struct Changed {
+    /// Sessions that stood before do not any more.
+    pub(super) standing: bool,
+    /// What decisions go by: groups, the second factor, the login.
+    pub(super) facts: bool,
 }
 
 const fn standing(user: &User) -> u64 {
@@ -68,7 +79,8 @@ fn account(user: &User) -> Account {
 pub(super) struct Lifeline {
     pub(super) id: SessionId,
     pub(super) user: UserId,
-    pub(super) epoch: u64,
+    /// The account's epoch that the session has got to: it is carried over a rise that it has brought about itself.
+    epoch: AtomicU64,
     created_at: Timestamp,
     /// As the configuration had it when the session began; see [`Lifeline::expires_at`].
     granted_until: Timestamp,
@@ -94,7 +106,7 @@ impl Lifeline {
         let line = Self {
             id: session.id,
             user: session.user,
-            epoch: session.epoch,
+            epoch: AtomicU64::new(session.epoch),
             created_at: session.created_at,
             granted_until: session.expires_at,
             last_seen: AtomicU64::new(session.last_seen.millis()),
@@ -109,12 +121,17 @@ impl Lifeline {
         line
     }
 
-    /// Takes over activity that was seen elsewhere.
+    /// Takes over what its record says: activity that was seen elsewhere, and how far it was carried.
     pub(super) fn merge(&self, session: &Session) {
+        self.epoch.fetch_max(session.epoch, Ordering::AcqRel);
         self.last_seen.fetch_max(session.last_seen.millis(), Ordering::Relaxed);
         for (route, at) in &session.route_last_seen {
             self.seen_on(route, *at);
         }
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// The end of the longest that it can last: a lifetime that was made shorter binds the sessions that live.
@@ -237,6 +254,8 @@ impl Lines {
 
 /// A session that may be used right now, with its account's shared facts.
 pub struct LiveSession {
+    /// Of the account when this value was given out: with another value the session may be carried over a rise, this one is not.
+    pub(super) epoch: u64,
     pub(super) second_factor_at: Option<Timestamp>,
     pub(super) line: Arc<Lifeline>,
     pub(super) cell: Arc<AccountCell>,
@@ -265,13 +284,24 @@ impl LiveSession {
     /// What a decision on `route` needs. `None`: ended by logout, epoch or a disabled account.
     #[must_use]
     pub fn identity(&self, route: &Route) -> Option<Identity> {
-        self.stands().then(|| Identity {
+        self.stands().then(|| self.facts(route))
+    }
+
+    /// The same for what is open on the session's strength, whatever has become of the value that it came with.
+    #[must_use]
+    pub fn identity_of_what_is_open(&self, route: &Route) -> Option<Identity> {
+        let stands = !self.is_over() && self.cell.stands(self.line.epoch());
+        stands.then(|| self.facts(route))
+    }
+
+    fn facts(&self, route: &Route) -> Identity {
+        Identity {
             account: self.account(),
             session: self.line.id,
             expires_at: self.expires_at(),
             last_seen: self.line.last_seen_on(route),
             second_factor_at: self.second_factor_at,
-        })
+        }
     }
 
     /// Whether it may still be used for sekisho's own pages at `now` (lifetime, idle timeout of the gateway).
@@ -302,6 +332,10 @@ impl LiveSession {
     }
 
     pub(super) fn stands(&self) -> bool {
-        !self.line.over.load(Ordering::Acquire) && self.cell.stands(self.line.epoch)
+        !self.is_over() && self.cell.stands(self.epoch)
+    }
+
+    fn is_over(&self) -> bool {
+        self.line.over.load(Ordering::Acquire)
     }
 }
