@@ -128,6 +128,8 @@ mod slow_clients;
 #[cfg(test)]
 mod smuggling;
 #[cfg(test)]
+mod soak;
+#[cfg(test)]
 mod socket_activation;
 #[cfg(test)]
 mod somebody_elses;
