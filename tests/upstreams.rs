@@ -137,7 +137,7 @@ fn a_single_upstream_that_closes_is_asked_once() {
         assert_eq!(ask(&gate, method, "/", b"x").status, 502);
     }
     assert_eq!(closing.requests().len(), 2);
-    assert_eq!(said(&gate, "a request could not be served").len(), 2);
+    wait_until("both are told of", || (said(&gate, "a request could not be served").len() == 2).then_some(()));
 }
 
 #[test]
