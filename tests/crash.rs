@@ -126,7 +126,7 @@ fn gate(upstream: &Recorder, mail: &MailServer) -> Sekisho {
         .clock()
         .set("log.access", "off")
         .set("lockout.per_address", "{max_failures: 100000, window: 1m}")
-        .set("session", "{idle_timeout: 60d, max_lifetime: 300d}")
+        .set("session", "{idle_timeout: 60d, max_lifetime: 300d, max_per_user: 1000}")
         .set("second_factor.recheck_interval", "300d")
         .set("second_factor.recovery_codes", "{count: 50, digits: 8, low_water: 0}")
         .upstream(&upstream.url());
