@@ -35,11 +35,11 @@ mod demo_in_the_browser;
 mod docs;
 #[cfg(test)]
 mod enrolment_rules;
+mod faults;
 #[cfg(test)]
 mod foreign_forms;
 #[cfg(test)]
 mod forgotten_cookies;
-mod faults;
 #[cfg(test)]
 #[allow(clippy::allow_attributes, dead_code, unused_imports, reason = "a tool box: not every tool is out at all times")]
 mod harness;
