@@ -54,6 +54,8 @@ fn checked(visit: &Visit, wish: &str) -> Option<NormalTarget> {
     let target = parsed(visit, wish)?;
     // Whatever the rules above and those of targets are one day: a `Location` of ours begins with one slash.
     let safe = target.path().starts_with('/') && !target.path().starts_with("//");
+    // Escapes make it longer.
+    let safe = safe && target.path_and_query().len() <= LONGEST;
     (safe && may_come_back(visit, &target)).then_some(target)
 }
 

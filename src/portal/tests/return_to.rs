@@ -68,6 +68,7 @@ async fn anything_else_becomes_the_root() {
     }
     assert_eq!(path(&visit, None), "/");
     assert_eq!(path(&visit, Some(&format!("/{}", "x".repeat(5000)))), "/");
+    assert_eq!(path(&visit, Some(&format!("/{}", "\"".repeat(4000)))), "/", "12,000 bytes when they are escaped");
 }
 
 #[test]
