@@ -28,6 +28,10 @@ pub use protocol::{
 pub use server::{Control, serve};
 pub use socket::{ControlSocket, adopt, bind};
 
+/// For the fuzz targets (`fuzz/`) alone.
+#[cfg(fuzzing)]
+pub use server::codec;
+
 pub use crate::service::care::{Problem, SealedAnew};
 
 /// The protocol's version. A gateway and a command line of different versions refuse each other with clear words.

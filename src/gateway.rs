@@ -12,6 +12,8 @@ mod app;
 mod bridge;
 mod context;
 mod credential;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod headers;
 mod judge;

@@ -66,6 +66,10 @@ use self::error::Trouble;
 use crate::service::Services;
 use crate::service::visit::{Ask, Visit};
 
+/// For the fuzz targets (`fuzz/`) alone.
+#[cfg(fuzzing)]
+pub use self::return_to::path as return_to;
+
 /// The portal as the gateway sees it. The request carries a [`Visit`] as an extension.
 pub type PortalService = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 

@@ -41,6 +41,8 @@ mod foreign_forms;
 #[cfg(test)]
 mod forgotten_cookies;
 #[cfg(test)]
+mod fuzzing;
+#[cfg(test)]
 #[allow(clippy::allow_attributes, dead_code, unused_imports, reason = "a tool box: not every tool is out at all times")]
 mod harness;
 #[cfg(test)]

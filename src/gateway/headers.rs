@@ -4,7 +4,7 @@
 //! by it.
 
 pub mod cookies;
-mod identity;
+pub mod identity;
 pub mod managed;
 pub mod response;
 

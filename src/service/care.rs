@@ -13,6 +13,8 @@
 
 mod export;
 mod format;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod kinds;
 pub mod restore;
 mod rotation;

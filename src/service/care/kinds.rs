@@ -29,6 +29,9 @@ pub struct Kind {
     pub read: fn(&Raw, &Keys) -> Result<Seals, StoreError>,
     /// What seals it anew; see [`seals::renew`].
     pub renew: fn(&Raw, &Keys) -> Result<Option<Change>, Unsealed>,
+    /// The same record, as it would be stored now.
+    #[cfg(fuzzing)]
+    pub again: fn(&Raw) -> Result<bytes::Bytes, StoreError>,
 }
 
 /// All kinds, in the order in which exports have them: accounts last, so that the time in which they can change is short.
@@ -85,6 +88,8 @@ const fn named<R: Record>(name: &'static str) -> Kind {
         seals: false,
         read: |raw, _| raw.decode::<R>().map(|_| Seals::default()),
         renew: |_, _| Ok(None),
+        #[cfg(fuzzing)]
+        again: |raw| raw.again::<R>(),
     }
 }
 

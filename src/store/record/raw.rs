@@ -61,6 +61,22 @@ impl Raw {
         decode(&self.key, &self.value)
     }
 
+    /// As it stands in a store.
+    #[cfg(fuzzing)]
+    #[must_use]
+    pub const fn stored(key: Key, value: Bytes) -> Self {
+        Self { key, version: Version(0), value }
+    }
+
+    /// The record, as it would be stored now.
+    ///
+    /// # Errors
+    /// Where it is not understood.
+    #[cfg(fuzzing)]
+    pub fn again<R: Record>(&self) -> Result<Bytes, StoreError> {
+        super::encode(&self.key, &self.decode::<R>()?)
+    }
+
     /// What a commit must compare so that it is still this one.
     #[must_use]
     pub const fn seen(&self) -> Expect {
