@@ -2,6 +2,7 @@
 //!
 //! [`decide`] is the only place that makes a [`Permit`], and without a `Permit` the gateway cannot forward anything.
 
+pub mod assertion;
 pub mod decision;
 pub mod host;
 pub mod identity;
@@ -11,7 +12,7 @@ pub mod requirement;
 pub mod route;
 pub mod target;
 
-pub use decision::{Challenge, Decision, Denial, Facts, Permit, decide};
+pub use decision::{Bearer, Challenge, Decision, Denial, Facts, Permit, decide};
 pub use host::Host;
 pub use identity::{Account, Identity};
 pub use path::RoutePath;

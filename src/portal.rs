@@ -28,6 +28,7 @@ mod exchange;
 mod form;
 mod guard;
 mod headers;
+mod jwks;
 mod landing;
 mod login;
 mod logout;
@@ -147,6 +148,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/admin/users/import/preview", get(admin::import::preview::show).post(admin::import::preview::submit)),
         ("/admin/users/import/result", get(admin::import::result::show)),
         ("/admin/users/import/refused.csv", get(admin::import::refused::download)),
+        ("/jwks.json", get(jwks::show)),
         ("/static/{file}", get(assets::serve)),
     ]
 }

@@ -4,10 +4,12 @@
 //! secret is good for and what it opens belong to `authn`; where it is kept belongs to `store`.
 
 mod keys;
+mod signing;
 mod token;
 
 pub use keys::{KeyError, Keys, Mac, Purpose, Sealed};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use signing::{PublicKey, Signer};
 pub use token::{Token, TokenDigest};
 
 /// The operating system gave no random bytes.

@@ -11,6 +11,8 @@ mod accessibility;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod assertions;
+#[cfg(test)]
 mod attack_cases;
 #[cfg(test)]
 mod audit;

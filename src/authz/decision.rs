@@ -75,20 +75,37 @@ pub enum Denial {
 /// The right to forward one request as one person, or as nobody. Only [`decide`] makes one.
 #[derive(Debug, Clone)]
 pub struct Permit {
-    bearer: Option<(Arc<Account>, SessionId)>,
+    bearer: Option<Bearer>,
+}
+
+/// As whom, and on what strength.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    pub account: Arc<Account>,
+    pub session: SessionId,
+    /// When they signed in.
+    pub begun_at: Timestamp,
+    /// The last second factor that counts within this session.
+    pub second_factor_at: Option<Timestamp>,
 }
 
 impl Permit {
     /// Whom the upstream is told about; `None` on a public route without a session.
     #[must_use]
     pub fn account(&self) -> Option<&Arc<Account>> {
-        self.bearer.as_ref().map(|(account, _)| account)
+        self.bearer.as_ref().map(|bearer| &bearer.account)
+    }
+
+    /// The same, with the session's part.
+    #[must_use]
+    pub fn bearer(&self) -> Option<&Bearer> {
+        self.bearer.as_ref()
     }
 
     /// The session on whose strength it was given.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
-        self.bearer.as_ref().map(|(_, session)| *session)
+        self.bearer.as_ref().map(|bearer| bearer.session)
     }
 }
 
@@ -161,8 +178,13 @@ fn origin_is_welcome(route: &Route, facts: &Facts<'_>) -> bool {
         || route.websocket_origins.iter().any(|allowed| origin.eq_ignore_ascii_case(allowed))
 }
 
-fn bearer(identity: &Identity) -> (Arc<Account>, SessionId) {
-    (Arc::clone(&identity.account), identity.session)
+fn bearer(identity: &Identity) -> Bearer {
+    Bearer {
+        account: Arc::clone(&identity.account),
+        session: identity.session,
+        begun_at: identity.begun_at,
+        second_factor_at: identity.second_factor_at,
+    }
 }
 
 #[cfg(test)]

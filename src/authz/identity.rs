@@ -34,6 +34,8 @@ pub struct AccountSecondFactor {
 pub struct Identity {
     pub account: Arc<Account>,
     pub session: SessionId,
+    /// When they signed in.
+    pub begun_at: Timestamp,
     /// The end of the maximum lifetime.
     pub expires_at: Timestamp,
     /// The last activity that counts on the route asked for.

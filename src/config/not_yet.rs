@@ -10,12 +10,11 @@ use super::yaml::{Entry, Kind, Node};
 enum When {
     Given,
     Is(&'static str),
-    IsTrue,
     /// Something else than its default, which is what happens anyway.
     IsNot(&'static str),
 }
 
-use When::{Given, Is, IsNot, IsTrue};
+use When::{Given, Is, IsNot};
 
 /// The path to a key (`*`: each item of a list), when it is refused, and what to do instead.
 type Row = (&'static [&'static str], When, &'static str);
@@ -23,7 +22,6 @@ type Row = (&'static [&'static str], When, &'static str);
 const REFUSED: &[Row] = &[
     (&["store", "engine"], Is("postgres"), "use sled, the embedded store"),
     (&["portal", "host"], Given, "each host has its own login; remove the key"),
-    (&["identity", "assertion"], IsTrue, "the upstream can rely on the identity headers"),
     (&["routes", "*", "upstream_auth"], Given, "people sign in to the tool themselves; remove the key"),
     (&["routes", "*", "protocol"], Is("http2"), "use http1"),
 ];
@@ -99,7 +97,6 @@ impl When {
         match self {
             Given => true,
             Is(word) => text == *word,
-            IsTrue => text == "true",
             IsNot(default) => text != *default,
         }
     }

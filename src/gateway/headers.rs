@@ -3,6 +3,7 @@
 //! Runs after Pingora has removed what the client's `Connection` header nominates, so that nothing set here can be removed
 //! by it.
 
+pub mod assertion;
 pub mod cookies;
 pub mod identity;
 pub mod managed;
@@ -11,6 +12,7 @@ pub mod response;
 use http::HeaderValue;
 use http::header::{COOKIE, HOST};
 use pingora::http::RequestHeader;
+use pingora::{Error, ErrorType};
 
 use super::context::{Passage, Request};
 use super::target::{Arrival, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
@@ -52,6 +54,13 @@ pub fn for_upstream(
                 head.insert_header(name.clone(), value)?;
             }
         }
+    }
+    if let (Some(bearer), Some(assertions)) = (passage.permit.bearer(), &plan.assertions) {
+        let name = plan.config.routes.get(passage.route).map_or("", |route| route.name.as_str());
+        // A tool that relies on it must not get the request without it.
+        let value = assertions.value(bearer, passage.route, name, request.now);
+        let value = value.ok_or_else(|| Error::explain(ErrorType::InternalError, "no assertion could be made"))?;
+        head.insert_header("X-Sekisho-Assertion", value)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
+use super::headers::assertion::Assertions;
 use super::headers::managed::Managed;
 use super::upstream::group::Group;
 use super::upstream::member::Members;
@@ -17,6 +18,8 @@ use crate::metrics::{Requests, RouteMeter};
 pub struct Plan {
     pub config: Arc<Config>,
     pub managed: Managed,
+    /// Where the configuration asks for them.
+    pub assertions: Option<Assertions>,
     routes: Vec<RoutePlan>,
 }
 
@@ -45,7 +48,8 @@ impl Plan {
         };
         let routes: Vec<_> = config.routes.iter().filter_map(route).collect();
         members.keep(routes.iter().flat_map(|route| route.group.places()).map(|place| &place.member));
-        Self { managed, routes, config }
+        let assertions = config.identity.assertion.then(|| Assertions::new(&config));
+        Self { managed, assertions, routes, config }
     }
 
     /// Every route's upstreams.

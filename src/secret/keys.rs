@@ -43,6 +43,8 @@ pub enum Purpose {
     ResetLink,
     /// Marks whose the tool's own cookies in a browser are.
     ToolCookies,
+    /// Signs what tools are told of a person.
+    Assertion,
 }
 
 impl Purpose {
@@ -58,6 +60,7 @@ impl Purpose {
             Self::UnknownLogin => "sekisho/1/unknown-login",
             Self::ResetLink => "sekisho/1/reset-link",
             Self::ToolCookies => "sekisho/1/tool-cookies",
+            Self::Assertion => "sekisho/1/assertion",
         }
     }
 }
@@ -271,6 +274,11 @@ impl Keys {
     /// Where there is no key, which [`Keys::parse`] rules out.
     pub fn mac(&self, purpose: Purpose, parts: &[&[u8]]) -> Result<Mac, KeyError> {
         self.0.first().map(|key| key.mac(purpose, parts)).ok_or(KeyError::Empty)
+    }
+
+    /// What the keys that sign are made of, the newest first: see [`super::Signer`].
+    pub(super) fn signing_seeds(&self) -> impl Iterator<Item = Zeroizing<[u8; 32]>> {
+        self.0.iter().map(|key| key.derived(Purpose::Assertion))
     }
 
     /// Whether `mac` is the digest of `parts` under any of the keys.

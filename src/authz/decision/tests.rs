@@ -223,5 +223,12 @@ fn identity(session: &str, account: &str, factor: &str) -> Option<Identity> {
         second_factor: AccountSecondFactor { switched_on, method: Method::Totp, usable },
     };
     let session = SessionId::from_bytes([2; 10]);
-    Some(Identity { account: Arc::new(account), session, expires_at, last_seen, second_factor_at })
+    Some(Identity {
+        account: Arc::new(account),
+        session,
+        begun_at: ago(60 * MINUTE),
+        expires_at,
+        last_seen,
+        second_factor_at,
+    })
 }

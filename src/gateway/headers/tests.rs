@@ -67,6 +67,7 @@ fn sent(plan: &Arc<Plan>, peer: &str, target: &str, fields: &[(&'static str, &st
     let identity = Identity {
         account: alice(),
         session: SessionId::from_bytes([2; 10]),
+        begun_at: NOW,
         expires_at: NOW.plus(Duration::from_secs(60)),
         last_seen: NOW,
         second_factor_at: None,

@@ -49,6 +49,8 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("POST", "/api/second-factor", everybody_alike("415", "415", "415", "415", "415")),
     ("POST", "/api/logout", everybody_alike("415", "415", "415", "415", "415")),
     ("GET", "/api/session", everybody_alike("401", "200", "401", "401", "401")),
+    // Nowhere without `identity.assertion`; with it everybody may come.
+    ("GET", "/jwks.json", everybody_alike("404", "404", "404", "404", "404")),
     ("GET", "/static/{file}", everybody_alike("404", "404", "404", "404", "404")),
     ("GET", "/admin/sessions", by_role("→/login", "→/login", ["403", "200", "200", "200"])),
     ("POST", "/admin/sessions/end", by_role("→/login", "→/login", ["403", "403", "403", "403"])),

@@ -298,6 +298,7 @@ impl LiveSession {
         Identity {
             account: self.account(),
             session: self.line.id,
+            begun_at: self.line.created_at,
             expires_at: self.expires_at(),
             last_seen: self.line.last_seen_on(route),
             second_factor_at: self.second_factor_at,
