@@ -20,9 +20,9 @@ mod audit;
 mod behind_nginx;
 #[cfg(test)]
 mod command_line;
+mod connection_auth;
 #[cfg(test)]
 mod control_socket;
-mod connection_auth;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
