@@ -20,6 +20,7 @@ mod audit;
 mod behind_nginx;
 #[cfg(test)]
 mod command_line;
+#[cfg(test)]
 mod connection_auth;
 #[cfg(test)]
 mod control_socket;
@@ -37,6 +38,7 @@ mod demo_in_the_browser;
 mod docs;
 #[cfg(test)]
 mod enrolment_rules;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod foreign_forms;
@@ -67,6 +69,7 @@ mod layers;
 mod licences;
 #[cfg(test)]
 mod log_injection;
+#[cfg(test)]
 mod login_storm;
 #[cfg(test)]
 mod login_under_attack;

@@ -77,8 +77,8 @@ fn count(bytes: &[u8], marker: &str) -> usize {
 fn serve(mut stream: TcpStream, death: Death, all: &Mutex<Vec<u8>>) {
     let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     match death {
-        Death::AfterTheHead => drop(read_until(&mut stream, all, |read| count(read, "\r\n\r\n") > 0)),
-        Death::After(bytes) => drop(read_until(&mut stream, all, |read| read.len() >= bytes)),
+        Death::AfterTheHead => read_until(&mut stream, all, |read| count(read, "\r\n\r\n") > 0),
+        Death::After(bytes) => read_until(&mut stream, all, |read| read.len() >= bytes),
         Death::Reset => {
             read_until(&mut stream, all, is_whole);
             rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();

@@ -26,10 +26,10 @@ secrets: {key_file: secret.key}
 identity: {strip: ['X-Tool-*', Who]}
 routes:
   - {name: all, second_factor: 'off', upstream: 'http://127.0.0.1:9'}
-  - {name: public, path: /public/, access: public, upstream: 'http://127.0.0.1:9'}
+  - {name: public, path: /public/, access: public, second_factor: 'off', upstream: 'http://127.0.0.1:9'}
   - {name: admin, path: /admin, access: deny, upstream: 'http://127.0.0.1:9'}
   - {name: files, path: /files, second_factor: 'off', allow_encoded_slash: true, upstream: 'http://127.0.0.1:9'}
-  - {name: deep, path: '/files/a b/あ', access: public, upstream: 'http://127.0.0.1:9'}
+  - {name: deep, path: '/files/a b/あ', access: public, second_factor: 'off', upstream: 'http://127.0.0.1:9'}
 ";
 
 /// The configuration above, with the defaults for everything else.

@@ -7,7 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 
 use super::decision::Bearer;
-use crate::authn::user::Method;
+use crate::authn::user::{Email, Group, Method};
 use crate::clock::Timestamp;
 use crate::secret::Signer;
 
@@ -58,8 +58,8 @@ pub fn assertion(
         amr: means(bearer),
         login: account.login.as_str(),
         name: account.name.as_str(),
-        email: account.email.as_ref().map(|email| email.as_str()),
-        groups: account.groups.iter().map(|group| group.as_str()).collect(),
+        email: account.email.as_ref().map(Email::as_str),
+        groups: account.groups.iter().map(Group::as_str).collect(),
     };
     let header = Header { alg: "EdDSA", typ: "JWT", kid: signer.key_id() };
     let part = |json: Vec<u8>| BASE64URL_NOPAD.encode(&json);

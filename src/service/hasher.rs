@@ -337,8 +337,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_waited_too_long_is_told_to_come_again_and_not_computed() {
-        let hashing = Metrics::new().hashing;
-        let hasher = Hasher::start_with(&hashing, Duration::ZERO);
+        let metrics = Metrics::new();
+        let hashing = &metrics.hashing;
+        let hasher = Hasher::start_with(hashing, Duration::ZERO);
         let all = futures_util::future::join_all((0..20).map(|_| hasher.hash("x".into(), CHEAP))).await;
         assert!(all.iter().all(|one| matches!(one, Err(ServiceError::Busy { .. }))));
         assert_eq!((hasher.computed(), hashing.rejected.get(), hashing.waiting.get()), (0, 20, 0));

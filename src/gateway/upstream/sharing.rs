@@ -117,13 +117,13 @@ fn signs_a_connection_in(headers: &HeaderMap) -> bool {
 /// The scheme that an element names; `None`: it is a parameter of the one before.
 fn scheme(element: &[u8]) -> Option<&[u8]> {
     let element = element.trim_ascii();
-    let word = element.split(|b| b.is_ascii_whitespace()).next().unwrap_or_default();
+    let word = element.split(u8::is_ascii_whitespace).next().unwrap_or_default();
     (!element.is_empty() && !word.contains(&b'=')).then_some(word)
 }
 
 /// A message in a dialogue that is under way, rather than the offer to begin one.
 fn goes_on(value: &HeaderValue) -> bool {
-    let mut words = value.as_bytes().split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    let mut words = value.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let scheme = words.next().unwrap_or_default();
     let is_one = [&b"ntlm"[..], b"negotiate"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
     is_one && words.next().is_some_and(|message| message.starts_with(NTLM_MESSAGE))
