@@ -158,6 +158,7 @@ fn a_host_has_one_spelling_over_http2_too() {
     let gate = Sekisho::builder()
         .route("{name: app, host: app.test, path: /public/, access: public, upstream: UPSTREAM}", &upstream.url())
         .tls(&["app.test"])
+        .user("alice", &[])
         .start();
     for (authority, seen) in [
         ("app.test", "app.test"),

@@ -6,7 +6,7 @@ use crate::harness::{Client, PASSWORD, Recorder, Response, Sekisho, key_of, text
 use crate::wire::{id_of, pages_of_the_portal};
 
 /// What a login between its steps may see: its own pages, and those that are everybody's.
-const ITS_OWN: [&str; 5] = ["/login", "/second-factor", "/enrol", "/password", "/static/"];
+const ITS_OWN: [&str; 6] = ["/login", "/second-factor", "/enrol", "/password", "/static/", "/jwks.json"];
 
 const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 

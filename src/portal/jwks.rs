@@ -4,9 +4,10 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
+use super::answers;
 use super::error::PortalError;
 use super::exchange::Exchange;
-use super::message;
+use super::message::{self, Kind};
 use crate::secret::Signer;
 
 #[derive(Serialize)]
@@ -27,6 +28,11 @@ struct Key<'a> {
 
 /// `GET /jwks.json`
 pub async fn show(exchange: Exchange) -> Result<Response, PortalError> {
+    // Over an open line anybody on the way could put keys of their own in their place.
+    if !exchange.visit.may_sign_in {
+        let audience = exchange.audience();
+        return Ok(answers::refuse(exchange, audience, Kind::PlainHttp));
+    }
     if !exchange.visit.config.identity.assertion {
         return Ok(message::not_found(exchange).await);
     }
