@@ -25,7 +25,9 @@ fn pairs(lines: &[HeaderValue]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 fn is_ours(name: &[u8]) -> bool {
-    let lower = name.to_ascii_lowercase();
+    // Whatever somebody could take for a blank before it.
+    let begin = name.iter().position(u8::is_ascii_graphic).unwrap_or(name.len());
+    let lower = name[begin..].to_ascii_lowercase();
     lower.starts_with(b"sekisho-") || lower.starts_with(b"__host-sekisho-")
 }
 

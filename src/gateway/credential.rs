@@ -98,13 +98,12 @@ pub fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|&b| b == b';')
 }
 
-/// Whether this pair has a name of sekisho's, however it is padded.
+/// Whether this pair has a name of sekisho's, however it is padded: with blanks of any alphabet, too, as some tools take a
+/// no-break space for one. What stands behind our prefix may be anything.
 pub fn is_own(pair: &[u8]) -> bool {
-    std::str::from_utf8(split(pair).0).is_ok_and(is_sekishos) || begins_like_own(split(pair).0)
-}
-
-/// A name that is no UTF-8 behind a prefix of ours is ours too.
-fn begins_like_own(name: &[u8]) -> bool {
+    let (name, _) = split(pair);
+    let begin = name.iter().position(u8::is_ascii_graphic).unwrap_or(name.len());
+    let name = name.get(begin..).unwrap_or_default();
     let ascii = name.iter().position(|b| !b.is_ascii()).and_then(|end| name.get(..end)).unwrap_or(name);
     std::str::from_utf8(ascii).is_ok_and(is_sekishos)
 }

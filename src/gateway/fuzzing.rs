@@ -15,6 +15,7 @@ use super::headers::for_upstream;
 use super::plan::Plan;
 use super::target::settle;
 use super::trace::{Naming, Trace};
+use super::upstream::Sharing;
 use super::upstream::member::Members;
 use crate::authz::{Account, Decision, Facts, Identity, NormalTarget, decide};
 use crate::clock::Timestamp;
@@ -71,6 +72,7 @@ impl Road {
         let identity = account.map(|account| Identity {
             account: Arc::new(account),
             session: SessionId::from_bytes([2; 10]),
+            begun_at: NOW,
             expires_at: NOW.plus(Duration::from_secs(60)),
             last_seen: NOW,
             second_factor_at: Some(NOW),
@@ -90,7 +92,8 @@ impl Road {
             session: None,
             route: Some(id),
         };
-        for_upstream(&mut head, &request, &Passage { permit, route: id, websocket: false }, Some(0)).ok()?;
+        let passage = Passage { permit, route: id, websocket: false, sharing: Sharing::Everybody };
+        for_upstream(&mut head, &request, &passage, Some(0)).ok()?;
         Some(Forwarded {
             judged: request.arrival.target,
             target: head.raw_path().to_vec(),

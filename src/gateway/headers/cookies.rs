@@ -33,7 +33,7 @@ pub fn sets_own(value: &HeaderValue) -> bool {
 }
 
 fn skip_to_name(mut pair: &[u8]) -> &[u8] {
-    while let [b'=' | b'\0'..=b' ' | 0x7f, rest @ ..] = pair {
+    while let [b'=' | b'\0'..=b' ' | 0x7f..=0xff, rest @ ..] = pair {
         pair = rest;
     }
     pair
@@ -50,13 +50,15 @@ mod tests {
 
     #[test]
     fn the_tools_cookies_stay_in_their_order() {
-        let cases: [(&[&str], Option<&str>); 9] = [
+        let cases: [(&[&str], Option<&str>); 10] = [
             (&["a=1; b=2"], Some("a=1; b=2")),
             (&["a=1; __Host-sekisho-session=x; b=\"q q\""], Some("a=1; b=\"q q\"")),
             (&["__Host-sekisho-session=x"], None),
             (&["__Host-sekisho-device=x;a=1", "sekisho-session=y", "b=2"], Some("a=1; b=2")),
             (&["__HOST-SEKISHO-session=x; Sekisho-Session=y; a=1"], Some("a=1")),
             (&["a=1;  __Host-sekisho-session =x; sekisho-anything; =b"], Some("a=1; =b")),
+            // A no-break space is a blank to some.
+            (&["a=1; \u{a0}sekisho-session=x; \u{3000}__Host-sekisho-session=y"], Some("a=1")),
             (&["a=__Host-sekisho-session=x"], Some("a=__Host-sekisho-session=x")),
             (&["sekisho=1; mysekisho-session=2"], Some("sekisho=1; mysekisho-session=2")),
             (&[""], None),
