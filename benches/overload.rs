@@ -57,6 +57,7 @@ mod overload {
         &http2::WINDOW_ZERO,
         &http2::UNREAD,
         &storm::LOGINS,
+        &storm::FLOOD,
     ];
 
     pub fn main() {

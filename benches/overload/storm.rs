@@ -1,7 +1,8 @@
 //! Two hundred logins at once (A29), again and again: wrong passwords for accounts that nobody has, from everywhere, so that
-//! each costs its hash and no throttle ends it.
+//! each costs its hash and no throttle ends it. Once by clients that wait where they are told to, as browsers and people do, and
+//! once by those that ask again at once: then it is the machine's processors that they share with everybody else, themselves included.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -10,21 +11,30 @@ use crate::harness::tls;
 
 const AT_ONCE: u64 = 200;
 
-pub const LOGINS: Scenario =
-    Scenario { settings: &[("server.trusted_proxies", "[127.0.0.1]")], ..Scenario::new("login-storm", logins) };
+const EVERYBODY: &[(&str, &str)] = &[("server.trusted_proxies", "[127.0.0.1]")];
 
-fn logins(stage: &Stage, until: Instant) -> Gains {
+pub const LOGINS: Scenario = Scenario {
+    settings: EVERYBODY,
+    ..Scenario::new("login-storm", |stage, until| logins(stage, until, Duration::from_secs(2)))
+};
+pub const FLOOD: Scenario = Scenario {
+    settings: EVERYBODY,
+    ..Scenario::new("login-flood", |stage, until| logins(stage, until, Duration::ZERO))
+};
+
+fn logins(stage: &Stage, until: Instant, patience: Duration) -> Gains {
     let mut gains = Gains::default();
     std::thread::scope(|scope| {
-        let all: Vec<_> =
-            (0..AT_ONCE).map(|number| scope.spawn(move || one_after_the_other(stage, number, until))).collect();
+        let all: Vec<_> = (0..AT_ONCE)
+            .map(|number| scope.spawn(move || one_after_the_other(stage, number, until, patience)))
+            .collect();
         all.into_iter().for_each(|one| gains.take(one.join().unwrap()));
     });
     gains
 }
 
 /// Logins on a connection that is kept for as long as the gateway keeps it.
-fn one_after_the_other(stage: &Stage, number: u64, until: Instant) -> Gains {
+fn one_after_the_other(stage: &Stage, number: u64, until: Instant, patience: Duration) -> Gains {
     let mut gains = Gains::default();
     let mut tries = 0_u64;
     while Instant::now() < until {
@@ -52,6 +62,9 @@ fn one_after_the_other(stage: &Stage, number: u64, until: Instant) -> Gains {
                 },
                 1,
             );
+            if answer.status == 503 {
+                std::thread::sleep(patience.min(until.saturating_duration_since(Instant::now())));
+            }
             if answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
                 break;
             }
