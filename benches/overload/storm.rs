@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::round::pass;
 use super::stage::{Gains, HOST, Scenario, Stage};
 use crate::harness::tls;
 
@@ -63,7 +64,7 @@ fn one_after_the_other(stage: &Stage, number: u64, until: Instant, patience: Dur
                 1,
             );
             if answer.status == 503 {
-                std::thread::sleep(patience.min(until.saturating_duration_since(Instant::now())));
+                pass(patience.min(until.saturating_duration_since(Instant::now())));
             }
             if answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
                 break;
