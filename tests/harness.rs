@@ -28,6 +28,7 @@
 pub mod axe;
 pub mod browser;
 mod client;
+mod clock;
 mod conn;
 mod demo;
 pub mod frames;

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,6 +11,7 @@ use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value};
 use tempfile::TempDir;
 
+use super::clock::Clock;
 use super::secrets::Secrets;
 use super::tls::Authority;
 use super::{PASSWORD, Process, poll, totp, unix_now, wait_until};
@@ -57,12 +57,6 @@ fn set(yaml: &mut Value, path: &str, value: &str) {
         place = place.as_mapping_mut().unwrap().entry(Value::from(key)).or_insert(Value::Null);
     }
     *place = value;
-}
-
-/// libfaketime's file: an offset to the machine's clock, in seconds. The monotonic clock is left alone.
-struct Clock {
-    file: PathBuf,
-    offset: Mutex<i64>,
 }
 
 impl Builder {
@@ -172,7 +166,7 @@ impl Builder {
 
     /// Writes the configuration and nothing else: no key, no store.
     pub fn write_only(self) -> Sekisho {
-        let clock = self.clock.then(|| Clock { file: self.folder.path().join("clock"), offset: Mutex::new(0) });
+        let clock = self.clock.then(|| Clock::new(self.folder.path().join("clock")));
         let gate = Sekisho {
             folder: self.folder,
             process: None,
@@ -187,9 +181,6 @@ impl Builder {
             secrets: Secrets::default(),
         };
         std::fs::write(gate.config(), serde_yaml::to_string(&self.yaml).unwrap()).unwrap();
-        if let Some(clock) = &gate.clock {
-            clock.write(0);
-        }
         gate
     }
 }
@@ -498,7 +489,7 @@ impl Sekisho {
 
     /// The product's time, in seconds since 1970.
     pub fn unix_now(&self) -> u64 {
-        unix_now().saturating_add_signed(self.clock.as_ref().map_or(0, |clock| *clock.offset.lock().unwrap()))
+        unix_now().saturating_add_signed(self.clock.as_ref().map_or(0, Clock::offset))
     }
 
     /// Moves the product's wall clock forward.
@@ -516,9 +507,7 @@ impl Sekisho {
     #[track_caller]
     fn turn_clock(&self, seconds: i64) {
         let clock = self.clock.as_ref().expect("the gateway was built with .clock()");
-        let mut offset = clock.offset.lock().unwrap();
-        *offset += seconds;
-        clock.write(*offset);
+        clock.turn(seconds);
     }
 
     /// The code that an app with this key shows at the product's present moment.
@@ -575,29 +564,6 @@ pub fn is_gone(pid: Pid) -> bool {
         // The state stands behind the name, which may hold anything.
         Ok(stat) => stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z')),
         Err(_) => true,
-    }
-}
-
-impl Clock {
-    fn write(&self, offset: i64) {
-        // Renamed into place, so that the product never reads half a number.
-        let fresh = self.file.with_extension("new");
-        std::fs::write(&fresh, format!("{offset:+}")).unwrap();
-        std::fs::rename(&fresh, &self.file).unwrap();
-    }
-
-    fn apply(&self, command: &mut Command) {
-        let multiarch = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path());
-        let library = multiarch
-            .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
-            .find(|file| file.exists())
-            .expect("libfaketime is installed (Debian's package `libfaketime`)");
-        command
-            .env("LD_PRELOAD", library)
-            .env("FAKETIME_TIMESTAMP_FILE", &self.file)
-            .env("FAKETIME_NO_CACHE", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-            .env("NO_FAKE_STAT", "1");
     }
 }
 
