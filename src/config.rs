@@ -24,6 +24,7 @@ mod surroundings;
 mod template;
 pub mod theme;
 mod upstream;
+mod upstream_auth;
 mod validate;
 mod values;
 pub(crate) mod yaml;
@@ -40,6 +41,7 @@ pub use reach::admin_socket;
 pub use surroundings::{Variables, process_variables};
 pub use theme::Theme;
 pub use upstream::{ClientCertificate, HealthCheck, RouteUpstream, Timeouts, Upstream, UpstreamTls, WeightedUpstream};
+pub use upstream_auth::UpstreamAuth;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

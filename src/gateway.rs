@@ -4,6 +4,7 @@
 //! listener   accept, TLS, head judged byte by byte ─▶ app       one call for each request, cut when its session ends
 //! gate       Pingora's phases                      ─▶ judge     target, route, credential, decision: a permit, or a page
 //! headers    strip, then set                          upstream  an address, with a limit on every wait
+//! sign_in    what the tool is shown for somebody
 //! bridge     sekisho's own pages                      access_log   trace   spans
 //! ```
 
@@ -20,6 +21,7 @@ mod judge;
 pub mod listener;
 mod open_calls;
 mod plan;
+mod sign_in;
 #[cfg(feature = "otlp")]
 pub mod spans;
 mod tally;

@@ -155,6 +155,8 @@ mod theme;
 #[cfg(test)]
 mod tls_listener;
 #[cfg(test)]
+mod tool_login;
+#[cfg(test)]
 mod traces;
 #[cfg(test)]
 mod upgrade;

@@ -7,6 +7,7 @@ mod portal;
 pub(super) mod route;
 mod server;
 pub(super) mod upstream;
+pub(super) mod upstream_auth;
 
 use std::path::PathBuf;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
-use super::HeaderTemplates;
+use super::{HeaderTemplates, UpstreamAuth};
 
 /// Where a route leads, and how.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct RouteUpstream {
     /// There where one of the upstreams speaks https.
     pub tls: Option<Arc<UpstreamTls>>,
     pub identity: HeaderTemplates,
+    /// How sekisho signs in to the tool, where it does.
+    pub auth: Option<UpstreamAuth>,
     pub preserve_host: bool,
     pub timeouts: Timeouts,
     /// In bytes; `None`: no limit.

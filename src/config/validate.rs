@@ -116,6 +116,7 @@ fn upstreams(ctx: &Context<'_>, routes: Vec<route::Draft>, headers: &HeaderTempl
     let system = LazyCell::new(files::system_authorities);
     let settle = |mut route: route::Draft| {
         let tls = upstream_tls(ctx, &mut route, &|| Arc::clone(&system));
+        report_open_credentials(ctx, &route);
         let mut identity = headers.clone();
         for (name, template, _) in route.headers {
             identity.retain(|(known, _)| *known != name);
@@ -128,6 +129,7 @@ fn upstreams(ctx: &Context<'_>, routes: Vec<route::Draft>, headers: &HeaderTempl
             health_check: route.health_check,
             tls,
             identity,
+            auth: route.upstream_auth.map(|(auth, _)| auth),
             preserve_host: route.preserve_host,
             timeouts: route.timeouts,
             max_body: route.max_body,
@@ -135,6 +137,22 @@ fn upstreams(ctx: &Context<'_>, routes: Vec<route::Draft>, headers: &HeaderTempl
         }
     };
     routes.into_iter().map(settle).collect()
+}
+
+/// The credentials for a tool on another machine can be read on the way there.
+fn report_open_credentials(ctx: &Context<'_>, route: &route::Draft) {
+    let Some((_, place)) = &route.upstream_auth else { return };
+    let is_elsewhere = |draft: &upstream::Draft| match &draft.weighted.upstream {
+        Upstream::Http { host, .. } => {
+            let bare = host.trim_matches(['[', ']']);
+            host != "localhost" && !bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        Upstream::Https { .. } | Upstream::Unix { .. } => false,
+    };
+    if route.upstreams.iter().any(is_elsewhere) {
+        let message = format!("route `{}`: the tool's credentials cross the network unencrypted", route.name);
+        ctx.warn(*place, message, Some("let the tool speak https, or reach it through a tunnel".to_owned()));
+    }
 }
 
 /// How TLS to the route's upstreams is spoken, where one of them speaks it.

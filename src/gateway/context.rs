@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::header::ACCEPT_LANGUAGE;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use pingora::http::RequestHeader;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ use crate::i18n;
 use crate::id::RequestId;
 use crate::metrics::RouteMeter;
 use crate::service::session::LiveSession;
-use crate::service::visit::{Ask, Visit};
+use crate::service::visit::{Ask, Failure, Visit};
 
 /// What a client's connection tells of its ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,6 +209,8 @@ pub struct Context {
     pub upstream_took: Option<Duration>,
     #[cfg(feature = "otlp")]
     pub upstream_address: Option<SocketAddr>,
+    /// The tool's answer is not handed on, and this is said instead.
+    pub instead: Option<Failure>,
     /// Whether the access log has its line.
     pub logged: bool,
     pub tally: Tally,
@@ -239,6 +241,8 @@ pub struct Passage {
     pub websocket: bool,
     /// With whom it may share its connection to the upstream.
     pub sharing: Sharing,
+    /// What the tool is shown in the place of the client's `Authorization`; `None`: sekisho does not sign in to it.
+    pub shown_to_tool: Option<HeaderValue>,
 }
 
 /// A request whose target was settled.
@@ -269,6 +273,7 @@ impl Context {
             upstream_took: None,
             #[cfg(feature = "otlp")]
             upstream_address: None,
+            instead: None,
             logged: false,
             tally,
         }

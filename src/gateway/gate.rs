@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -21,7 +21,7 @@ use super::open_calls::Passed;
 use super::tally::Tally;
 use super::upload::Upload;
 use super::upstream::Break;
-use super::{Gateway, GatewayState, bridge, headers, upstream};
+use super::{Gateway, GatewayState, bridge, headers, sign_in, upstream};
 use crate::service::visit::{Ask, Failure};
 
 /// How long a client may take over a piece of an upload, or to read a piece of an answer.
@@ -32,6 +32,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// An answer of at most so many bytes is over before anything could change.
 const SHORT: u64 = 1024 * 1024;
+/// The tool does not take what sekisho signs in with.
+const TOOL_REFUSED: ErrorType = ErrorType::Custom("ToolRefusedLogin");
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// What Pingora calls for each request.
@@ -155,6 +157,14 @@ impl ProxyHttp for Gate {
             }
             upstream::answered(request, passage, &ctx.tries);
         }
+        let signs_in = ctx.passage().is_some_and(|(_, passage)| passage.shown_to_tool.is_some());
+        if signs_in && sign_in::is_refused(head) {
+            ctx.instead = Some(Failure::ToolRefused);
+            return Err(Error::new(TOOL_REFUSED).into_up());
+        }
+        if signs_in {
+            head.remove_header(&WWW_AUTHENTICATE);
+        }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let asked = ctx.passage().is_some_and(|(_, passage)| passage.websocket);
             let is_websocket =
@@ -274,6 +284,9 @@ fn outcome(e: &Error, ctx: &Context) -> Outcome {
     };
     if ctx.call.as_ref().is_some_and(|call| call.signals.body_is_malformed()) {
         return Outcome::Plain(StatusCode::BAD_REQUEST);
+    }
+    if let Some(failure) = ctx.instead {
+        return Outcome::Page(failure);
     }
     match (e.esource(), e.etype()) {
         (_, HTTPStatus(413)) => Outcome::Page(Failure::TooLarge),

@@ -15,6 +15,7 @@ use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 
 use super::context::{Passage, Request};
+use super::sign_in;
 use super::target::{Arrival, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::trace::{TRACEPARENT, TRACESTATE};
 
@@ -54,6 +55,9 @@ pub fn for_upstream(
                 head.insert_header(name.clone(), value)?;
             }
         }
+    }
+    if route.is_some_and(|route| route.sign_in.is_some()) {
+        sign_in::show(head, passage.shown_to_tool.as_ref())?;
     }
     if let (Some(bearer), Some(assertions)) = (passage.permit.bearer(), &plan.assertions) {
         let name = plan.config.routes.get(passage.route).map_or("", |route| route.name.as_str());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, COOKIE, ORIGIN, UPGRADE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, ORIGIN, UPGRADE};
 use http::{HeaderValue, Method, StatusCode};
 use pingora::proxy::Session;
 
@@ -150,8 +150,18 @@ impl GatewayState {
             // Refused or not, an upgrade is the last thing on its connection.
             session.set_keepalive(None);
         }
+        let shown_to_tool = match plan.route(id).and_then(|route| route.sign_in.as_ref()) {
+            Some(sign_in) => {
+                session.req_header_mut().remove_header(&AUTHORIZATION);
+                match sign_in.shown_to_tool(&permit) {
+                    Ok(value) => Some(value),
+                    Err(failure) => return Verdict::Page(Ask::Failure(failure)),
+                }
+            }
+            None => None,
+        };
         let sharing = Sharing::of(session.req_header(), call, &request.arrival, permit.session());
-        ctx.stage = Stage::Permitted(Passage { permit, route: id, websocket, sharing });
+        ctx.stage = Stage::Permitted(Passage { permit, route: id, websocket, sharing, shown_to_tool });
         Verdict::Forward
     }
 

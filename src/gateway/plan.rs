@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::headers::assertion::Assertions;
 use super::headers::managed::Managed;
+use super::sign_in::SignIn;
 use super::upstream::group::Group;
 use super::upstream::member::Members;
 use super::upstream::tls::Shared;
@@ -29,6 +30,8 @@ pub struct RoutePlan {
     pub identity: Vec<(Bytes, HeaderTemplate)>,
     /// Its upstreams.
     pub group: Group,
+    /// How sekisho signs in to the tool, where it does.
+    pub sign_in: Option<SignIn>,
     preserve_host: bool,
     /// Where its requests are counted.
     pub meter: RouteMeter,
@@ -67,7 +70,8 @@ impl Plan {
 impl RoutePlan {
     fn new(route: &RouteUpstream, group: Group, meter: RouteMeter) -> Self {
         let identity = route.identity.iter().map(|(name, template)| (written_form(name), template.clone())).collect();
-        Self { identity, group, preserve_host: route.preserve_host, meter }
+        let sign_in = route.auth.as_ref().map(SignIn::new);
+        Self { identity, group, sign_in, preserve_host: route.preserve_host, meter }
     }
 
     /// The Host for this one of its upstreams, where the client's is not preserved.

@@ -117,6 +117,7 @@ const fn of(failure: Failure) -> Outcome {
         Failure::UpstreamUnreachable => Outcome::UpstreamUnreachable,
         Failure::Unavailable => Outcome::Unavailable,
         Failure::UpstreamTimeout => Outcome::UpstreamTimeout,
+        Failure::ToolRefused => Outcome::ToolLogin,
         Failure::PlainHttp => Outcome::PlainHttp,
     }
 }

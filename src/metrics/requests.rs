@@ -58,6 +58,8 @@ outcomes! {
     TooLarge = "too_large",
     UpstreamUnreachable = "upstream_unreachable",
     UpstreamTimeout = "upstream_timeout",
+    /// sekisho signs in to the tool, and could not.
+    ToolLogin = "tool_login",
     ClientGone = "client_gone",
     ClientTimeout = "client_timeout",
     /// Cut with its session, or at the end of a stop's grace.

@@ -32,6 +32,7 @@ pub enum Kind {
     Internal,
     UpstreamUnreachable,
     UpstreamTimeout,
+    ToolRefused,
 }
 
 impl Kind {
@@ -53,7 +54,7 @@ impl Kind {
             | Self::DeniedOrigin => StatusCode::FORBIDDEN,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+            Self::UpstreamUnreachable | Self::ToolRefused => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -78,6 +79,7 @@ impl Kind {
             Self::Internal => "internal",
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamTimeout => "upstream_timeout",
+            Self::ToolRefused => "tool_login_refused",
         }
     }
 
@@ -87,7 +89,7 @@ impl Kind {
     }
 
     #[cfg(test)]
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -105,6 +107,7 @@ impl Kind {
         Self::Internal,
         Self::UpstreamUnreachable,
         Self::UpstreamTimeout,
+        Self::ToolRefused,
     ];
 }
 
@@ -118,6 +121,7 @@ impl From<Failure> for Kind {
             Failure::UpstreamUnreachable => Self::UpstreamUnreachable,
             Failure::Unavailable => Self::Unavailable,
             Failure::UpstreamTimeout => Self::UpstreamTimeout,
+            Failure::ToolRefused => Self::ToolRefused,
             Failure::PlainHttp => Self::PlainHttp,
         }
     }

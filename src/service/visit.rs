@@ -85,6 +85,8 @@ pub enum Failure {
     Internal,
     /// 502
     UpstreamUnreachable,
+    /// 502: sekisho signs in to the tool, which does not take that.
+    ToolRefused,
     /// 503
     Unavailable,
     /// 504

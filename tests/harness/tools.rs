@@ -63,12 +63,22 @@ pub fn php(page: &str) -> Tool {
 /// Debian's supervisor with its web interface on, and one program that it keeps.
 #[track_caller]
 pub fn supervisor() -> Tool {
+    supervisor_with("")
+}
+
+/// The same behind its own HTTP Basic, for this name and password.
+#[track_caller]
+pub fn supervisor_behind(username: &str, password: &str) -> Tool {
+    supervisor_with(&format!("username={username}\npassword={password}\n"))
+}
+
+fn supervisor_with(of_http_server: &str) -> Tool {
     start_on_free_port("supervisord", |address, folder| {
         let file = folder.path().join("supervisord.conf");
         let path = folder.path().display();
         let text = format!(
             "[supervisord]\nnodaemon=true\nuser={user}\nlogfile={path}/supervisord.log\npidfile={path}/supervisord.pid\n\
-             childlogdir={path}\n\n[inet_http_server]\nport={address}\n\n[rpcinterface:supervisor]\n\
+             childlogdir={path}\n\n[inet_http_server]\nport={address}\n{of_http_server}\n[rpcinterface:supervisor]\n\
              supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\n\
              [program:keeper]\ncommand=/bin/cat\n",
             user = rustix::process::getuid().as_raw(),

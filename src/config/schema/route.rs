@@ -6,7 +6,7 @@ use http::Method;
 
 use super::access::{Header, headers};
 use super::login::POLICIES;
-use super::upstream;
+use super::{upstream, upstream_auth};
 use crate::authz::{Access, Allow, HostPattern, Policy, RoutePath};
 use crate::config::reader::{Field, Section};
 use crate::config::values::{self, days, hours, minutes, seconds};
@@ -31,6 +31,7 @@ pub(in crate::config) struct Draft {
     pub upstreams: Vec<upstream::Draft>,
     pub health_check: Option<HealthCheck>,
     pub upstream_tls: Option<upstream::TlsDraft>,
+    pub upstream_auth: Option<upstream_auth::Draft>,
     pub preserve_host: bool,
     pub timeouts: Timeouts,
     pub max_body: Option<u64>,
@@ -80,7 +81,7 @@ fn route(section: &mut Section<'_>) -> Draft {
     });
     let upstreams = upstream::upstreams(section, access_is);
     let health_check = upstream::health_check(section);
-    section.optional("upstream_auth", upstream_auth);
+    let upstream_auth = upstream_auth::upstream_auth(section, access_is);
     let preserve_host = section.boolean("preserve_host", true);
     let timeouts = section.within("timeouts", |section| Timeouts {
         connect: section.duration("connect", seconds(5), seconds(1)..=minutes(10)),
@@ -115,6 +116,7 @@ fn route(section: &mut Section<'_>) -> Draft {
         upstreams,
         health_check,
         upstream_tls,
+        upstream_auth,
         preserve_host,
         timeouts,
         max_body,
@@ -171,12 +173,4 @@ fn idle_exempt(section: &mut Section<'_>, route: Option<&RoutePath>) -> Vec<Rout
         Some(path)
     };
     section.field("idle_exempt").list(read).unwrap_or_default()
-}
-
-fn upstream_auth(section: &mut Section<'_>) {
-    section.field("basic").required("like {username: admin, password_file: FILE}");
-    section.optional("basic", |section| {
-        section.field("username").required("").text();
-        section.text_or_file("password", "password_file").secret().required("or `password_file`").text();
-    });
 }

@@ -301,10 +301,6 @@ fn what_is_not_there_yet_is_refused_by_name() {
         ("store: {engine: postgres, url: \"postgresql://h/d\"}", "store.engine"),
         ("portal: {host: auth.example.com}", "portal.host"),
         ("routes: [{name: a, upstream: \"http://a\", protocol: http2}]", "routes[0].protocol"),
-        (
-            "routes: [{name: a, upstream: \"http://a\", upstream_auth: {basic: {username: u, password: p}}}]",
-            "routes[0].upstream_auth",
-        ),
     ];
     for (snippet, key) in refused {
         let said = said(snippet);

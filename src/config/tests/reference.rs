@@ -21,6 +21,10 @@ const SCHEMA: &str = "config/sekisho.schema.json";
 /// Asked for as required only under a condition that no list of keys can say.
 const CONDITIONAL: &[&str] = &[
     "routes[].upstream",
+    "routes[].upstream_auth.basic.password",
+    "routes[].upstream_auth.basic.password_file",
+    "routes[].upstream_auth.bearer.token",
+    "routes[].upstream_auth.bearer.token_file",
     "routes[].upstream_tls.certificate",
     "routes[].upstream_tls.key",
     "store.url",

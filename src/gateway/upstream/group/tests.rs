@@ -18,6 +18,7 @@ fn route(weights: &[u32], checked: bool) -> RouteUpstream {
         health_check: checked.then(|| HealthCheck { path: "/".to_owned(), interval: second }),
         tls: None,
         identity: Vec::new(),
+        auth: None,
         preserve_host: true,
         timeouts: Timeouts { connect: second, read: second, write: second },
         max_body: None,

@@ -1,0 +1,116 @@
+//! Signing in to the tool itself (F37): what a tool is shown for somebody whom the gate has let through.
+//!
+//! The client's own `Authorization` never reaches such a tool: it is taken away before anything else is made of the request, so that
+//! nobody chooses as whom the tool takes them. What is shown instead is worked out only where there is a permit with a person in it, and
+//! goes to this route's upstreams alone. A tool that refuses it is not believed to be asking the browser: a browser that were handed such a
+//! challenge would ask for a password that never gets there.
+
+use data_encoding::BASE64;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use pingora::http::{RequestHeader, ResponseHeader};
+use zeroize::Zeroizing;
+
+use crate::authz::Permit;
+use crate::config::UpstreamAuth;
+use crate::secret::ExposeSecret;
+use crate::service::visit::Failure;
+
+/// How a route's tool is signed in to, prepared.
+#[derive(Debug)]
+pub enum SignIn {
+    /// The same `Authorization` for everybody. Its `Debug` shows nothing.
+    Everybody(HeaderValue),
+    /// What cannot stand in a header, which no configuration gets past: nobody passes.
+    Unusable,
+}
+
+impl SignIn {
+    pub fn new(auth: &UpstreamAuth) -> Self {
+        let value = match auth {
+            UpstreamAuth::Basic { username, password } => basic(username, password.expose_secret()),
+            UpstreamAuth::Bearer { token } => bearer(token.expose_secret()),
+        };
+        value.map_or(Self::Unusable, Self::Everybody)
+    }
+
+    /// What the tool is shown for whoever has this permit.
+    ///
+    /// # Errors
+    /// Why there is nothing to show: the request must not go on.
+    pub fn shown_to_tool(&self, permit: &Permit) -> Result<HeaderValue, Failure> {
+        // Nobody is signed in to a tool as nobody.
+        permit.bearer().ok_or(Failure::Internal)?;
+        match self {
+            Self::Everybody(value) => Ok(value.clone()),
+            Self::Unusable => Err(Failure::Internal),
+        }
+    }
+}
+
+/// RFC 7617 §2, in UTF-8.
+fn basic(username: &str, password: &str) -> Option<HeaderValue> {
+    let pair = Zeroizing::new(format!("{username}:{password}"));
+    let text = Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())));
+    secret_value(&text)
+}
+
+/// RFC 6750 §2.1.
+fn bearer(token: &str) -> Option<HeaderValue> {
+    secret_value(&Zeroizing::new(format!("Bearer {token}")))
+}
+
+fn secret_value(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Has the tool see this and nothing of the client's.
+///
+/// # Errors
+/// As Pingora's.
+pub fn show(head: &mut RequestHeader, value: Option<&HeaderValue>) -> Result<(), Box<pingora::Error>> {
+    head.remove_header(&AUTHORIZATION);
+    match value {
+        Some(value) => head.insert_header(AUTHORIZATION, value.clone()),
+        None => Ok(()),
+    }
+}
+
+/// Whether the tool asks for other credentials. A 401 without a challenge is the tool's own way to say something to its page.
+pub fn is_refused(head: &ResponseHeader) -> bool {
+    head.status == StatusCode::UNAUTHORIZED && head.headers.contains_key(WWW_AUTHENTICATE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_spelled_as_the_standards_have_it_and_shown_to_nobody() {
+        // RFC 7617 §2 and §2.1.
+        assert_eq!(basic("Aladdin", "open sesame").unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(basic("test", "123\u{a3}").unwrap(), "Basic dGVzdDoxMjPCow==");
+        assert_eq!(bearer("mF_9.B5f-4.1JqM").unwrap(), "Bearer mF_9.B5f-4.1JqM");
+        let auth = UpstreamAuth::Basic { username: "u".to_owned(), password: "open sesame".to_owned().into() };
+        for shown in [format!("{auth:?}"), format!("{:?}", SignIn::new(&auth))] {
+            assert!(!shown.contains("sesame") && !shown.contains("b3BlbiBzZXNhbWU"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_is_a_refusal_and_a_bare_401_is_not() {
+        let answer = |status: u16, challenge: bool| {
+            let mut head = ResponseHeader::build(status, None).unwrap();
+            if challenge {
+                head.insert_header("WWW-Authenticate", "Basic realm=x").unwrap();
+            }
+            is_refused(&head)
+        };
+        assert!(answer(401, true));
+        assert!(!answer(401, false));
+        assert!(!answer(200, true));
+        assert!(!answer(403, true));
+    }
+}
