@@ -19,8 +19,10 @@ mod gate;
 mod headers;
 mod judge;
 pub mod listener;
+mod long_answer;
 mod open_calls;
 mod plan;
+mod shares;
 mod sign_in;
 #[cfg(feature = "otlp")]
 pub mod spans;
@@ -49,6 +51,7 @@ use context::Call;
 use gate::Gate;
 use open_calls::{OpenCalls, Passed};
 use plan::Plan;
+use shares::Shares;
 use tokio_util::sync::CancellationToken;
 use trace::Naming;
 use upstream::Resolver;
@@ -58,6 +61,9 @@ use upstream::member::Members;
 const HTTP2_IDLE: Duration = Duration::from_secs(75);
 /// How much of one stream's answer is held while the client takes nothing of it.
 const UNSENT: usize = 64 * 1024;
+/// How many long answers one address may have under way. A client that takes nothing of one makes the gateway hold about a quarter of a
+/// mebibyte of it: this stream's buffer, and what Pingora reads ahead.
+const LONG_ANSWERS: usize = 192;
 /// After so many streams that break the protocol, or are more than were granted, an HTTP/2 connection ends (CVE-2025-8671).
 const STREAM_FAULTS: usize = 200;
 /// Tries for one request: over its upstreams and their addresses, and once more where a pooled connection was stale. Time is the
@@ -88,6 +94,7 @@ pub struct GatewayState {
     #[cfg(feature = "otlp")]
     spans: std::sync::OnceLock<spans::Spans>,
     open_calls: OpenCalls,
+    long_answers: Arc<Shares>,
     /// The port of the first TLS listener, for redirects; 0 where there is none.
     tls_port: AtomicU16,
 }
@@ -116,6 +123,7 @@ impl Gateway {
             #[cfg(feature = "otlp")]
             spans: std::sync::OnceLock::new(),
             open_calls: OpenCalls::default(),
+            long_answers: Arc::new(Shares::new(LONG_ANSWERS)),
             tls_port: AtomicU16::new(0),
         };
         let state = Arc::new(state);

@@ -259,6 +259,80 @@ fn a21_answers_that_nobody_takes_are_not_held_in_memory() {
     siege.was_withstood();
 }
 
+/// Three hundred long answers that one address asks for and does not take: what is more than its share is refused. Other addresses have
+/// theirs, and it has its own again when it lets go.
+#[test]
+fn a21_one_address_cannot_have_any_number_of_long_answers_held() {
+    const SHARE: usize = 192;
+    let body = vec![b'x'; 1 << 20];
+    let upstream = Recorder::with(move |request, stream| {
+        use std::io::Write;
+        let head = match request.target() {
+            "/public/long" => "Content-Length: 1048576",
+            "/public/endless" => "Connection: close",
+            _ => return stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_ok(),
+        };
+        stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n").as_bytes()).is_ok()
+            && stream.write_all(&body).is_ok()
+            && head.starts_with("Content")
+    });
+    let mut siege = Siege::begin(&upstream);
+    let config = siege.gate.authority().client(&["h2"]);
+    let connect = |from: Ipv4Addr, settings: &[u8]| {
+        let tcp = tcp_from(from, siege.gate.tls_address()).unwrap();
+        let mut conn = tls::connect_over(&config, tcp, "app.test");
+        conn.send([PREFACE, &frame(SETTINGS, 0, 0, b""), settings, &frame(SETTINGS, ACK, 0, b"")].concat());
+        conn
+    };
+    let (greedy, other) = (Ipv4Addr::new(127, 0, 0, 68), Ipv4Addr::new(127, 0, 0, 69));
+    let nothing = setting(INITIAL_WINDOW_SIZE, 0);
+    let ask = |path: &str| streams(100).flat_map(|stream| get(stream, path)).collect::<Vec<u8>>();
+    let mut held: Vec<Conn> = (0..3).map(|_| connect(greedy, &nothing)).collect();
+    let mut served = 0;
+    for conn in &mut held {
+        conn.send(ask("/public/long"));
+        let mut first_refusal = None;
+        for _ in 0..100 {
+            let head = std::iter::from_fn(|| frames::next(conn)).find(|frame| frame.kind == HEADERS);
+            let block = head.expect("each is answered").payload;
+            if block.first() == Some(&0x88) {
+                served += 1;
+            } else {
+                // Spelt out once, and a reference (RFC 7541 §6.1) from then on.
+                assert_eq!(*first_refusal.get_or_insert_with(|| literal_status(&block)), 503);
+            }
+        }
+    }
+    assert_eq!(served, SHARE);
+    // What does not say how long it is begins, and is cut off when it has turned out to be long.
+    let wide = setting(INITIAL_WINDOW_SIZE, LARGEST_WINDOW);
+    let mut conn = connect(greedy, &wide);
+    conn.send(get(1, "/public/endless"));
+    let ends = |conn: &mut Conn| loop {
+        let frame = frames::next(conn).expect("the stream ends");
+        if frame.kind == RST_STREAM || (frame.kind == DATA && frame.flags & END_STREAM != 0) {
+            break frame.kind;
+        }
+    };
+    assert_eq!(ends(&mut conn), RST_STREAM);
+    // Small ones are for everybody, and somebody else has a share of their own.
+    assert_eq!(status(&mut conn, &get(3, "/public/small")), Some(200));
+    let mut theirs = connect(other, &wide);
+    assert_eq!(status(&mut theirs, &get(1, "/public/long")), Some(200));
+    let said = |gate: &Sekisho| gate.logs().iter().filter(|line| line.contains("as many long answers as one")).count();
+    wait_until("it is said", || (said(&siege.gate) > 0).then_some(()));
+    assert_eq!(said(&siege.gate), 1, "and once");
+    drop(held);
+    let mut freed = connect(greedy, &nothing);
+    let mut next = 1;
+    wait_until("there is room again", || {
+        next += 2;
+        (status(&mut freed, &get(next, "/public/long")) == Some(200)).then_some(())
+    });
+    drop((conn, theirs, freed));
+    siege.was_withstood();
+}
+
 /// One address cannot take all connections; another one's are its own. `prlimit` leaves room for 72, of which 18 are one's share.
 #[test]
 fn a23_one_address_cannot_keep_everybody_out() {

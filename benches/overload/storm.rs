@@ -14,20 +14,16 @@ const AT_ONCE: u64 = 200;
 
 const EVERYBODY: &[(&str, &str)] = &[("server.trusted_proxies", "[127.0.0.1]")];
 
-pub const LOGINS: Scenario = Scenario {
-    settings: EVERYBODY,
-    ..Scenario::new("login-storm", |stage, until| logins(stage, until, Duration::from_secs(2)))
-};
-pub const FLOOD: Scenario = Scenario {
-    settings: EVERYBODY,
-    ..Scenario::new("login-flood", |stage, until| logins(stage, until, Duration::ZERO))
-};
+pub const LOGINS: Scenario =
+    Scenario { settings: EVERYBODY, ..Scenario::new("login-storm", |stage, until| logins(stage, until, true)) };
+pub const FLOOD: Scenario =
+    Scenario { settings: EVERYBODY, ..Scenario::new("login-flood", |stage, until| logins(stage, until, false)) };
 
-fn logins(stage: &Stage, until: Instant, patience: Duration) -> Gains {
+fn logins(stage: &Stage, until: Instant, patient: bool) -> Gains {
     let mut gains = Gains::default();
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..AT_ONCE)
-            .map(|number| scope.spawn(move || one_after_the_other(stage, number, until, patience)))
+            .map(|number| scope.spawn(move || one_after_the_other(stage, number, until, patient)))
             .collect();
         all.into_iter().for_each(|one| gains.take(one.join().unwrap()));
     });
@@ -35,7 +31,7 @@ fn logins(stage: &Stage, until: Instant, patience: Duration) -> Gains {
 }
 
 /// Logins on a connection that is kept for as long as the gateway keeps it.
-fn one_after_the_other(stage: &Stage, number: u64, until: Instant, patience: Duration) -> Gains {
+fn one_after_the_other(stage: &Stage, number: u64, until: Instant, patient: bool) -> Gains {
     let mut gains = Gains::default();
     let mut tries = 0_u64;
     while Instant::now() < until {
@@ -63,8 +59,9 @@ fn one_after_the_other(stage: &Stage, number: u64, until: Instant, patience: Dur
                 },
                 1,
             );
-            if answer.status == 503 {
-                pass(patience.min(until.saturating_duration_since(Instant::now())));
+            let later = answer.header("retry-after").filter(|_| patient).and_then(|seconds| seconds.parse().ok());
+            if let Some(seconds) = later {
+                pass(Duration::from_secs(seconds).min(until.saturating_duration_since(Instant::now())));
             }
             if answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
                 break;

@@ -154,7 +154,7 @@ pub fn failure(e: &Error, outcome: &Outcome, ctx: &Context) {
     let route = route.map_or("-", |route| route.name.as_str());
     let kind = e.etype().as_str();
     if matches!(outcome, Outcome::ClientGone | Outcome::Plain(_)) {
-        tracing::debug!(route, kind, "the client broke off");
+        tracing::debug!(route, kind, "the client broke off, or asked for too much");
     } else if may_be_shown(e.etype()) {
         tracing::warn!(route, kind, error = %e, "a request could not be served");
     } else {

@@ -115,7 +115,9 @@ pub async fn plain(session: &mut Session, status: StatusCode) -> Result<StatusCo
         head.insert_header(name, value)?;
     }
     session.set_keepalive(None);
-    write(session, head, Bytes::from(text(status))).await
+    // For want of room: a body would wait for the client just as what was refused.
+    let body = if status == StatusCode::SERVICE_UNAVAILABLE { String::new() } else { text(status) };
+    write(session, head, Bytes::from(body)).await
 }
 
 /// Leads the client to another address.

@@ -16,6 +16,7 @@ use super::access_log::{End, Said};
 use super::credential::Cookies;
 use super::listener::proxy_protocol::Header;
 use super::listener::stream::Signals;
+use super::long_answer::Length;
 use super::open_calls::Passed;
 use super::plan::Plan;
 use super::tally::{self, Tally};
@@ -194,12 +195,13 @@ pub fn under_way() -> Option<(RequestId, Option<String>)> {
 
 /// Pingora's context of a request.
 pub struct Context {
-    state: Arc<GatewayState>,
+    pub(super) state: Arc<GatewayState>,
     pub call: Option<Arc<Call>>,
     pub request: Option<Box<Request>>,
     pub stage: Stage,
     /// Bytes of the request's body that went on to the upstream.
     pub body_seen: u64,
+    pub length: Length,
     /// Upstreams tried so far.
     pub tries: Tries,
     /// The status of the upstream's answer, once it has begun.
@@ -267,6 +269,7 @@ impl Context {
             request: None,
             stage: Stage::Undecided,
             body_seen: 0,
+            length: Length::default(),
             tries: Tries::default(),
             status: None,
             upstream_asked: None,

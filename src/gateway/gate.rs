@@ -165,6 +165,9 @@ impl ProxyHttp for Gate {
         if signs_in {
             head.remove_header(&WWW_AUTHENTICATE);
         }
+        if session.req_header().method != Method::HEAD {
+            ctx.begin_answer(head)?;
+        }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let asked = ctx.passage().is_some_and(|(_, passage)| passage.websocket);
             let is_websocket =
@@ -190,6 +193,17 @@ impl ProxyHttp for Gate {
         }
         headers::response::for_client(head);
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        ctx.pass_answer(body.as_ref().map_or(0, Bytes::len))?;
+        Ok(None)
     }
 
     fn fail_to_connect(
@@ -290,6 +304,7 @@ fn outcome(e: &Error, ctx: &Context) -> Outcome {
     }
     match (e.esource(), e.etype()) {
         (_, HTTPStatus(413)) => Outcome::Page(Failure::TooLarge),
+        (_, HTTPStatus(503)) => Outcome::Plain(StatusCode::SERVICE_UNAVAILABLE),
         (ErrorSource::Upstream, ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout) => {
             Outcome::Page(Failure::UpstreamTimeout)
         }
@@ -328,11 +343,14 @@ fn has_changed(request: &Request, passage: &Passage) -> bool {
 
 /// Whether the answer may be under way for long: of unknown length, or a long one.
 fn may_last(head: &ResponseHeader) -> bool {
-    let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    !head.status.is_informational() && length.is_none_or(|length: u64| length > SHORT)
+    !head.status.is_informational() && content_length(head).is_none_or(|length| length > SHORT)
 }
 
-fn is_event_stream(head: &ResponseHeader) -> bool {
+pub fn content_length(head: &ResponseHeader) -> Option<u64> {
+    head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
+}
+
+pub fn is_event_stream(head: &ResponseHeader) -> bool {
     let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     kind.get(..EVENT_STREAM.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM))
 }

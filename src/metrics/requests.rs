@@ -4,7 +4,7 @@
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 use std::time::Duration;
 
-use super::{Held, counters, gauge, registered};
+use super::{Held, counter, counters, gauge, registered};
 
 /// In seconds: from what a cached page takes on one machine to what a long report does.
 const BOUNDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -98,6 +98,7 @@ impl Outcome {
         match status {
             408 => Self::ClientTimeout,
             413 => Self::TooLarge,
+            503 => Self::Unavailable,
             500.. => Self::Internal,
             _ => Self::BadRequest,
         }
@@ -112,6 +113,8 @@ pub struct Requests {
     in_flight: IntGauge,
     portal: RouteMeter,
     nowhere: RouteMeter,
+    /// An address had its share of long answers.
+    pub long_answers_refused: IntCounter,
 }
 
 /// What is counted of one route's requests.
@@ -142,9 +145,14 @@ impl Requests {
             gauge("sekisho_requests_in_flight", "Requests that have begun and not ended, WebSockets included.");
         let (total, duration) = (registered(registry, total), registered(registry, duration));
         let first_byte = registered(registry, first_byte);
+        let refused = counter(
+            "sekisho_long_answers_refused_total",
+            "Answers that were refused or cut, as the address had its share of long ones.",
+        );
         let meter = |name: &str| RouteMeter::new(name, &total, &duration, &first_byte);
         let (portal, nowhere) = (meter(PORTAL), meter(NOWHERE));
-        Self { portal, nowhere, total, duration, first_byte, in_flight: registered(registry, in_flight) }
+        let (in_flight, long_answers_refused) = (registered(registry, in_flight), registered(registry, refused));
+        Self { total, duration, first_byte, in_flight, portal, nowhere, long_answers_refused }
     }
 
     /// What counts for the route of this name; kept with the route, as this looks it up.

@@ -51,7 +51,8 @@ impl PortalError {
     pub fn log(&self) -> Trouble {
         let trouble = self.trouble();
         match trouble.kind {
-            Kind::Busy => tracing::warn!(error = %self, "a login was turned away for now"),
+            // Whoever turns them away says so, once for many.
+            Kind::Busy => tracing::debug!(error = %self, "a login was turned away for now"),
             _ => tracing::error!(error = %self, "a page could not do its work"),
         }
         trouble

@@ -19,8 +19,12 @@ const QUEUE: usize = 64;
 /// For how long one may wait. On a machine that has no time for this priority a queue would stand for minutes, and be computed
 /// for people who have long gone.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// When to come again where more than that wait.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// When to come again where more than that wait: in so many seconds, or up to so many more, one after the other. Told the same, all who came
+/// at once would come at once again, and everybody else would feel it.
+const RETRY_AFTER: u64 = 2;
+const RETRY_SPREAD: u64 = 7;
+/// How often the log says that logins are turned away. The metrics have each.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 /// Added to the threads' niceness (0 is normal, 19 the lowest priority).
 const NICENESS: i32 = 10;
 /// No password takes a thread as long as this, at the highest cost that the configuration takes.
@@ -32,6 +36,7 @@ pub struct Hasher {
     jobs: SyncSender<(Instant, Job)>,
     hashing: Hashing,
     threads: Arc<Vec<Thread>>,
+    turned_away: Arc<TurnedAway>,
     /// How many were computed: whether two requests cost the same is asked of this number.
     #[cfg(test)]
     done: Arc<Done>,
@@ -41,6 +46,29 @@ pub struct Hasher {
 struct Thread {
     started: Instant,
     busy_since: AtomicU64,
+}
+
+/// Who was told to come again.
+#[derive(Default)]
+struct TurnedAway {
+    count: AtomicU64,
+    said: Mutex<Option<Instant>>,
+}
+
+impl TurnedAway {
+    /// One more; the log has a line now and then.
+    fn one_more(&self) -> ServiceError {
+        let before = self.count.fetch_add(1, Ordering::Relaxed);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            *said = Some(Instant::now());
+            tracing::warn!(
+                so_far = before + 1,
+                "logins are turned away for now: too many passwords wait to be checked"
+            );
+        }
+        ServiceError::Busy { retry_after: Duration::from_secs(RETRY_AFTER + before % RETRY_SPREAD) }
+    }
 }
 
 /// What was computed so far.
@@ -121,6 +149,7 @@ impl Hasher {
             jobs,
             hashing: hashing.clone(),
             threads,
+            turned_away: Arc::default(),
             #[cfg(test)]
             done,
         }
@@ -160,7 +189,7 @@ impl Hasher {
     ) -> Result<Option<Matches>, ServiceError> {
         let (answer, waiting) = oneshot::channel();
         self.send(Job::Verify { stored, beside, password, answer })?;
-        Ok(waiting.await.map_err(|_| busy())??)
+        Ok(waiting.await.map_err(|_| self.turned_away.one_more())??)
     }
 
     /// The hash of a new password.
@@ -170,7 +199,7 @@ impl Hasher {
     pub async fn hash(&self, password: SecretString, cost: Cost) -> Result<String, ServiceError> {
         let (answer, waiting) = oneshot::channel();
         self.send(Job::Hash { salt: random_bytes()?, password, cost, answer })?;
-        Ok(waiting.await.map_err(|_| busy())??)
+        Ok(waiting.await.map_err(|_| self.turned_away.one_more())??)
     }
 
     /// The hash of a recovery code.
@@ -185,7 +214,7 @@ impl Hasher {
     ) -> Result<[u8; HASH_BYTES], ServiceError> {
         let (answer, waiting) = oneshot::channel();
         self.send(Job::Derive { code, salt, cost, answer })?;
-        Ok(waiting.await.map_err(|_| busy())??)
+        Ok(waiting.await.map_err(|_| self.turned_away.one_more())??)
     }
 
     /// Whether every thread has been at one password for far too long.
@@ -212,7 +241,7 @@ impl Hasher {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => {
                 self.hashing.waiting.dec();
                 self.hashing.rejected.inc();
-                busy()
+                self.turned_away.one_more()
             }
         })
     }
@@ -236,10 +265,6 @@ impl Thread {
         let since = self.busy_since.load(Ordering::Relaxed).checked_sub(1)?;
         Some(self.started.elapsed().saturating_sub(Duration::from_millis(since)))
     }
-}
-
-const fn busy() -> ServiceError {
-    ServiceError::Busy { retry_after: RETRY_AFTER }
 }
 
 fn work(

@@ -1,0 +1,69 @@
+//! Long answers, and how many of them one address may have under way. Each may be held for as long as its client takes nothing of it, and
+//! many at once are memory.
+//!
+//! One whose head says that it is long is refused before it has begun. One that turns out to be is cut off. Whoever takes
+//! what comes has its answers for moments only, and has a place again; streams of events and WebSockets are small pieces with pauses, and do not count.
+
+use pingora::http::ResponseHeader;
+use pingora::{Error, ErrorType, Result};
+
+use super::context::Context;
+use super::gate::{content_length, is_event_stream};
+use super::shares::Share;
+
+/// An answer of up to so many bytes costs no more than any.
+const SHORT: u64 = 64 * 1024;
+
+/// What is known of an answer's length while it is under way.
+#[derive(Debug, Default)]
+pub struct Length {
+    given: u64,
+    counts: bool,
+    share: Option<Share>,
+}
+
+impl Context {
+    /// The answer begins.
+    ///
+    /// # Errors
+    /// Where it is long, and the address has its share of such answers.
+    pub fn begin_answer(&mut self, head: &ResponseHeader) -> Result<()> {
+        self.length.given = 0;
+        let has_body = !head.status.is_informational() && !matches!(head.status.as_u16(), 204 | 304);
+        self.length.counts = has_body && !is_event_stream(head);
+        if self.length.counts && content_length(head).is_some_and(|length| length > SHORT) {
+            return self.claim_length();
+        }
+        Ok(())
+    }
+
+    /// So much more of it goes on to the client.
+    ///
+    /// # Errors
+    /// As [`Context::begin_answer`].
+    pub fn pass_answer(&mut self, bytes: usize) -> Result<()> {
+        let length = &mut self.length;
+        length.given = length.given.saturating_add(bytes as u64);
+        if length.counts && length.share.is_none() && length.given > SHORT {
+            return self.claim_length();
+        }
+        Ok(())
+    }
+
+    fn claim_length(&mut self) -> Result<()> {
+        let Some(client) = self.request.as_ref().map(|request| request.arrival.client) else { return Ok(()) };
+        match self.state.long_answers.of(client) {
+            Ok(share) => {
+                self.length.share = Some(share);
+                Ok(())
+            }
+            Err(full) => {
+                self.state.services.metrics.requests.long_answers_refused.inc();
+                if full.first {
+                    tracing::warn!(%client, share = full.share, "as many long answers as one address may have");
+                }
+                Err(Error::explain(ErrorType::HTTPStatus(503), "the address has its share of long answers").into_down())
+            }
+        }
+    }
+}
