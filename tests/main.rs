@@ -165,4 +165,6 @@ mod upstream_trouble;
 #[cfg(test)]
 mod upstreams;
 #[cfg(test)]
+mod websocket_ends;
+#[cfg(test)]
 mod wire;

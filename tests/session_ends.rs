@@ -104,6 +104,22 @@ const ENDS: [End; 13] = [
     }),
 ];
 
+/// What each WebSocket is told.
+fn told(words: &str) -> [Option<(u16, String)>; 2] {
+    [(); 2].map(|()| Some((1008, words.to_owned())))
+}
+
+/// What the tool was told by a close frame of a client's (RFC 6455 §5.3), and by nothing else.
+fn tool_was_told(tool: &Tool, who: &str, path: &str) -> Option<(u16, String)> {
+    let got = wait_until("the tool has read to the end", || tool.got(who, path));
+    let [0x88, length, rest @ ..] = got.as_slice() else { return None };
+    let (mask, masked) = rest.split_at(4);
+    let plain: Vec<u8> = masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    assert_eq!((length & 0x7f, length & 0x80), (u8::try_from(plain.len()).unwrap(), 0x80));
+    let (code, words) = plain.split_at(2);
+    Some((u16::from_be_bytes(code.try_into().unwrap()), String::from_utf8_lossy(words).into_owned()))
+}
+
 #[test]
 fn f35_whatever_ends_a_session_closes_all_that_is_open_in_it_and_nothing_else() {
     let tool = Tool::start();
@@ -127,6 +143,8 @@ fn f35_whatever_ends_a_session_closes_all_that_is_open_in_it_and_nothing_else() 
         assert!(closed.is_some(), "{login}: at the tool is still open: {:?}", tool.open(login));
         let left = theirs.left_open_after(LIMIT.saturating_sub(ended.elapsed()).max(Duration::from_millis(500)));
         assert!(left.is_empty(), "{login}: over HTTP/1.1 is still open: {left:?}");
+        assert_eq!(theirs.told(), told("session ended"), "{login}");
+        assert_eq!(tool_was_told(&tool, login, "/ops/idle"), Some((1008, "session ended".to_owned())), "{login}");
         assert!(shared.all_end(login, LIMIT), "{login}: over HTTP/2 only these ended: {:?}", shared.ended(login));
         assert_eq!(shared.ended("bob"), [""; 0], "{login}: bob's streams over the same connection");
         assert_eq!(bobs.ended(), [""; 0], "{login}: bob's own connections");
@@ -157,6 +175,7 @@ fn f35_who_leaves_a_routes_group_is_off_that_route_with_all_that_is_open() {
     assert!(closed.is_some(), "still open: {:?}", on_the_route());
     tool.answer_who_waits();
     assert_eq!(hers.left_open_after(LIMIT), [""; 0]);
+    assert_eq!(hers.told(), told("not allowed any more"));
     assert_eq!(hers.taken("waiting"), b"", "no answer is shown to who may not see it any more");
     assert!(shared.all_end("alice", LIMIT), "only these ended: {:?}", shared.ended("alice"));
     wait_until("everybody else is answered", || (shared.ended("bob") == ["waiting"]).then_some(()));
@@ -174,6 +193,7 @@ fn all_ends(gate: &Sekisho, tool: &Tool, login: &str, client: &Client, end: impl
     let closed = poll(LIMIT, || tool.open(login).is_empty().then_some(()));
     assert!(closed.is_some(), "at the tool is still open: {:?}", tool.open(login));
     assert_eq!(theirs.left_open_after(LIMIT), [""; 0]);
+    assert_eq!(theirs.told(), told("session ended"));
     assert!(shared.all_end(login, LIMIT), "only these ended: {:?}", shared.ended(login));
     assert_ne!(client.copy().get("/quick").text(), "ok");
 }

@@ -2,20 +2,23 @@
 //! passed on, and of its right to go on.
 //!
 //! No filter of Pingora's fires while a WebSocket or a stream of events is silent (F35), so the end of a session has to cut
-//! the call from outside. Dropping the call closes both sides.
+//! the call from outside. Dropping the call closes both sides. A WebSocket is given a moment before that, so that it ends between two
+//! frames: the lease lets out the rest of the frame that is under way, and nothing more, and tells the tool; the client is told when
+//! the connection has come home (`listener::http1`).
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
 use pingora::server::ShutdownWatch;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -23,7 +26,11 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::Gateway;
 use super::context::{CALL, Call, Endpoints};
 use super::listener::stream::{Connection, Signals};
+use super::listener::websocket::Farewell;
 use crate::metrics::Metrics;
+
+/// How long a WebSocket may take, once it is to be closed, to get to the end of the frame that is under way, and to tell the tool.
+const LEAVE: Duration = Duration::from_millis(1500);
 
 /// The application of one connection.
 pub struct App {
@@ -89,6 +96,7 @@ impl HttpServerApp for App {
             aborted: self.abort.clone().map(|abort| Box::pin(abort.cancelled_owned())),
             late: None,
             slow: None,
+            leave: None,
         };
         match race.await {
             Outcome::Done(reusable) => reusable,
@@ -137,6 +145,8 @@ struct Race<'a, W> {
     aborted: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     late: Option<Pin<Box<Sleep>>>,
     slow: Option<Pin<Box<Sleep>>>,
+    /// Until when a tunnel may take that is being closed.
+    leave: Option<Pin<Box<Sleep>>>,
 }
 
 impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
@@ -145,7 +155,10 @@ impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Outcome> {
         let this = self.get_mut();
         if let Poll::Ready(reusable) = this.work.as_mut().poll(cx) {
-            return Poll::Ready(Outcome::Done(reusable));
+            return Poll::Ready(if this.leave.is_some() { Outcome::Cut } else { Outcome::Done(reusable) });
+        }
+        if let Some(leave) = &mut this.leave {
+            return leave.as_mut().poll(cx).map(|()| Outcome::Cut);
         }
         if this.aborted.as_mut().is_some_and(|aborted| aborted.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Outcome::Cut);
@@ -180,6 +193,20 @@ impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
         let mut fired = |token: &mut Option<Pin<Box<WaitForCancellationFutureOwned>>>| {
             token.as_mut().is_some_and(|token| token.as_mut().poll(cx).is_ready())
         };
-        if fired(&mut this.ended) || fired(&mut this.closed) { Poll::Ready(Outcome::Cut) } else { Poll::Pending }
+        let why = match (fired(&mut this.ended), fired(&mut this.closed)) {
+            (true, _) => Farewell::SessionEnded,
+            (false, true) => Farewell::NotAllowed,
+            (false, false) => return Poll::Pending,
+        };
+        if !this.call.signals.is_tunnel() {
+            return Poll::Ready(Outcome::Cut);
+        }
+        this.call.signals.end_tunnel(why);
+        let mut leave = Box::pin(sleep_until(Instant::now() + LEAVE));
+        if this.work.as_mut().poll(cx).is_ready() || leave.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Outcome::Cut);
+        }
+        this.leave = Some(leave);
+        Poll::Pending
     }
 }

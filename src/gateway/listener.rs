@@ -8,6 +8,7 @@ pub mod places;
 pub mod proxy_protocol;
 pub mod stream;
 pub mod tls;
+pub mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

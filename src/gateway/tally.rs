@@ -99,6 +99,8 @@ impl Tally {
 pub fn count(ctx: &Context) {
     let Some(call) = &ctx.call else { return };
     let outcome = match ctx.tally.outcome {
+        // A tunnel that was closed with its session ends in order.
+        _ if call.signals.farewell().is_some() => Outcome::Cut,
         Some(outcome) if ctx.logged => outcome,
         None if ctx.logged => Outcome::Internal,
         // Cut from outside: by the end of its session, by a stop, or because a handshake had no answer in time.

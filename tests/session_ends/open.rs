@@ -45,6 +45,17 @@ impl Http1 {
         conn.map(|(_, conn)| conn.seen().to_vec()).unwrap_or_default()
     }
 
+    /// What the WebSockets were told at their end, behind whole messages and nothing else: a code, and words.
+    pub fn told(&mut self) -> [Option<(u16, String)>; 2] {
+        ["idle", "busy"].map(|kind| {
+            let taken = self.taken(kind);
+            let messages = taken.chunks(2).take_while(|message| *message == [0x81, 0]).count();
+            let [0x88, length, high, low, words @ ..] = &taken[messages * 2..] else { return None };
+            let is_whole = words.len() + 2 == usize::from(*length);
+            is_whole.then(|| (u16::from_be_bytes([*high, *low]), String::from_utf8_lossy(words).into_owned()))
+        })
+    }
+
     /// Which of it has ended. Looks at what says nothing by itself.
     pub fn ended(&mut self) -> Vec<&'static str> {
         let silent = self.conns.iter_mut().filter(|(kind, _)| matches!(*kind, "idle" | "upload" | "waiting"));

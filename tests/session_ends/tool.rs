@@ -14,7 +14,11 @@ pub struct Tool {
     address: SocketAddr,
     open: Open,
     waiting: Waiting,
+    got: Got,
 }
+
+/// What its WebSockets were sent, by person and path.
+type Got = Arc<Mutex<Vec<((String, String), Vec<u8>)>>>;
 
 /// Who waits for an answer.
 type Waiting = Arc<Mutex<Vec<TcpStream>>>;
@@ -23,13 +27,18 @@ impl Tool {
     /// On a free port.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let tool = Self { address: listener.local_addr().unwrap(), open: Open::default(), waiting: Waiting::default() };
-        let (open, waiting) = (Arc::clone(&tool.open), Arc::clone(&tool.waiting));
+        let tool = Self {
+            address: listener.local_addr().unwrap(),
+            open: Open::default(),
+            waiting: Waiting::default(),
+            got: Got::default(),
+        };
+        let (open, waiting, got) = (Arc::clone(&tool.open), Arc::clone(&tool.waiting), Arc::clone(&tool.got));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (open, waiting) = (Arc::clone(&open), Arc::clone(&waiting));
+                let (open, waiting, got) = (Arc::clone(&open), Arc::clone(&waiting), Arc::clone(&got));
                 std::thread::spawn(move || {
-                    let _ = serve(stream, &open, &waiting);
+                    let _ = serve(stream, &open, &waiting, &got);
                 });
             }
         });
@@ -47,6 +56,12 @@ impl Tool {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret");
             let _ = stream.shutdown(std::net::Shutdown::Both);
         }
+    }
+
+    /// What this person's WebSocket on `path` was sent until its end, once it has ended.
+    pub fn got(&self, who: &str, path: &str) -> Option<Vec<u8>> {
+        let got = self.got.lock().unwrap();
+        got.iter().rev().find(|((user, on), _)| user == who && on == path).map(|(_, bytes)| bytes.clone())
     }
 
     /// What of this person's is open.
@@ -76,7 +91,7 @@ impl Drop for Counted {
     }
 }
 
-fn serve(mut stream: TcpStream, open: &Open, waiting: &Waiting) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream, open: &Open, waiting: &Waiting, got: &Got) -> std::io::Result<()> {
     let _ = stream.set_nodelay(true);
     loop {
         let mut head = Vec::new();
@@ -103,7 +118,13 @@ fn serve(mut stream: TcpStream, open: &Open, waiting: &Waiting) -> std::io::Resu
                     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
                 )?;
                 // An empty text message, again and again.
-                if kind == "busy" { pour(&mut stream, &[0x81, 0])? } else { drain(&mut stream)? }
+                if kind == "busy" {
+                    pour(&mut stream, &[0x81, 0])?;
+                } else {
+                    let mut sent = Vec::new();
+                    let _ = stream.read_to_end(&mut sent);
+                    got.lock().unwrap().push(((who, path), sent));
+                }
             }
             "events" => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: first\n\n")?;

@@ -23,6 +23,9 @@ pub const HEAD: Duration = Duration::from_secs(10);
 /// How long, and how much, a client may go on sending what nobody reads, so that it gets to read its answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
+/// How long a client may take to read that its WebSocket is closed, and to say so in turn.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// Empty lines that old clients send after a body (RFC 9112 §2.2).
 const STRAY_LINES: usize = 2;
 
@@ -75,6 +78,8 @@ pub async fn serve(
                 let answer = plain_answer(status, connection.endpoints().tls);
                 let _ = timeout(LINGER, connection.write_all(&answer)).await;
                 let _ = timeout(LINGER, connection.finish_writing()).await;
+            } else if let Some(words) = connection.last_words() {
+                take_leave(connection, &words).await;
             } else {
                 connection.reset();
             }
@@ -143,6 +148,16 @@ async fn first_byte(connection: &mut Connection, leaving: &ShutdownWatch, farewe
 async fn left(leaving: &mut ShutdownWatch, farewell: Duration) {
     let _ = leaving.wait_for(|leaving| *leaving).await;
     tokio::time::sleep(farewell).await;
+}
+
+/// The end of a tunnel, as RFC 6455 §7.1.1 has it: this end closes first, and reads what the client still sends, its answer among it.
+async fn take_leave(mut connection: Box<Connection>, words: &[u8]) {
+    match timeout(LAST_WORDS, connection.write_all(words)).await {
+        Ok(Ok(())) => {
+            let _ = timeout(LAST_ANSWER, linger(&mut connection)).await;
+        }
+        _ => connection.reset(),
+    }
 }
 
 /// Closing while the client still sends would reset the connection, and it might never read its answer.

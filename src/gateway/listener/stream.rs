@@ -9,7 +9,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -31,6 +31,7 @@ use tokio_rustls::server::TlsStream;
 use super::frames::{Abuse, Watch};
 use super::framing::Body;
 use super::head::Framing;
+use super::websocket::{Farewell, Tunnel};
 use crate::authz::target::must_be_escaped;
 use crate::gateway::context::Endpoints;
 
@@ -50,6 +51,8 @@ pub enum Socket {
 pub struct Signals {
     /// The upstream switched protocols: what the client sends now goes through as it comes.
     tunnel: AtomicBool,
+    /// Why the tunnel is to be closed; zero: it is not.
+    farewell: AtomicU8,
     /// The request's body was malformed: 400, if anything can still be said.
     malformed: AtomicBool,
     /// By which number its own connections to upstreams are known, once it has any; zero: it has none.
@@ -63,6 +66,16 @@ impl Signals {
 
     pub fn is_tunnel(&self) -> bool {
         self.tunnel.load(Ordering::Acquire)
+    }
+
+    /// What is under way to the client in the tunnel goes out to its end and nothing else; the tool is told, and then it is over.
+    pub fn end_tunnel(&self, why: Farewell) {
+        self.farewell.store(why as u8, Ordering::Release);
+    }
+
+    /// Why the tunnel is to be closed.
+    pub fn farewell(&self) -> Option<Farewell> {
+        Farewell::from_number(self.farewell.load(Ordering::Acquire))
     }
 
     /// The number by which its own connections to upstreams are known, if it has any.
@@ -90,6 +103,8 @@ pub struct Connection {
     /// What came and was not handed on yet.
     buffer: BytesMut,
     feed: Feed,
+    /// Once the upstream has switched protocols.
+    tunnel: Option<Box<Tunnel>>,
     abuse: Option<Abuse>,
     signals: Arc<Signals>,
     endpoints: Endpoints,
@@ -137,6 +152,7 @@ impl Connection {
             socket,
             buffer: BytesMut::new(),
             feed: Feed::All,
+            tunnel: None,
             abuse: None,
             signals: Arc::default(),
             endpoints,
@@ -228,6 +244,11 @@ impl Connection {
         unfinished || !self.buffer.is_empty()
     }
 
+    /// What is still to be said in a tunnel that is to be closed; `None`: nothing can be said.
+    pub fn last_words(&self) -> Option<Vec<u8>> {
+        self.tunnel.as_ref()?.last_words(self.signals.farewell()?)
+    }
+
     /// Writes an answer of the listener's own.
     ///
     /// # Errors
@@ -265,7 +286,7 @@ impl Connection {
         let (head, body) = match &mut self.feed {
             Feed::Request { head, body } => (head, body),
             Feed::Frames(_) => return self.poll_frames(cx, out),
-            Feed::All => return self.poll_all(cx, out),
+            Feed::All => return self.poll_tunnel(cx, out),
         };
         if *head > 0 {
             let n = (*head).min(out.remaining()).min(self.buffer.len());
@@ -276,7 +297,7 @@ impl Connection {
         if body.is_done() {
             if self.signals.is_tunnel() {
                 self.feed = Feed::All;
-                return self.poll_all(cx, out);
+                return self.poll_tunnel(cx, out);
             }
             return self.poll_end(cx);
         }
@@ -308,6 +329,30 @@ impl Connection {
         }
     }
 
+    fn tunnel(&mut self) -> &mut Tunnel {
+        self.tunnel.get_or_insert_default()
+    }
+
+    /// Of a client whose session has ended nothing is taken any more. What the tool gets in its place is the end, as soon as the
+    /// client has what was under way to it: Pingora is through then, too.
+    fn poll_tunnel(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(why) = self.signals.farewell() {
+            let tunnel = self.tunnel();
+            if !tunnel.down.is_settled() {
+                // Whoever drives the call asks again when something was written, or gives up.
+                return Poll::Pending;
+            }
+            if let Some(words) = tunnel.last_words_to_the_tool(why).filter(|words| words.len() <= out.remaining()) {
+                out.put_slice(&words);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let before = out.filled().len();
+        ready!(self.poll_all(cx, out))?;
+        self.tunnel().up.follow(out.filled().get(before..).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_all(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.buffer.is_empty() {
             return Pin::new(&mut self.socket).poll_read(cx, out);
@@ -332,10 +377,27 @@ impl Connection {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.signals.is_tunnel() {
+            return self.poll_write_down(cx, bytes);
+        }
         let written = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes))?;
         if let Feed::Frames(watch) = &mut self.feed {
             watch.wrote(written);
         }
+        Poll::Ready(Ok(written))
+    }
+
+    /// To the client, in a tunnel. Once that is to be closed, the frame that has begun goes out, and what comes after it nowhere.
+    fn poll_write_down(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut wanted = bytes;
+        if self.signals.farewell().is_some() {
+            wanted = bytes.get(..self.tunnel().down.rest(bytes)).unwrap_or_default();
+            if wanted.is_empty() {
+                return Poll::Ready(Ok(bytes.len()));
+            }
+        }
+        let written = ready!(Pin::new(&mut self.socket).poll_write(cx, wanted))?;
+        self.tunnel().down.follow(wanted.get(..written).unwrap_or_default());
         Poll::Ready(Ok(written))
     }
 
@@ -414,7 +476,12 @@ impl AsyncWrite for Lease {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection()?.socket).poll_shutdown(cx)
+        let connection = self.connection()?;
+        if connection.signals.farewell().is_some() {
+            // What is said last is said when the connection has come home.
+            return Pin::new(&mut connection.socket).poll_flush(cx);
+        }
+        Pin::new(&mut connection.socket).poll_shutdown(cx)
     }
 }
 
