@@ -58,6 +58,8 @@ mod http2_on_the_wire;
 #[cfg(test)]
 mod identity_headers;
 #[cfg(test)]
+mod idle_exempt;
+#[cfg(test)]
 mod imports;
 #[cfg(test)]
 mod in_the_browser;

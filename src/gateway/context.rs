@@ -245,6 +245,8 @@ pub struct Passage {
     pub sharing: Sharing,
     /// What the tool is shown in the place of the client's `Authorization`; `None`: sekisho does not sign in to it.
     pub shown_to_tool: Option<HeaderValue>,
+    /// When the session ends that it passes in, if nothing happens until then that counts as activity.
+    pub session_ends: Option<Timestamp>,
 }
 
 /// A request whose target was settled.

@@ -92,7 +92,14 @@ impl Road {
             session: None,
             route: Some(id),
         };
-        let passage = Passage { permit, route: id, websocket: false, sharing: Sharing::Everybody, shown_to_tool: None };
+        let passage = Passage {
+            permit,
+            route: id,
+            websocket: false,
+            sharing: Sharing::Everybody,
+            shown_to_tool: None,
+            session_ends: None,
+        };
         for_upstream(&mut head, &request, &passage, Some(0)).ok()?;
         Some(Forwarded {
             judged: request.arrival.target,

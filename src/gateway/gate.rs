@@ -191,7 +191,9 @@ impl ProxyHttp for Gate {
                 return Err(Error::explain(ErrorType::ConnectionClosed, what).into_down());
             }
         }
-        headers::response::for_client(head);
+        let left = ctx.passage().and_then(|(request, passage)| Some(passage.session_ends?.since(request.now)));
+        let asked = ctx.call.as_ref().map(|call| call.started.elapsed()).unwrap_or_default();
+        headers::response::for_client(head, left.map(|left| left.saturating_sub(asked)));
         Ok(())
     }
 

@@ -134,10 +134,14 @@ impl GatewayState {
         {
             return Verdict::Page(Ask::Failure(Failure::TooLarge));
         }
-        if let (Some(live), Some(_)) = (&request.session, permit.session()) {
+        let mut session_ends = None;
+        if let (Some(live), Some(_), Some(identity)) = (&request.session, permit.session(), &identity) {
+            let mut seen = identity.last_seen;
             if !is_exempt(route, &request.arrival) {
                 self.services.sessions.touch(live, route, request.now);
+                seen = request.now;
             }
+            session_ends = Some(identity.expires_at.min(seen.plus(route.idle_timeout)));
             call.lives_with(live);
         }
         if websocket {
@@ -161,7 +165,7 @@ impl GatewayState {
             None => None,
         };
         let sharing = Sharing::of(session.req_header(), call, &request.arrival, permit.session());
-        ctx.stage = Stage::Permitted(Passage { permit, route: id, websocket, sharing, shown_to_tool });
+        ctx.stage = Stage::Permitted(Passage { permit, route: id, websocket, sharing, shown_to_tool, session_ends });
         Verdict::Forward
     }
 

@@ -1,5 +1,7 @@
 //! What comes back from an upstream, before the client sees it.
 
+use std::time::Duration;
+
 use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
@@ -17,8 +19,12 @@ const HOP_BY_HOP: [&str; 7] = [
     "http2-settings",
 ];
 
-/// Removes what is not the client's to see, and the cookies that are not the upstream's to set.
-pub fn for_client(head: &mut ResponseHeader) {
+/// How many whole seconds are left of the session, if nothing happens until then that counts as activity (F36): a page can warn
+/// whoever reads it. Seconds, as a time of day would be read by another clock.
+const SESSION_EXPIRES: &str = "X-Sekisho-Session-Expires";
+
+/// Removes what is not the client's to see, and what is not the upstream's to say; then says what is left of the session.
+pub fn for_client(head: &mut ResponseHeader, session: Option<Duration>) {
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     if head.headers.contains_key(CONNECTION) {
         for name in nominated(head) {
@@ -43,6 +49,10 @@ pub fn for_client(head: &mut ResponseHeader) {
             let _ = head.append_header("Set-Cookie", value);
         }
     }
+    head.remove_header(SESSION_EXPIRES);
+    if let Some(left) = session.filter(|_| !head.status.is_informational()) {
+        let _ = head.insert_header(SESSION_EXPIRES, HeaderValue::from(left.as_secs()));
+    }
 }
 
 /// What the upstream's `Connection` names, but for what delimits the body.
@@ -62,7 +72,7 @@ mod tests {
         for (name, value) in fields {
             head.append_header(*name, *value).unwrap();
         }
-        for_client(&mut head);
+        for_client(&mut head, None);
         head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
     }
 
@@ -85,6 +95,23 @@ mod tests {
     fn a_switch_of_protocols_keeps_its_fields() {
         let fields = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Accept", "x")];
         assert_eq!(filtered(101, &fields).len(), 3);
+    }
+
+    #[test]
+    fn what_is_left_of_the_session_is_sekishos_to_say() {
+        let said = |status: u16, left: Option<Duration>| {
+            let mut head = ResponseHeader::build(status, None).unwrap();
+            for _ in 0..2 {
+                head.append_header("x-sekisho-session-expires", "999999").unwrap();
+            }
+            for_client(&mut head, left);
+            let all = head.headers.get_all(SESSION_EXPIRES).iter();
+            all.map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(said(200, None), [""; 0]);
+        assert_eq!(said(200, Some(Duration::from_millis(61_999))), ["61"]);
+        assert_eq!(said(404, Some(Duration::ZERO)), ["0"]);
+        assert_eq!(said(103, Some(Duration::from_secs(9))), [""; 0]);
     }
 
     #[test]
