@@ -40,7 +40,9 @@ pub use load::{Loaded, load, parse};
 pub use reach::admin_socket;
 pub use surroundings::{Variables, process_variables};
 pub use theme::Theme;
-pub use upstream::{ClientCertificate, HealthCheck, RouteUpstream, Timeouts, Upstream, UpstreamTls, WeightedUpstream};
+pub use upstream::{
+    ClientCertificate, HealthCheck, Protocol, RouteUpstream, Timeouts, Upstream, UpstreamTls, WeightedUpstream,
+};
 pub use upstream_auth::UpstreamAuth;
 
 use std::net::SocketAddr;

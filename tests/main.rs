@@ -47,6 +47,8 @@ mod forgotten_cookies;
 #[cfg(test)]
 mod fuzzing;
 #[cfg(test)]
+mod grpc_calls;
+#[cfg(test)]
 #[allow(clippy::allow_attributes, dead_code, unused_imports, reason = "a tool box: not every tool is out at all times")]
 mod harness;
 #[cfg(test)]

@@ -22,7 +22,6 @@ type Row = (&'static [&'static str], When, &'static str);
 const REFUSED: &[Row] = &[
     (&["store", "engine"], Is("postgres"), "use sled, the embedded store"),
     (&["portal", "host"], Given, "each host has its own login; remove the key"),
-    (&["routes", "*", "protocol"], Is("http2"), "use http1"),
 ];
 
 const WITHOUT_EFFECT: &[Row] = &[

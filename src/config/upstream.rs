@@ -21,11 +21,20 @@ pub struct RouteUpstream {
     pub identity: HeaderTemplates,
     /// How sekisho signs in to the tool, where it does.
     pub auth: Option<UpstreamAuth>,
+    pub protocol: Protocol,
     pub preserve_host: bool,
     pub timeouts: Timeouts,
     /// In bytes; `None`: no limit.
     pub max_body: Option<u64>,
     pub forget_cookies: Vec<String>,
+}
+
+/// What a route's upstreams speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    /// By prior knowledge over plain connections, by ALPN over TLS; clients must speak it, too.
+    Http2,
 }
 
 /// One of a route's upstreams and its share of the requests.

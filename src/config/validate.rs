@@ -10,7 +10,7 @@ use super::diagnostic::Place;
 use super::reader::Context;
 use super::schema::{self, route, upstream};
 use super::values::spell_duration;
-use super::{Config, HeaderTemplates, Listen, RouteUpstream, Upstream, UpstreamTls, files};
+use super::{Config, HeaderTemplates, Listen, Protocol, RouteUpstream, Upstream, UpstreamTls, files};
 use crate::authz::{Route, RoutePath, RouteTable, SecondFactorDemand};
 
 /// The configuration, where every part of it is there. What is wrong is reported to `ctx`.
@@ -20,6 +20,7 @@ pub(super) fn assemble(ctx: &Context<'_>, draft: schema::Draft) -> Option<Config
         report_portal_collision(ctx, &draft, route);
         report_longer_idle_timeout(ctx, &draft, route);
         report_loop(ctx, &draft, route);
+        report_http2_in_clear(ctx, &draft, route);
         report_idle_removals(ctx, &draft, route);
     }
     let routes = route_table(ctx, &draft);
@@ -79,6 +80,16 @@ fn report_longer_idle_timeout(ctx: &Context<'_>, draft: &schema::Draft, route: &
     }
 }
 
+/// Only the TLS listener speaks HTTP/2.
+fn report_http2_in_clear(ctx: &Context<'_>, draft: &schema::Draft, route: &route::Draft) {
+    // One thing at a time: with a health check it is an error already.
+    if route.protocol.0 == Protocol::Http2 && route.health_check.is_none() && draft.server.tls.is_none() {
+        let message = format!("route `{}`: no client can reach the route without `server.tls`", route.name);
+        let hint = "`protocol: http2` takes requests that come over HTTP/2, which is spoken over TLS";
+        ctx.warn(route.protocol.1, message, Some(hint.to_owned()));
+    }
+}
+
 /// A route that leads to one of sekisho's own sockets would go round in circles.
 fn report_loop(ctx: &Context<'_>, draft: &schema::Draft, route: &route::Draft) {
     for upstream::Draft { weighted, place } in &route.upstreams {
@@ -130,6 +141,7 @@ fn upstreams(ctx: &Context<'_>, routes: Vec<route::Draft>, headers: &HeaderTempl
             tls,
             identity,
             auth: route.upstream_auth.map(|(auth, _)| auth),
+            protocol: route.protocol.0,
             preserve_host: route.preserve_host,
             timeouts: route.timeouts,
             max_body: route.max_body,

@@ -241,6 +241,8 @@ pub struct Passage {
     pub route: RouteId,
     /// A WebSocket handshake: the one upgrade that is passed on.
     pub websocket: bool,
+    /// A signed-in person's call of gRPC's: both sides may be silent for as long as they like.
+    pub streams: bool,
     /// With whom it may share its connection to the upstream.
     pub sharing: Sharing,
     /// What the tool is shown in the place of the client's `Authorization`; `None`: sekisho does not sign in to it.

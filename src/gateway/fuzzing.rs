@@ -96,6 +96,7 @@ impl Road {
             permit,
             route: id,
             websocket: false,
+            streams: false,
             sharing: Sharing::Everybody,
             shown_to_tool: None,
             session_ends: None,

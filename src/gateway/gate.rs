@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE};
-use http::{HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::http::v2::server::H2Options;
@@ -20,8 +20,9 @@ use super::context::{Context, Passage, Request};
 use super::open_calls::Passed;
 use super::tally::Tally;
 use super::upload::Upload;
-use super::upstream::Break;
+use super::upstream::{Break, http2};
 use super::{Gateway, GatewayState, bridge, headers, sign_in, upstream};
+use crate::config::Protocol;
 use crate::service::visit::{Ask, Failure};
 
 /// How long a client may take over a piece of an upload, or to read a piece of an answer.
@@ -111,7 +112,12 @@ impl ProxyHttp for Gate {
         let Some((request, passage)) = ctx.passage() else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
-        if let (Some(call), false) = (&ctx.call, passage.websocket || session.is_body_empty()) {
+        let speaks = request.plan.config.upstream(passage.route).map(|route| route.protocol);
+        if speaks == Some(Protocol::Http2) && head.version != Version::HTTP_2 {
+            let what = "the upstream does not speak HTTP/2";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
+        if let (Some(call), false) = (&ctx.call, passage.websocket || passage.streams || session.is_body_empty()) {
             let upstream = request.plan.config.upstream(passage.route).map(|route| route.timeouts.write);
             call.expects_body(Upload::new(Instant::now(), upstream.unwrap_or_default()));
         }
@@ -135,7 +141,7 @@ impl ProxyHttp for Gate {
             && call.passed().is_none()
         {
             // More of it is to come, and who knows for how long.
-            self.state.stays_open(call, Passed::new(request, passage.route, &passage.permit, false));
+            self.state.stays_open(call, Passed::new(request, passage.route, &passage.permit, passage.streams));
         }
         match ctx.max_body() {
             Some(most) if ctx.body_seen > most => Err(Error::new(ErrorType::HTTPStatus(413)).into_down()),
@@ -185,7 +191,8 @@ impl ProxyHttp for Gate {
         if let (Some((request, passage)), Some(call)) = (ctx.passage(), &ctx.call)
             && (may_last(head) || has_changed(request, passage))
         {
-            let passed = Passed::new(request, passage.route, &passage.permit, is_event_stream(head));
+            let endless = passage.streams || is_event_stream(head);
+            let passed = Passed::new(request, passage.route, &passage.permit, endless);
             if !self.state.stays_open(call, passed) {
                 let what = "whoever asked may not do that any more";
                 return Err(Error::explain(ErrorType::ConnectionClosed, what).into_down());
@@ -205,6 +212,16 @@ impl ProxyHttp for Gate {
         ctx: &mut Context,
     ) -> Result<Option<Duration>> {
         ctx.pass_answer(body.as_ref().map_or(0, Bytes::len))?;
+        Ok(None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        trailers: &mut HeaderMap,
+        _ctx: &mut Context,
+    ) -> Result<Option<Bytes>> {
+        http2::for_client(trailers);
         Ok(None)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, ORIGIN, UPGRADE};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Version};
 use pingora::proxy::Session;
 
 use super::GatewayState;
@@ -14,10 +14,10 @@ use super::gate::{Verdict, has_body, is_websocket};
 use super::listener::head::{MAX_FIELDS, check_method};
 use super::open_calls::Passed;
 use super::target::{Arrival, settle};
-use super::upstream::Sharing;
+use super::upstream::{Sharing, http2};
 use crate::authz::decision::WebSocketOrigin;
 use crate::authz::{BadTarget, Challenge, Decision, Facts, Identity, NormalTarget, Route, decide};
-use crate::config::Config;
+use crate::config::{Config, Protocol};
 use crate::service::ServiceError;
 use crate::service::session::LiveSession;
 use crate::service::visit::{Ask, Failure};
@@ -129,6 +129,13 @@ impl GatewayState {
             }
             Decision::Deny(denial) => return Verdict::Page(Ask::Denied(denial)),
         };
+        let speaks_http2 = config.upstream(id).is_some_and(|upstream| upstream.protocol == Protocol::Http2);
+        if speaks_http2 && head.version != Version::HTTP_2 {
+            // Trailers would be lost, and with them how a call has ended.
+            return Verdict::Plain(StatusCode::HTTP_VERSION_NOT_SUPPORTED);
+        }
+        // Nobody knows who holds a call of nobody's open: it has the limits of any other request.
+        let streams = speaks_http2 && http2::is_grpc(head) && permit.account().is_some();
         if let Some(most) = config.upstream(id).and_then(|upstream| upstream.max_body)
             && announced_length(head.headers.get(CONTENT_LENGTH)).is_some_and(|length| length > most)
         {
@@ -165,7 +172,8 @@ impl GatewayState {
             None => None,
         };
         let sharing = Sharing::of(session.req_header(), call, &request.arrival, permit.session());
-        ctx.stage = Stage::Permitted(Passage { permit, route: id, websocket, sharing, shown_to_tool, session_ends });
+        ctx.stage =
+            Stage::Permitted(Passage { permit, route: id, websocket, streams, sharing, shown_to_tool, session_ends });
         Verdict::Forward
     }
 

@@ -5,11 +5,13 @@
 //! tries      what one request has tried so far       health     asks whether they are well, lets ejected ones in again
 //! resolver   names and their addresses               tls        what TLS to them asks for
 //! handshake  sockets for WebSocket handshakes       sharing    whose requests may go over one connection
+//! http2      connections to tools that speak it (gRPC)
 //! ```
 
 pub mod group;
 mod handshake;
 pub mod health;
+pub mod http2;
 pub mod member;
 mod resolver;
 mod sharing;
@@ -28,7 +30,7 @@ pub use self::resolver::Resolver;
 pub use self::sharing::Sharing;
 pub use self::tries::Tries;
 use super::context::{Call, Passage, Request};
-use crate::config::Upstream;
+use crate::config::{Protocol, Upstream};
 
 /// How long an idle connection to an upstream is kept: less than what common servers allow (Apache 5 s is the exception, and
 /// a connection found closed is opened again).
@@ -71,8 +73,11 @@ pub async fn choose(
         let connector = HandshakeConnector { limit: connect, signals: Arc::clone(&call.signals) };
         options.custom_l4 = Some(Arc::new(connector));
         peer.group_key |= HANDSHAKES;
-    } else {
+    } else if !passage.streams {
         options.read_timeout = Some(timeouts.read);
+    }
+    if route.protocol == Protocol::Http2 {
+        http2::apply(&mut peer, passage.sharing);
     }
     Ok(Box::new(peer))
 }

@@ -99,6 +99,8 @@ impl Outcome {
             408 => Self::ClientTimeout,
             413 => Self::TooLarge,
             503 => Self::Unavailable,
+            // Over another version of HTTP than the route is for.
+            505 => Self::BadRequest,
             500.. => Self::Internal,
             _ => Self::BadRequest,
         }

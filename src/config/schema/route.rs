@@ -10,7 +10,7 @@ use super::{upstream, upstream_auth};
 use crate::authz::{Access, Allow, HostPattern, Policy, RoutePath};
 use crate::config::reader::{Field, Section};
 use crate::config::values::{self, days, hours, minutes, seconds};
-use crate::config::{HealthCheck, Timeouts, address, diagnostic::Place};
+use crate::config::{HealthCheck, Protocol, Timeouts, address, diagnostic::Place};
 
 /// One route. The parts that decide what it matches are `None` where they are wrong, so that no collision is reported
 /// that is not there.
@@ -32,6 +32,7 @@ pub(in crate::config) struct Draft {
     pub health_check: Option<HealthCheck>,
     pub upstream_tls: Option<upstream::TlsDraft>,
     pub upstream_auth: Option<upstream_auth::Draft>,
+    pub protocol: (Protocol, Place),
     pub preserve_host: bool,
     pub timeouts: Timeouts,
     pub max_body: Option<u64>,
@@ -90,8 +91,7 @@ fn route(section: &mut Section<'_>) -> Draft {
     });
     let max_body = section.field("max_body").size_or_zero(1..=1 << 40).filter(|bytes| *bytes > 0);
     let allow_encoded_slash = section.boolean("allow_encoded_slash", false);
-    // HTTP/1.1 is all there is yet (see `not_yet`).
-    section.choice("protocol", (), &[("http1", ()), ("http2", ())]);
+    let protocol = protocol(section, health_check.is_some());
     let websocket_origins =
         section.field("websocket_origins").list(|item| item.secret().parse(address::web_origin)).unwrap_or_default();
     let upstream_tls = upstream::tls(section, &upstreams);
@@ -117,6 +117,7 @@ fn route(section: &mut Section<'_>) -> Draft {
         health_check,
         upstream_tls,
         upstream_auth,
+        protocol,
         preserve_host,
         timeouts,
         max_body,
@@ -124,6 +125,16 @@ fn route(section: &mut Section<'_>) -> Draft {
         websocket_origins,
         forget_cookies,
     }
+}
+
+fn protocol(section: &mut Section<'_>, has_health_check: bool) -> (Protocol, Place) {
+    let field = section.field("protocol");
+    let protocol = field.choice(&[("http1", Protocol::Http1), ("http2", Protocol::Http2)]).unwrap_or(Protocol::Http1);
+    if protocol == Protocol::Http2 && has_health_check {
+        let hint = "leave `health_check` out: an upstream that fails is left out for a while all the same";
+        field.error("contradicts `health_check`, which asks over HTTP/1.1", Some(hint.to_owned()));
+    }
+    (protocol, field.place())
 }
 
 /// The methods, `None` where one is wrong; and whether the route is for all of them.

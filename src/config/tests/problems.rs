@@ -85,6 +85,18 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("lockout: {max_in_row: 4}", "1:23: error:", "less than `max_failures`"),
     ("portal: {theme: nowhere}", "1:17: error:", "there is no folder"),
     ("log: {access: no}", "1:15: error:", "must be one of: off, json, combined"),
+    // What a tool speaks
+    ("routes: [{name: a, upstream: \"http://a\", protocol: h2}]", "1:52: error:", "must be one of: http1, http2"),
+    (
+        "routes: [{name: a, upstream: \"http://a\", protocol: http2}]",
+        "1:52: warning:",
+        "no client can reach the route without `server.tls`",
+    ),
+    (
+        "routes: [{name: a, upstream: \"http://a\", protocol: http2, health_check: {path: /}}]",
+        "1:52: error:",
+        "contradicts `health_check`",
+    ),
     // Server
     ("server: {listen: [\":8080\"]}", "1:19: error:", "127.0.0.1:8080 for this machine alone"),
     ("server: {listen: [localhost]}", "1:19: error:", "is not an address to listen on"),
@@ -300,7 +312,6 @@ fn what_is_not_there_yet_is_refused_by_name() {
     let refused = [
         ("store: {engine: postgres, url: \"postgresql://h/d\"}", "store.engine"),
         ("portal: {host: auth.example.com}", "portal.host"),
-        ("routes: [{name: a, upstream: \"http://a\", protocol: http2}]", "routes[0].protocol"),
     ];
     for (snippet, key) in refused {
         let said = said(snippet);

@@ -89,8 +89,15 @@ fn sent(plan: &Arc<Plan>, peer: &str, target: &str, fields: &[(&'static str, &st
         route: Some(RouteId(0)),
     };
     let sharing = crate::gateway::upstream::Sharing::Everybody;
-    let passage =
-        Passage { permit, route: RouteId(0), websocket: false, sharing, shown_to_tool: None, session_ends: None };
+    let passage = Passage {
+        permit,
+        route: RouteId(0),
+        websocket: false,
+        streams: false,
+        sharing,
+        shown_to_tool: None,
+        session_ends: None,
+    };
     for_upstream(&mut head, &request, &passage, Some(0)).unwrap();
     let mut lines = vec![format!("GET {}", String::from_utf8_lossy(head.raw_path()))];
     lines.extend(

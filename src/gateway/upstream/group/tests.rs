@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{HealthCheck, Timeouts, WeightedUpstream};
+use crate::config::{HealthCheck, Protocol, Timeouts, WeightedUpstream};
 use crate::metrics::Metrics;
 
 fn route(weights: &[u32], checked: bool) -> RouteUpstream {
@@ -19,6 +19,7 @@ fn route(weights: &[u32], checked: bool) -> RouteUpstream {
         tls: None,
         identity: Vec::new(),
         auth: None,
+        protocol: Protocol::Http1,
         preserve_host: true,
         timeouts: Timeouts { connect: second, read: second, write: second },
         max_body: None,
