@@ -104,6 +104,11 @@ kinds! {
     PasswordReset = "password_reset",
     SecondFactorReset = "second_factor_reset",
     RecoveryCodesRenewed = "recovery_codes_renewed",
+    /// A machine token was made.
+    TokenAdded = "token_added",
+    TokenRevoked = "token_revoked",
+    /// What was shown as one was none.
+    TokenRefused = "token_refused",
     /// Somebody signed in came to what is not for them.
     AccessDenied = "access_denied",
     /// The configuration was read anew.

@@ -8,6 +8,7 @@ pub mod confirmation;
 pub mod device;
 pub mod lockout;
 pub mod login;
+pub mod machine_token;
 pub mod mail_code;
 pub mod mail_limit;
 pub mod password;

@@ -6,15 +6,17 @@ pub mod assertion;
 pub mod decision;
 pub mod host;
 pub mod identity;
+pub mod machine;
 pub mod path;
 pub mod permission;
 pub mod requirement;
 pub mod route;
 pub mod target;
 
-pub use decision::{Bearer, Challenge, Decision, Denial, Facts, Permit, decide};
+pub use decision::{Bearer, Challenge, Decision, Denial, Facts, Permit, Whose, decide, decide_machine};
 pub use host::Host;
 pub use identity::{Account, Identity};
+pub use machine::Machine;
 pub use path::RoutePath;
 pub use requirement::{Policy, SecondFactorDemand};
 pub use route::{Access, Allow, HostPattern, Route, RouteId, RouteTable};

@@ -20,6 +20,7 @@ mod serve;
 mod session;
 mod shell;
 mod store;
+mod token;
 mod upgrade;
 mod user;
 
@@ -80,6 +81,9 @@ enum Command {
     /// See and end the sessions of people who are signed in
     #[command(subcommand)]
     Session(session::SessionCommand),
+    /// Make, list and revoke tokens for programmes, each for some routes and until a day
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Search, follow and export what happened: who did what, when and from where
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -131,6 +135,7 @@ pub fn run() -> ExitCode {
         Command::User(command) => user::run(command),
         Command::Device(command) => device::run(command),
         Command::Session(command) => session::run(command),
+        Command::Token(command) => token::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Store(command) => store::run(command),
         Command::Key(command) => key::run(command),

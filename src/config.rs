@@ -59,6 +59,17 @@ use crate::authn::user::Method;
 use crate::authz::{Host, RouteId, RouteTable, SecondFactorDemand};
 use crate::secret::{Keys, SecretString};
 
+/// A duration as the configuration spells one, for the command line's options.
+///
+/// # Errors
+/// In words, where it is none or out of `range`.
+pub fn parse_duration(text: &str, range: std::ops::RangeInclusive<Duration>) -> Result<Duration, String> {
+    values::duration(text, range).map_err(|bad| match bad.hint {
+        Some(hint) => format!("{}: {hint}", bad.rule),
+        None => bad.rule,
+    })
+}
+
 /// The configuration in force; a reload swaps it as a whole.
 pub type Current = Arc<ArcSwap<Config>>;
 

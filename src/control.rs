@@ -23,7 +23,7 @@ pub use execute::{Pieces, execute};
 pub use operations::{Operation, Operations};
 pub use protocol::{
     AccountFilter, AccountRow, AccountState, Changes, Command, ForeignAccount, Malformed, NewAccount, PasswordText,
-    ReloadOutcome, Reply, Request, Response, SecondFactorRow, SessionRow, Taken,
+    ReloadOutcome, Reply, Request, Response, SecondFactorRow, SessionRow, Taken, TokenRow,
 };
 pub use server::{Control, serve};
 pub use socket::{ControlSocket, adopt, bind};

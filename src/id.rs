@@ -85,4 +85,6 @@ ids! {
     EventId,
     /// A list of accounts that was uploaded.
     ImportId,
+    /// A machine token, by which it is listed and revoked.
+    TokenId,
 }

@@ -30,6 +30,7 @@ pub mod reload;
 pub mod reset;
 mod rights;
 pub mod session;
+pub mod tokens;
 pub mod users;
 pub mod visit;
 
@@ -61,6 +62,7 @@ pub struct Services {
     pub denials: Arc<denials::Denials>,
     pub resets: Arc<reset::Resets>,
     pub devices: Arc<devices::Devices>,
+    pub tokens: Arc<tokens::Tokens>,
     pub own: Arc<own::OwnSettings>,
     pub directory: Arc<directory::Directory>,
     pub imports: Arc<import::Imports>,
@@ -92,6 +94,7 @@ impl Services {
             clock,
             metrics: Arc::clone(&context.metrics),
             sessions: Arc::clone(&context.sessions),
+            tokens: Arc::clone(&context.tokens),
             login: Arc::new(login::Logins::new(Arc::clone(&context))),
             enrolment: Arc::new(enrolment::Enrolments::new(Arc::clone(&context))),
             history: Arc::new(history::History::new(Arc::clone(&context))),
@@ -129,6 +132,7 @@ impl Services {
     /// for, letters on their way.
     pub async fn settled(&self) {
         self.context.sessions.write_behind(self.clock.now(), true).await;
+        self.context.tokens.write_behind(self.clock.now(), true).await;
         self.context.errands.close();
         self.context.errands.wait().await;
         self.context.mailer.settled().await;

@@ -78,6 +78,8 @@ mod login_storm;
 #[cfg(test)]
 mod login_under_attack;
 #[cfg(test)]
+mod machine_tokens;
+#[cfg(test)]
 mod mail_flood;
 #[cfg(test)]
 mod mail_trouble;

@@ -10,6 +10,9 @@
 //! authenticated  factor due          Challenge(SecondFactor | Enrolment)
 //! authenticated  all in order        Forward(Permit)
 //! ```
+//!
+//! A machine's token is judged by itself ([`decide_machine`]), on public routes too: it is good on the routes that it names, and nowhere
+//! else. Lists of people and second factors do not ask after it, as who made it said where it may go; networks and WebSockets' origins do.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,10 +20,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::identity::{Account, Identity};
+use super::machine::Machine;
 use super::requirement::Due;
 use super::route::{Access, Route};
 use crate::clock::Timestamp;
-use crate::id::SessionId;
+use crate::id::{SessionId, TokenId};
 
 /// What is judged of the request itself.
 #[derive(Debug, Clone, Copy)]
@@ -70,12 +74,28 @@ pub enum Denial {
     Network,
     /// A page of another origin opens a WebSocket.
     WebSocketOrigin,
+    /// The token is not for this route, or is over.
+    Scope,
 }
 
 /// The right to forward one request as one person, or as nobody. Only [`decide`] makes one.
 #[derive(Debug, Clone)]
 pub struct Permit {
-    bearer: Option<Bearer>,
+    whom: Whom,
+}
+
+#[derive(Debug, Clone)]
+enum Whom {
+    Nobody,
+    Person(Bearer),
+    Machine(Arc<Machine>),
+}
+
+/// Which session or token a permit was given for: whatever is shared or kept for one bearer is kept under this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose {
+    Session(SessionId),
+    Token(TokenId),
 }
 
 /// As whom, and on what strength.
@@ -90,22 +110,44 @@ pub struct Bearer {
 }
 
 impl Permit {
-    /// Whom the upstream is told about; `None` on a public route without a session.
+    /// Whom the upstream is told about; `None` on a public route without a session, and for a machine.
     #[must_use]
     pub fn account(&self) -> Option<&Arc<Account>> {
-        self.bearer.as_ref().map(|bearer| &bearer.account)
+        self.bearer().map(|bearer| &bearer.account)
     }
 
     /// The same, with the session's part.
     #[must_use]
     pub fn bearer(&self) -> Option<&Bearer> {
-        self.bearer.as_ref()
+        match &self.whom {
+            Whom::Person(bearer) => Some(bearer),
+            Whom::Nobody | Whom::Machine(_) => None,
+        }
+    }
+
+    /// The machine that the upstream is told about.
+    #[must_use]
+    pub fn machine(&self) -> Option<&Arc<Machine>> {
+        match &self.whom {
+            Whom::Machine(machine) => Some(machine),
+            Whom::Nobody | Whom::Person(_) => None,
+        }
     }
 
     /// The session on whose strength it was given.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
-        self.bearer.as_ref().map(|bearer| bearer.session)
+        self.bearer().map(|bearer| bearer.session)
+    }
+
+    /// The session or token on whose strength it was given; `None`: nobody's.
+    #[must_use]
+    pub fn whose(&self) -> Option<Whose> {
+        match &self.whom {
+            Whom::Nobody => None,
+            Whom::Person(bearer) => Some(Whose::Session(bearer.session)),
+            Whom::Machine(machine) => Some(Whose::Token(machine.id)),
+        }
     }
 }
 
@@ -125,7 +167,9 @@ pub fn decide(route: &Route, facts: &Facts<'_>, identity: Option<&Identity>, now
         let named = identity.filter(|identity| {
             second_factor_due(route, identity, now) == Due::Nothing && origin_is_welcome(route, facts)
         });
-        return Decision::Forward(Permit { bearer: named.map(bearer) });
+        return Decision::Forward(Permit {
+            whom: named.map_or(Whom::Nobody, |identity| Whom::Person(bearer(identity))),
+        });
     }
     let Some(identity) = identity else {
         return Decision::Challenge(Challenge::Login);
@@ -137,10 +181,29 @@ pub fn decide(route: &Route, facts: &Facts<'_>, identity: Option<&Identity>, now
         return Decision::Deny(Denial::NotAllowed);
     }
     match second_factor_due(route, identity, now) {
-        Due::Nothing => Decision::Forward(Permit { bearer: Some(bearer(identity)) }),
+        Due::Nothing => Decision::Forward(Permit { whom: Whom::Person(bearer(identity)) }),
         Due::Code => Decision::Challenge(Challenge::SecondFactor),
         Due::Enrolment => Decision::Challenge(Challenge::Enrolment),
     }
+}
+
+/// Decides a request that shows a machine's token.
+#[must_use]
+pub fn decide_machine(route: &Route, facts: &Facts<'_>, machine: &Arc<Machine>, now: Timestamp) -> Decision {
+    if route.access == Access::Deny {
+        return Decision::Deny(Denial::Route);
+    }
+    if !is_within(&route.allow.networks, facts.client) {
+        return Decision::Deny(Denial::Network);
+    }
+    if now >= machine.expires_at || !machine.routes.contains(&route.name) {
+        return Decision::Deny(Denial::Scope);
+    }
+    // A browser that was once given a token as a password sends it along with the WebSockets of foreign pages, too.
+    if !origin_is_welcome(route, facts) {
+        return Decision::Deny(Denial::WebSocketOrigin);
+    }
+    Decision::Forward(Permit { whom: Whom::Machine(Arc::clone(machine)) })
 }
 
 /// An empty list is everywhere. A socket that takes both families shows an IPv4 client as `::ffff:…`.

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::protocol::{
-    AccountFilter, AccountRow, AccountState, Changes, Command, DeviceRow, ForeignAccount, NewAccount, Reply,
-    SecondFactorRow, SessionRow, Taken,
+    AccountFilter, AccountRow, AccountState, Changes, Command, DeviceRow, ForeignAccount, NewAccount, PasswordText,
+    Reply, SecondFactorRow, SessionRow, Taken, TokenRow,
 };
+use crate::authn::machine_token::MachineToken;
 use crate::authn::password::{ForeignHash, Unusable};
 use crate::authn::recovery_code::RecoverySet;
 use crate::authn::user::Email;
@@ -21,6 +22,7 @@ use crate::service::directory::{Filter, Query, Sort, State};
 use crate::service::history::EventRow;
 use crate::service::import::foreign;
 use crate::service::session::SessionView;
+use crate::service::tokens::{self, NewToken};
 use crate::service::users::{NewUser, Rejection, UserChange, UserView};
 use crate::service::{ServiceError, Services};
 
@@ -157,6 +159,26 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
                 hint: Some("`sekisho device list` shows the ids of those that are known".into()),
             },
             Err(rejection) => refused(&rejection),
+        },
+        Command::TokenAdd { name, routes, lifetime_s } => {
+            let lifetime = Duration::from_secs(lifetime_s);
+            let new = NewToken { name, routes: routes.into_iter().collect(), lifetime };
+            match services.tokens.add(new, now).await? {
+                Ok(added) => Reply::Token { row: Box::new(token_row(&added.token)), value: PasswordText(added.value) },
+                Err(rejection) => {
+                    let hint = matches!(rejection, tokens::Rejection::UnknownRoute(_));
+                    let hint = hint.then(|| format!("the routes are: {}", route_names(services)));
+                    Reply::Refused { reason: rejection.to_string(), hint }
+                }
+            }
+        }
+        Command::TokenList => Reply::Tokens(services.tokens.list(now).await?.iter().map(token_row).collect()),
+        Command::TokenRevoke { id } => match services.tokens.revoke(id, now).await? {
+            true => Reply::Done,
+            false => Reply::Refused {
+                reason: format!("there is no token {id}"),
+                hint: Some("`sekisho token list` shows the ids of those that are good".into()),
+            },
         },
         // Done already, in `care`.
         Command::StoreExport
@@ -341,6 +363,22 @@ fn devices(views: &[DeviceView]) -> Reply {
         remembered: device.spares,
     };
     Reply::Devices(views.iter().map(row).collect())
+}
+
+fn token_row(token: &MachineToken) -> TokenRow {
+    TokenRow {
+        id: token.id.to_string(),
+        name: token.name.to_string(),
+        routes: token.routes.iter().cloned().collect(),
+        created_at: token.created_at.to_string(),
+        expires_at: token.expires_at.to_string(),
+        last_used: token.last_used.map(|at| at.to_string()),
+        last_address: token.last_address.clone(),
+    }
+}
+
+fn route_names(services: &Services) -> String {
+    services.config.load().routes.iter().map(|(_, route)| route.name.clone()).collect::<Vec<_>>().join(", ")
 }
 
 const fn forgotten(forgotten: Forgotten) -> Reply {

@@ -7,9 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::{MAX_FRAME, Operation, VERSION};
+use crate::authn::machine_token::TokenName;
 use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role};
 use crate::config::Diagnostic;
-use crate::id::{DeviceId, SessionId};
+use crate::id::{DeviceId, SessionId, TokenId};
 use crate::secret::{ExposeSecret, SecretString};
 use crate::service::care::{Problem, SealedAnew, Verified};
 use crate::service::history::{Cursor, EventRow, Filter, Seek};
@@ -74,6 +75,16 @@ pub enum Command {
     },
     DeviceForgetAll {
         who: String,
+    },
+    /// A machine token for these routes, good for so many seconds.
+    TokenAdd {
+        name: TokenName,
+        routes: Vec<String>,
+        lifetime_s: u64,
+    },
+    TokenList,
+    TokenRevoke {
+        id: TokenId,
     },
     Operate(Operation),
     /// All that a new store needs, as the lines of an export; they come before the reply.
@@ -162,9 +173,17 @@ pub struct Changes {
     pub must_change: Option<bool>,
 }
 
-/// A password or its hash on its way through the socket: the secrets that the protocol carries.
+/// A password, its hash or a new token on its way through the socket: the secrets that the protocol carries.
 #[derive(Clone)]
 pub struct PasswordText(pub SecretString);
+
+impl PartialEq for PasswordText {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
+
+impl Eq for PasswordText {}
 
 impl fmt::Debug for PasswordText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -212,6 +231,12 @@ pub enum Reply {
         devices: u64,
         sessions: u64,
     },
+    /// A new token, and its value.
+    Token {
+        row: Box<TokenRow>,
+        value: PasswordText,
+    },
+    Tokens(Vec<TokenRow>),
     /// How far it is; `total` is 0 while that is not known. More frames follow.
     Progress {
         done: u64,
@@ -324,6 +349,19 @@ pub struct DeviceRow {
     pub remembered: bool,
 }
 
+/// A machine token as a list shows it: also the form of `--json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRow {
+    pub id: String,
+    pub name: String,
+    pub routes: Vec<String>,
+    pub created_at: String,
+    pub expires_at: String,
+    /// Absent until the first use.
+    pub last_used: Option<String>,
+    pub last_address: Option<String>,
+}
+
 /// A request's frame.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Request {
@@ -434,6 +472,7 @@ impl Reply {
             Self::Accounts(rows) => cut(rows).map(|(a, b)| (Self::Accounts(a), Self::Accounts(b))),
             Self::Sessions(rows) => cut(rows).map(|(a, b)| (Self::Sessions(a), Self::Sessions(b))),
             Self::Devices(rows) => cut(rows).map(|(a, b)| (Self::Devices(a), Self::Devices(b))),
+            Self::Tokens(rows) => cut(rows).map(|(a, b)| (Self::Tokens(a), Self::Tokens(b))),
             _ => None,
         }
     }
@@ -447,6 +486,7 @@ impl Reply {
             (Self::Accounts(rows), Self::Accounts(more)) => rows.extend(more),
             (Self::Sessions(rows), Self::Sessions(more)) => rows.extend(more),
             (Self::Devices(rows), Self::Devices(more)) => rows.extend(more),
+            (Self::Tokens(rows), Self::Tokens(more)) => rows.extend(more),
             _ => return Err(Malformed::NotAMessage),
         }
         Ok(())

@@ -91,6 +91,7 @@ impl GatewayState {
         // Over a page of sekisho's nobody passes, but somebody may be there all the same.
         let account = ctx.account().cloned();
         let account = account.or_else(|| request.session.as_ref().map(|live| live.account()));
+        let machine = request.token.as_ref().map(|token| token.machine().login());
         let route = request.route.and_then(|id| request.plan.config.routes.get(id));
         let trace = call.trace().map(Trace::shown);
         self.access.write(
@@ -99,7 +100,7 @@ impl GatewayState {
                 request: Some(call.names.request),
                 trace: trace.as_deref(),
                 client: request.arrival.client,
-                login: account.as_ref().map(|account| account.login.as_str()),
+                login: account.as_ref().map(|account| account.login.as_str()).or(machine.as_deref()),
                 route: route.map(|route| route.name.as_str()),
                 method: Some(request.method.as_str()),
                 host: Some(request.arrival.target.host().as_str()),

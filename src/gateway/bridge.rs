@@ -94,7 +94,7 @@ pub async fn answer(
     if body.size_hint().exact().is_none() {
         // What takes a while to send ends with the session that asked for it; what is short may be the very answer to a logout.
         if let (Some(call), Some(live)) = (call, &visitor) {
-            call.lives_with(live);
+            call.lives_until(live.ended());
         }
         return pass_on(session, head, body, visitor.as_deref()).await;
     }

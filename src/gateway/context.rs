@@ -30,6 +30,7 @@ use crate::i18n;
 use crate::id::RequestId;
 use crate::metrics::RouteMeter;
 use crate::service::session::LiveSession;
+use crate::service::tokens::LiveToken;
 use crate::service::visit::{Ask, Failure, Visit};
 
 /// What a client's connection tells of its ends.
@@ -120,9 +121,9 @@ impl Call {
         self.trace.get()
     }
 
-    /// The call lives no longer than this session.
-    pub fn lives_with(&self, session: &LiveSession) {
-        let _ = self.ended.set(session.ended());
+    /// The call lives no longer than the session or token of which this is the end.
+    pub fn lives_until(&self, ended: CancellationToken) {
+        let _ = self.ended.set(ended);
     }
 
     pub fn ended(&self) -> Option<&CancellationToken> {
@@ -262,6 +263,8 @@ pub struct Request {
     pub arrival: Arrival,
     pub cookies: Cookies,
     pub session: Option<Arc<LiveSession>>,
+    /// A machine's token; then there is no session.
+    pub token: Option<Arc<LiveToken>>,
     pub route: Option<RouteId>,
 }
 

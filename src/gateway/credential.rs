@@ -3,6 +3,8 @@
 //! "Not presented" is not "failed": a cookie that is there but malformed is [`Presented::Invalid`], and never becomes
 //! something else by falling through to another way in.
 
+pub mod authorization;
+
 use http::HeaderMap;
 use http::header::COOKIE;
 
@@ -10,7 +12,7 @@ use crate::secret::{Mac, Token};
 use crate::service::cookies::{CookieKind, is_sekishos};
 use crate::service::visit::SekishoCookies;
 
-/// The credential of a request. Machine tokens (`skt_…`) will be another kind.
+/// What the cookies show. Machine tokens (`skt_…`) stand elsewhere: [`authorization`].
 #[derive(Debug)]
 pub enum Presented<'a> {
     None,
@@ -77,6 +79,12 @@ impl Cookies {
             (Seen::Once, Some(token)) => Presented::Session(token),
             _ => Presented::Invalid,
         }
+    }
+
+    /// Whether there is anything in the place of a session's cookie.
+    #[must_use]
+    pub fn shows_session(&self) -> bool {
+        self.session != Seen::Never
     }
 
     fn keep(&mut self, kind: CookieKind, value: &[u8]) {

@@ -90,6 +90,7 @@ impl Road {
             cookies: Cookies::read(&head.headers, arrival.secure),
             arrival,
             session: None,
+            token: None,
             route: Some(id),
         };
         let passage = Passage {

@@ -9,15 +9,19 @@ pub mod identity;
 pub mod managed;
 pub mod response;
 
+use bytes::Bytes;
 use http::HeaderValue;
-use http::header::{COOKIE, HOST};
+use http::header::{AUTHORIZATION, COOKIE, HOST};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 
 use super::context::{Passage, Request};
+use super::credential::authorization;
 use super::sign_in;
 use super::target::{Arrival, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::trace::{TRACEPARENT, TRACESTATE};
+use crate::authz::{Permit, RouteId};
+use crate::config::HeaderTemplate;
 
 /// Makes the client's head into the one that this upstream of the route's gets.
 ///
@@ -49,24 +53,37 @@ pub fn for_upstream(
         head.remove_header(&TRACESTATE);
     }
     head.insert_header(TRACEPARENT, request.trace.header())?;
-    if let (Some(account), Some(route)) = (passage.permit.account(), route) {
-        for (name, template) in &route.identity {
-            if let Some(value) = identity::render(template, account, plan.config.identity.encoding) {
-                head.insert_header(name.clone(), value)?;
-            }
-        }
+    for (name, value) in who(request, passage.route, &passage.permit)? {
+        head.insert_header(name, value)?;
     }
     if route.is_some_and(|route| route.sign_in.is_some()) {
         sign_in::show(head, passage.shown_to_tool.as_ref())?;
     }
-    if let (Some(bearer), Some(assertions)) = (passage.permit.bearer(), &plan.assertions) {
-        let name = plan.config.routes.get(passage.route).map_or("", |route| route.name.as_str());
-        // A tool that relies on it must not get the request without it.
-        let value = assertions.value(bearer, passage.route, name, request.now);
-        let value = value.ok_or_else(|| Error::explain(ErrorType::InternalError, "no assertion could be made"))?;
-        head.insert_header("X-Sekisho-Assertion", value)?;
-    }
     Ok(())
+}
+
+/// What the route's tool is told of who is there; nothing where nobody is.
+///
+/// # Errors
+/// Where the tool is to have an assertion, and none could be made: a tool that relies on it must not get the request without it.
+pub fn who(request: &Request, id: RouteId, permit: &Permit) -> Result<Vec<(Bytes, HeaderValue)>, Box<pingora::Error>> {
+    let plan = &request.plan;
+    let encoding = plan.config.identity.encoding;
+    let templates = plan.route(id).map(|route| route.identity.as_slice()).unwrap_or_default();
+    let value = |template: &HeaderTemplate| match (permit.account(), permit.machine()) {
+        (Some(account), _) => identity::render(template, account, encoding),
+        (None, Some(machine)) => identity::render_machine(template, machine, encoding),
+        (None, None) => None,
+    };
+    let told = templates.iter().filter_map(|(name, template)| Some((name.clone(), value(template)?)));
+    let mut told: Vec<_> = told.collect();
+    if let (Some(_), Some(assertions)) = (permit.whose(), &plan.assertions) {
+        let name = plan.config.routes.get(id).map_or("", |route| route.name.as_str());
+        let value = assertions.value(permit, id, name, request.now);
+        let value = value.ok_or_else(|| Error::explain(ErrorType::InternalError, "no assertion could be made"))?;
+        told.push((Bytes::from_static(b"X-Sekisho-Assertion"), value));
+    }
+    Ok(told)
 }
 
 /// Removes every name that sekisho manages, in every spelling, and its cookies.
@@ -77,6 +94,9 @@ fn strip(head: &mut RequestHeader, request: &Request) {
         head.headers.keys().filter(|name| managed.is_removed(name.as_str(), trusted)).cloned().collect();
     for name in &unwanted {
         head.remove_header(name);
+    }
+    if authorization::is_own(&head.headers) {
+        head.remove_header(&AUTHORIZATION);
     }
     if request.cookies.any_own || request.cookies.lines > 1 {
         match cookies::without_own(head.headers.get_all(COOKIE).iter()) {

@@ -2,25 +2,30 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, ORIGIN, UPGRADE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, ORIGIN, UPGRADE, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode, Version};
 use pingora::proxy::Session;
 
 use super::GatewayState;
 use super::access_log::Said;
 use super::context::{Call, Context, Passage, Request, Stage};
+use super::credential::authorization::{self, Shown};
 use super::credential::{Cookies, Presented};
 use super::gate::{Verdict, has_body, is_websocket};
 use super::listener::head::{MAX_FIELDS, check_method};
 use super::open_calls::Passed;
 use super::target::{Arrival, settle};
 use super::upstream::{Sharing, http2};
+use crate::authn::session::Origin;
 use crate::authz::decision::WebSocketOrigin;
-use crate::authz::{BadTarget, Challenge, Decision, Facts, Identity, NormalTarget, Route, decide};
+use crate::authz::{
+    BadTarget, Challenge, Decision, Denial, Facts, Identity, NormalTarget, Route, decide, decide_machine,
+};
 use crate::config::{Config, Protocol};
 use crate::service::ServiceError;
 use crate::service::session::LiveSession;
-use crate::service::visit::{Ask, Failure};
+use crate::service::tokens::{Judged, Shower};
+use crate::service::visit::{Ask, BadToken, Failure};
 
 impl GatewayState {
     /// Judges a request. What it finds out stays in `ctx`; only a permit makes [`Verdict::Forward`].
@@ -59,12 +64,19 @@ impl GatewayState {
             cookies,
             method: head.method.clone(),
             session: None,
+            token: None,
             route: None,
         };
+        let shown = authorization::shown(&head.headers);
+        let user_agent = if matches!(shown, Shown::Nothing) { None } else { user_agent(head) };
         let request = ctx.request.insert(Box::new(request));
         if !request.arrival.may_sign_in {
             // Over this connection anybody could read along: nobody is anybody here.
             request.cookies.own = crate::service::visit::SekishoCookies::default();
+            if !matches!(shown, Shown::Nothing) {
+                // A programme that were redirected would go on sending it in clear, and nobody would notice.
+                return Verdict::Page(Ask::Failure(Failure::PlainHttp));
+            }
             if let Some(location) = self.tls_address(request) {
                 let leads_on = may_be_led_to_tls(&request.method, &request.arrival.target, &request.plan.config);
                 return if leads_on {
@@ -74,11 +86,19 @@ impl GatewayState {
                 };
             }
         }
-        match self.find_session(request).await {
-            Ok(found) => request.session = found,
-            Err(error) => return unavailable(&error),
+        if let Some(verdict) = self.take_token(request, shown, user_agent).await {
+            return verdict;
+        }
+        if request.token.is_none() {
+            match self.find_session(request).await {
+                Ok(found) => request.session = found,
+                Err(error) => return unavailable(&error),
+            }
         }
         if is_portal_path(&request.arrival.target, &request.plan.config) {
+            if request.token.is_some() {
+                return Verdict::Page(Ask::Token(BadToken::OwnPage));
+            }
             if request.arrival.target.has_encoded_slash() {
                 return Verdict::Page(Ask::Failure(Failure::BadRequest));
             }
@@ -118,7 +138,11 @@ impl GatewayState {
             client: request.arrival.client,
             websocket_origin: websocket.then_some(WebSocketOrigin { origin, own: &own }),
         };
-        let permit = match decide(route, &facts, identity.as_ref(), request.now) {
+        let decision = match &request.token {
+            Some(token) => decide_machine(route, &facts, token.machine(), request.now),
+            None => decide(route, &facts, identity.as_ref(), request.now),
+        };
+        let permit = match decision {
             Decision::Forward(permit) => permit,
             Decision::Challenge(challenge) => {
                 if challenge == Challenge::Login {
@@ -127,7 +151,17 @@ impl GatewayState {
                 }
                 return Verdict::Page(Ask::Challenge(challenge));
             }
-            Decision::Deny(denial) => return Verdict::Page(Ask::Denied(denial)),
+            Decision::Deny(denial) => {
+                if let Some(token) = &request.token {
+                    let client = Origin { address: request.arrival.client.to_string(), user_agent: String::new() };
+                    let denials = &self.services.denials;
+                    denials.note_machine(token.machine(), &route.name, denial, client, request.now).await;
+                }
+                return Verdict::Page(match denial {
+                    Denial::Scope => Ask::Token(BadToken::OtherRoute),
+                    denial => Ask::Denied(denial),
+                });
+            }
         };
         let speaks_http2 = config.upstream(id).is_some_and(|upstream| upstream.protocol == Protocol::Http2);
         if speaks_http2 && head.version != Version::HTTP_2 {
@@ -149,7 +183,11 @@ impl GatewayState {
                 seen = request.now;
             }
             session_ends = Some(identity.expires_at.min(seen.plus(route.idle_timeout)));
-            call.lives_with(live);
+            call.lives_until(live.ended());
+        }
+        if let Some(token) = &request.token {
+            self.services.tokens.touch(token, request.arrival.client, request.now);
+            call.lives_until(token.ended());
         }
         if websocket {
             self.stays_open(call, Passed::new(request, id, &permit, true).with_handshake(origin, own));
@@ -171,10 +209,33 @@ impl GatewayState {
             }
             None => None,
         };
-        let sharing = Sharing::of(session.req_header(), call, &request.arrival, permit.session());
+        let sharing = Sharing::of(session.req_header(), call, &request.arrival, permit.whose());
         ctx.stage =
             Stage::Permitted(Passage { permit, route: id, websocket, streams, sharing, shown_to_tool, session_ends });
         Verdict::Forward
+    }
+
+    /// Keeps the token that was shown. A verdict comes of one that is no good, and of one beside a session's cookie: a bad credential never
+    /// gives way to another one.
+    async fn take_token(&self, request: &mut Request, shown: Shown, user_agent: Option<String>) -> Option<Verdict> {
+        let token = match &shown {
+            Shown::Nothing => return None,
+            Shown::Malformed => None,
+            Shown::Token(token) => Some(token),
+        };
+        if request.cookies.shows_session() {
+            return Some(Verdict::Page(Ask::Token(BadToken::BesideSession)));
+        }
+        let by = Shower { client: request.arrival.client, user_agent: user_agent.as_deref() };
+        match self.services.tokens.judge(token, by, request.now).await {
+            Ok(Judged::Good(token)) => {
+                request.token = Some(token);
+                None
+            }
+            Ok(Judged::Bad) => Some(Verdict::Page(Ask::Token(BadToken::Unknown))),
+            Ok(Judged::TooMany { wait }) => Some(Verdict::Page(Ask::Token(BadToken::TooMany { wait }))),
+            Err(error) => Some(unavailable(&error)),
+        }
     }
 
     /// The living session of the request's cookie. Cached ones cost no await.
@@ -262,6 +323,10 @@ fn origin(headers: &http::HeaderMap) -> Option<&str> {
     let mut origins = headers.get_all(ORIGIN).iter();
     let origin = origins.next()?.to_str().unwrap_or("null");
     Some(if origins.next().is_some() { "null" } else { origin })
+}
+
+fn user_agent(head: &pingora::http::RequestHeader) -> Option<String> {
+    head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 fn announced_length(value: Option<&HeaderValue>) -> Option<u64> {

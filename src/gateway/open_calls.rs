@@ -18,10 +18,11 @@ use super::context::Request;
 use super::judge::is_portal_path;
 use super::plan::Plan;
 use crate::authz::decision::WebSocketOrigin;
-use crate::authz::{Decision, Facts, Identity, NormalTarget, Permit, Route, RouteId, decide};
+use crate::authz::{Decision, Facts, Identity, NormalTarget, Permit, Route, RouteId, Whose, decide, decide_machine};
 use crate::clock::Timestamp;
-use crate::id::{SessionId, UserId};
+use crate::id::UserId;
 use crate::service::session::LiveSession;
+use crate::service::tokens::LiveToken;
 
 /// From how many on the list is cleared of what has ended.
 const CLEAR_FROM: usize = 64;
@@ -36,8 +37,9 @@ pub struct Passed {
     /// Of a WebSocket: the origin it came from, and its own.
     handshake: Option<(Option<String>, String)>,
     session: Option<Arc<LiveSession>>,
+    token: Option<Arc<LiveToken>>,
     /// As whom it was let through.
-    named: Option<SessionId>,
+    named: Option<Whose>,
     at: Timestamp,
     endless: bool,
     cut: CancellationToken,
@@ -59,7 +61,8 @@ impl Passed {
             client: request.arrival.client,
             handshake: None,
             session: request.session.clone(),
-            named: permit.session(),
+            token: request.token.clone(),
+            named: permit.whose(),
             at: request.now,
             endless,
             cut: CancellationToken::new(),
@@ -104,8 +107,12 @@ impl Passed {
         let handshake = self.handshake.as_ref();
         let websocket_origin = handshake.map(|(origin, own)| WebSocketOrigin { origin: origin.as_deref(), own });
         let facts = Facts { client: self.client, websocket_origin };
-        match decide(route, &facts, identity.as_ref(), now) {
-            Decision::Forward(permit) => permit.session() == self.named,
+        let decision = match &self.token {
+            Some(token) => decide_machine(route, &facts, token.machine(), now),
+            None => decide(route, &facts, identity.as_ref(), now),
+        };
+        match decision {
+            Decision::Forward(permit) => permit.whose() == self.named,
             Decision::Challenge(_) | Decision::Deny(_) => false,
         }
     }

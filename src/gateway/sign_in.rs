@@ -1,7 +1,7 @@
 //! Signing in to the tool itself (F37): what a tool is shown for somebody whom the gate has let through.
 //!
 //! The client's own `Authorization` never reaches such a tool: it is taken away before anything else is made of the request, so that
-//! nobody chooses as whom the tool takes them. What is shown instead is worked out only where there is a permit with a person in it, and
+//! nobody chooses as whom the tool takes them. What is shown instead is worked out only where there is a permit with a person or a machine in it, and
 //! goes to this route's upstreams alone. A tool that refuses it is not believed to be asking the browser: a browser that were handed such a
 //! challenge would ask for a password that never gets there.
 
@@ -39,8 +39,8 @@ impl SignIn {
     /// # Errors
     /// Why there is nothing to show: the request must not go on.
     pub fn shown_to_tool(&self, permit: &Permit) -> Result<HeaderValue, Failure> {
-        // Nobody is signed in to a tool as nobody.
-        permit.bearer().ok_or(Failure::Internal)?;
+        // Nobody is signed in to a tool as nobody. A machine's token names the route, and with it what the route does.
+        permit.whose().ok_or(Failure::Internal)?;
         match self {
             Self::Everybody(value) => Ok(value.clone()),
             Self::Unusable => Err(Failure::Internal),

@@ -10,7 +10,7 @@ use super::context::{Context, Request};
 use super::gate::{Outcome as Failed, Verdict};
 use crate::authz::Challenge;
 use crate::metrics::{Held, Metrics, Outcome, RouteMeter, Tunnel};
-use crate::service::visit::{Ask, Failure};
+use crate::service::visit::{Ask, BadToken, Failure};
 
 /// What is known so far of how a request ends.
 pub struct Tally {
@@ -47,6 +47,11 @@ impl Tally {
             Verdict::Page(Ask::Challenge(Challenge::SecondFactor | Challenge::Enrolment)) => Some(Outcome::StepUp),
             Verdict::Page(Ask::Denied(_)) => Some(Outcome::Denied),
             Verdict::Page(Ask::Failure(failure)) => Some(of(*failure)),
+            Verdict::Page(Ask::Token(bad)) => Some(match bad {
+                BadToken::Unknown => Outcome::Challenge,
+                BadToken::BesideSession => Outcome::BadRequest,
+                BadToken::TooMany { .. } | BadToken::OwnPage | BadToken::OtherRoute => Outcome::Denied,
+            }),
             Verdict::Plain(status) => Some(Outcome::refused(status.as_u16())),
             Verdict::ToTls(_) => Some(Outcome::Redirect),
         };

@@ -5,8 +5,8 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::REFERER;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::header::{REFERER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use serde::Serialize;
 
 use super::error::Trouble;
@@ -20,7 +20,7 @@ use crate::authz::Challenge;
 use crate::service::Services;
 use crate::service::denials::Denied;
 use crate::service::login::Refusal;
-use crate::service::visit::{Ask, Visit};
+use crate::service::visit::{Ask, BadToken, Visit};
 
 /// Answers a request that did not ask for a page of ours.
 pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Request<Body>) -> Response {
@@ -42,9 +42,27 @@ pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Reque
             refuse(exchange, audience, denial.into())
         }
         Ask::Failure(failure) => refuse(exchange, audience, failure.into()),
+        Ask::Token(bad) => bad_token(exchange, bad),
         // The router's, not ours; nothing is better than a page at the wrong place.
         Ask::Page => refuse(exchange, audience, Kind::NotFound),
     }
+}
+
+/// Only programmes show tokens: no page, and no way to a login that they could take for an answer.
+fn bad_token(mut exchange: Exchange, bad: BadToken) -> Response {
+    let problem = match bad {
+        BadToken::Unknown => {
+            // RFC 6750 §3; a challenge that no browser has a window for.
+            exchange.add(WWW_AUTHENTICATE, Some(HeaderValue::from_static("Bearer error=\"invalid_token\"")));
+            Problem::new(StatusCode::UNAUTHORIZED, "invalid_credentials")
+        }
+        BadToken::TooMany { wait } => {
+            Problem { retry_after: Some(wait), ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts") }
+        }
+        BadToken::BesideSession => Problem::new(StatusCode::BAD_REQUEST, "bad_request"),
+        BadToken::OwnPage | BadToken::OtherRoute => Problem::new(StatusCode::FORBIDDEN, "forbidden"),
+    };
+    problem.answer(exchange)
 }
 
 /// Makes the page of a page's error.

@@ -131,7 +131,7 @@ impl From<Denial> for Kind {
     fn from(denial: Denial) -> Self {
         match denial {
             Denial::Route => Self::DeniedRoute,
-            Denial::NotAllowed => Self::DeniedAccount,
+            Denial::NotAllowed | Denial::Scope => Self::DeniedAccount,
             Denial::Network => Self::DeniedNetwork,
             Denial::WebSocketOrigin => Self::DeniedOrigin,
         }

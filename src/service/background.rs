@@ -12,6 +12,7 @@ use super::clock_watch::ClockWatch;
 use super::context::Context;
 use super::events;
 use crate::audit::Event;
+use crate::authn::machine_token::MachineToken;
 use crate::authn::session::Session;
 use crate::authn::user::User;
 use crate::clock::{self, Clock, Timestamp};
@@ -35,10 +36,12 @@ pub async fn run(context: &Context, clock: &dyn Clock, stop: &CancellationToken)
         () = upkeep(context, clock) => {}
         () = follow_users(context, clock) => {}
         () = follow_sessions(context, clock) => {}
+        () = follow_tokens(context, clock) => {}
         () = follow_directory(context, clock) => {}
         () = census::run(context, clock) => {}
     }
     context.sessions.write_behind(clock.now(), true).await;
+    context.tokens.write_behind(clock.now(), true).await;
 }
 
 async fn upkeep(context: &Context, clock: &dyn Clock) {
@@ -53,10 +56,12 @@ async fn upkeep(context: &Context, clock: &dyn Clock) {
             jump.tell();
         }
         context.sessions.write_behind(now, false).await;
+        context.tokens.write_behind(now, false).await;
         if count % OVERDUE_EVERY == 0 {
             let slack = if context.is_retired() { BESIDE_ANOTHER } else { Duration::ZERO };
             context.sessions.end_overdue(now, slack).await;
             context.sessions.tidy();
+            context.tokens.end_overdue(now);
         }
         if count % SWEEP_EVERY == 0
             && !context.is_retired()
@@ -105,6 +110,14 @@ async fn follow_sessions(context: &Context, clock: &dyn Clock) {
     context.sessions.session_changed(Seen::Lagged, clock.now()).await;
     while let Some(seen) = changes.next().await {
         context.sessions.session_changed(seen, clock.now()).await;
+    }
+}
+
+async fn follow_tokens(context: &Context, clock: &dyn Clock) {
+    let mut changes = context.store.watch::<MachineToken>();
+    context.tokens.changed(Seen::Lagged, clock.now()).await;
+    while let Some(seen) = changes.next().await {
+        context.tokens.changed(seen, clock.now()).await;
     }
 }
 

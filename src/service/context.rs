@@ -16,6 +16,7 @@ use super::journal::Journal;
 use super::mailer::Mailer;
 use super::records::{self, LoginIndex};
 use super::session::Sessions;
+use super::tokens::Tokens;
 use crate::audit::Event;
 use crate::authn::lockout::Limits;
 use crate::authn::mail_code;
@@ -44,6 +45,7 @@ pub struct Context {
     pub config: Current,
     pub hasher: Hasher,
     pub sessions: Arc<Sessions>,
+    pub tokens: Arc<Tokens>,
     pub directory: Arc<Directory>,
     pub mailer: Mailer,
     pub journal: Arc<Journal>,
@@ -66,12 +68,13 @@ impl Context {
         let metrics = Arc::new(Metrics::new());
         let journal = Arc::new(Journal::new(&metrics));
         let sessions = Arc::new(Sessions::new(store.clone(), Arc::clone(&config), Arc::clone(&journal)));
+        let tokens = Arc::new(Tokens::new(store.clone(), Arc::clone(&config), Arc::clone(&journal)));
         let directory = Arc::new(Directory::new(store.clone(), Arc::clone(&config)));
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
         let mailer = Mailer::new(outbox, Arc::clone(&metrics));
         let hasher = Hasher::start(&metrics.hashing);
         let (errands, retired) = (TaskTracker::new(), AtomicBool::new(false));
-        Self { store, config, hasher, sessions, directory, mailer, journal, metrics, errands, retired, stripes }
+        Self { store, config, hasher, sessions, tokens, directory, mailer, journal, metrics, errands, retired, stripes }
     }
 
     pub fn retire(&self) {

@@ -10,6 +10,7 @@ use crate::authn::address_change::AddressChange;
 use crate::authn::device::Device;
 use crate::authn::lockout::{AccountThrottle, AddressThrottle};
 use crate::authn::login::Flow;
+use crate::authn::machine_token::MachineToken;
 use crate::authn::mail_limit::MailThrottle;
 use crate::authn::reset_link::{NewestLink, ResetLink};
 use crate::authn::session::Session;
@@ -90,6 +91,14 @@ pub struct DeviceIndex {
 
 impl Record for DeviceIndex {
     const KIND: &'static str = "device-of";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
+/// `token/SHA256`
+impl Record for MachineToken {
+    const KIND: &'static str = "token";
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)
     }
@@ -232,6 +241,11 @@ pub fn address_throttle(address: IpAddr) -> String {
 /// Links to forgotten passwords asked for from there: a count beside that of failures.
 pub fn asking_throttle(address: IpAddr) -> String {
     format!("asking-{}", address_throttle(address))
+}
+
+/// Tokens shown from there that are none: a count beside the others, as a machine that was forgotten must keep no person from logging in.
+pub fn token_throttle(address: IpAddr) -> String {
+    format!("token-{}", address_throttle(address))
 }
 
 /// Times are padded, so that keys stand in their order.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::session::LiveSession;
 use crate::audit::printable;
@@ -70,6 +71,23 @@ pub enum Ask {
     Denied(Denial),
     /// Something went wrong on the way: a small page or problem+json.
     Failure(Failure),
+    /// A machine's token is no good, or does not belong here: problem+json, whatever is accepted.
+    Token(BadToken),
+}
+
+/// What is wrong with a machine's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadToken {
+    /// 401: there is no such token, or it is over.
+    Unknown,
+    /// 429: too many from this address were none.
+    TooMany { wait: Duration },
+    /// 400: a session's cookie came along. Whose request it is nobody can say.
+    BesideSession,
+    /// 403: sekisho's own pages are for people.
+    OwnPage,
+    /// 403: for another route.
+    OtherRoute,
 }
 
 /// What went wrong on the way.

@@ -128,6 +128,69 @@ fn a_session_ends_at_the_moment_that_its_times_name() {
     assert!(!passes(now + 1, now + 60_001));
 }
 
+/// A token for the route `tool`, or for another one, or one that is over. Each row: route, client, token, origin → what must come of it.
+const MACHINES: &str = "
+deny          |                | near | good  |         | deny Route
+public        |                | near | good  |         | forward token:deploy
+public        |                | near | other |         | deny Scope
+public        |                | near | over  |         | deny Scope
+public        | net=10.0.0.0   | far  | good  |         | deny Network
+authenticated |                | near | good  |         | forward token:deploy
+authenticated |                | near | other |         | deny Scope
+authenticated |                | near | over  |         | deny Scope
+authenticated | user=taro      | near | good  |         | forward token:deploy
+authenticated | group=ops      | near | good  |         | forward token:deploy
+authenticated | group=ops      | near | other |         | deny Scope
+authenticated | net=10.0.0.0   | near | good  |         | forward token:deploy
+authenticated | net=10.0.0.0   | far  | good  |         | deny Network
+authenticated |                | near | good  | own     | forward token:deploy
+authenticated |                | near | good  | absent  | forward token:deploy
+authenticated |                | near | good  | foreign | deny WebSocketOrigin
+public        |                | near | good  | foreign | deny WebSocketOrigin
+";
+
+#[test]
+fn a_token_is_good_on_its_routes_from_their_networks_until_it_is_over_and_nowhere_else() {
+    for row in MACHINES.lines().filter(|line| !line.is_empty()) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [access, allow, client, token, origin, expected] = cells.try_into().unwrap();
+        // As strict a route as there is: a factor that no machine has.
+        let route = route(access, allow, "required");
+        let facts = Facts { client: address(client), websocket_origin: websocket_origin(origin) };
+        let decision = match decide_machine(&route, &facts, &machine(token), NOW) {
+            Decision::Forward(permit) => {
+                assert!(permit.account().is_none() && permit.session().is_none());
+                assert!(matches!(permit.whose(), Some(Whose::Token(_))));
+                format!("forward {}", permit.machine().unwrap().login())
+            }
+            Decision::Challenge(challenge) => format!("challenge {challenge:?}"),
+            Decision::Deny(denial) => format!("deny {denial:?}"),
+        };
+        assert_eq!(decision, expected, "{row}");
+    }
+}
+
+#[test]
+fn no_machine_has_a_persons_login() {
+    assert!(machine("good").login().parse::<crate::authn::user::LoginName>().is_err());
+}
+
+fn machine(token: &str) -> Arc<Machine> {
+    let (route, expires_at) = match token {
+        "good" => ("tool", NOW.plus(IDLE)),
+        "other" => ("tool2", NOW.plus(IDLE)),
+        "over" => ("tool", NOW),
+        other => panic!("{other}"),
+    };
+    Arc::new(Machine {
+        id: TokenId::from_bytes([3; 10]),
+        name: "deploy".to_owned(),
+        routes: std::collections::BTreeSet::from([route.to_owned()]),
+        since: Timestamp::from_secs(1),
+        expires_at,
+    })
+}
+
 fn route(access: &str, allow: &str, policy: &str) -> Route {
     let mut allowed = Allow::default();
     for word in allow.split_whitespace() {

@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use http::HeaderValue;
 
-use crate::authz::Account;
+use crate::authz::{Account, Machine};
 use crate::config::{HeaderEncoding, HeaderTemplate, TemplatePart};
 
 /// Most bytes of text in one encoded word: 75 characters in all (RFC 2047 §2), less frame, in base64.
@@ -11,7 +11,15 @@ const ENCODED_WORD_BYTES: usize = 45;
 
 /// The header's value for this account; `None` where there is nothing to tell.
 pub fn render(template: &HeaderTemplate, account: &Account, encoding: HeaderEncoding) -> Option<HeaderValue> {
-    let text = fill(template, account);
+    encoded(fill(template, |part, text| of_account(part, account, text)), encoding)
+}
+
+/// The same for a machine: `token:NAME` for its login. It has no mail address, no group and no role.
+pub fn render_machine(template: &HeaderTemplate, machine: &Machine, encoding: HeaderEncoding) -> Option<HeaderValue> {
+    encoded(fill(template, |part, text| of_machine(part, machine, text)), encoding)
+}
+
+fn encoded(text: String, encoding: HeaderEncoding) -> Option<HeaderValue> {
     if text.is_empty() {
         return None;
     }
@@ -28,27 +36,39 @@ pub fn render(template: &HeaderTemplate, account: &Account, encoding: HeaderEnco
     HeaderValue::from_bytes(encoded.as_bytes()).ok()
 }
 
-fn fill(HeaderTemplate(parts): &HeaderTemplate, account: &Account) -> String {
+fn fill(HeaderTemplate(parts): &HeaderTemplate, mut write: impl FnMut(&TemplatePart, &mut String)) -> String {
     let mut text = String::new();
-    for part in parts {
-        match part {
-            TemplatePart::Text(literal) => text.push_str(literal),
-            TemplatePart::Id => text.push_str(&account.id.to_string()),
-            TemplatePart::Login => text.push_str(account.login.as_str()),
-            TemplatePart::Name => text.push_str(account.name.as_str()),
-            TemplatePart::Email => text.push_str(account.email.as_ref().map_or("", |email| email.as_str())),
-            TemplatePart::Groups => {
-                for (place, group) in account.groups.iter().enumerate() {
-                    if place > 0 {
-                        text.push(',');
-                    }
-                    text.push_str(group.as_str());
-                }
-            }
-            TemplatePart::Role => text.push_str(&account.role.to_string()),
-        }
-    }
+    parts.iter().for_each(|part| write(part, &mut text));
     text
+}
+
+fn of_account(part: &TemplatePart, account: &Account, text: &mut String) {
+    match part {
+        TemplatePart::Text(literal) => text.push_str(literal),
+        TemplatePart::Id => text.push_str(&account.id.to_string()),
+        TemplatePart::Login => text.push_str(account.login.as_str()),
+        TemplatePart::Name => text.push_str(account.name.as_str()),
+        TemplatePart::Email => text.push_str(account.email.as_ref().map_or("", |email| email.as_str())),
+        TemplatePart::Groups => {
+            for (place, group) in account.groups.iter().enumerate() {
+                if place > 0 {
+                    text.push(',');
+                }
+                text.push_str(group.as_str());
+            }
+        }
+        TemplatePart::Role => text.push_str(&account.role.to_string()),
+    }
+}
+
+fn of_machine(part: &TemplatePart, machine: &Machine, text: &mut String) {
+    match part {
+        TemplatePart::Text(literal) => text.push_str(literal),
+        TemplatePart::Id => text.push_str(&machine.subject()),
+        TemplatePart::Login => text.push_str(&machine.login()),
+        TemplatePart::Name => text.push_str(&machine.name),
+        TemplatePart::Email | TemplatePart::Groups | TemplatePart::Role => {}
+    }
 }
 
 fn percent(text: &str) -> String {

@@ -86,6 +86,7 @@ fn sent(plan: &Arc<Plan>, peer: &str, target: &str, fields: &[(&'static str, &st
         cookies: Cookies::read(&head.headers, arrival.secure),
         arrival,
         session: None,
+        token: None,
         route: Some(RouteId(0)),
     };
     let sharing = crate::gateway::upstream::Sharing::Everybody;

@@ -5,7 +5,7 @@
 //! there. Over HTTP/1 it gets one that belongs to the client's connection and to the session that it came in; everything that
 //! follows on that client's connection in that session goes over it too, as a browser sends its credentials once. Where many
 //! people's requests may come over one connection (HTTP/2, which browsers leave for HTTP/1 to speak such schemes; a proxy before
-//! us, without a session to tell people apart by), the connection to the upstream serves that one request.
+//! us, without a session or token to tell people apart by), the connection to the upstream serves that one request.
 //!
 //! It is not known which schemes there are: so those are named that are about one request each, and every other one is taken for one
 //! about the connection.
@@ -19,9 +19,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::upstreams::peer::HttpPeer;
 
+use crate::authz::Whose;
 use crate::gateway::context::Call;
 use crate::gateway::target::Arrival;
-use crate::id::SessionId;
 
 /// Schemes whose credentials are about the one request that carries them (IANA's registry, and what else is in use).
 const FOR_ONE_REQUEST: [&str; 14] = [
@@ -55,22 +55,22 @@ static NUMBERS: AtomicU64 = AtomicU64::new(1);
 pub enum Sharing {
     /// With everybody.
     Everybody,
-    /// With what comes over the client's connection of this number, in the same session.
-    Client { number: u64, session: Option<SessionId> },
+    /// With what comes over the client's connection of this number, in the same session or by the same token.
+    Client { number: u64, whose: Option<Whose> },
     /// With none.
     Nobody { number: u64 },
 }
 
 impl Sharing {
-    /// Of this request, which was let through in this session.
-    pub fn of(head: &RequestHeader, call: &Call, arrival: &Arrival, session: Option<SessionId>) -> Self {
+    /// Of this request, which was let through in this session, or by this token.
+    pub fn of(head: &RequestHeader, call: &Call, arrival: &Arrival, whose: Option<Whose>) -> Self {
         let signs_in = signs_a_connection_in(&head.headers);
-        let many_people = head.version == Version::HTTP_2 || (arrival.trusted && session.is_none());
+        let many_people = head.version == Version::HTTP_2 || (arrival.trusted && whose.is_none());
         if many_people {
             return if signs_in { Self::Nobody { number: next_number() } } else { Self::Everybody };
         }
         let number = if signs_in { Some(call.signals.own_number(next_number)) } else { call.signals.number() };
-        number.map_or(Self::Everybody, |number| Self::Client { number, session })
+        number.map_or(Self::Everybody, |number| Self::Client { number, whose })
     }
 
     /// Has `peer` use no other connections than these.
@@ -82,7 +82,7 @@ impl Sharing {
         peer.group_key.hash(&mut hasher);
         match self {
             Self::Everybody => {}
-            Self::Client { number, session } => (number, session).hash(&mut hasher),
+            Self::Client { number, whose } => (number, whose).hash(&mut hasher),
             Self::Nobody { number } => {
                 number.hash(&mut hasher);
                 peer.options.idle_timeout = Some(NOT_KEPT);
@@ -132,6 +132,7 @@ fn goes_on(value: &HeaderValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::{SessionId, TokenId};
 
     fn signs_in(values: &[&'static str]) -> bool {
         let mut headers = HeaderMap::new();
@@ -194,13 +195,15 @@ mod tests {
 
     #[test]
     fn no_two_of_them_share_a_group_nor_the_common_one() {
-        let session = |byte| Some(SessionId::from_bytes([byte; 10]));
+        let session = |byte| Some(Whose::Session(SessionId::from_bytes([byte; 10])));
+        let token = Some(Whose::Token(TokenId::from_bytes([1; 10])));
         let all = [
             Sharing::Everybody,
-            Sharing::Client { number: 1, session: None },
-            Sharing::Client { number: 1, session: session(1) },
-            Sharing::Client { number: 1, session: session(2) },
-            Sharing::Client { number: 2, session: session(1) },
+            Sharing::Client { number: 1, whose: None },
+            Sharing::Client { number: 1, whose: session(1) },
+            Sharing::Client { number: 1, whose: session(2) },
+            Sharing::Client { number: 1, whose: token },
+            Sharing::Client { number: 2, whose: session(1) },
             Sharing::Nobody { number: 1 },
             Sharing::Nobody { number: 2 },
         ];

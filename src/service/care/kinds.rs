@@ -6,6 +6,7 @@ use crate::authn::address_change::AddressChange;
 use crate::authn::device::Device;
 use crate::authn::lockout::{AccountThrottle, AddressThrottle};
 use crate::authn::login::Flow;
+use crate::authn::machine_token::MachineToken;
 use crate::authn::mail_limit::MailThrottle;
 use crate::authn::reset_link::{NewestLink, ResetLink};
 use crate::authn::session::Session;
@@ -35,10 +36,11 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which exports have them: accounts last, so that the time in which they can change is short.
-pub static KINDS: [Kind; 19] = [
+pub static KINDS: [Kind; 20] = [
     plain::<Event>().exported(),
     plain::<AccountThrottle>().exported(),
     plain::<MailThrottle>().exported(),
+    plain::<MachineToken>().exported(),
     sealing::<User>().exported(),
     plain::<AddressThrottle>(),
     plain::<LoginIndex>(),

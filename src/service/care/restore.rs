@@ -14,6 +14,7 @@ use super::format::{End, FORM, Head, Sum};
 use super::kinds::{self, KINDS};
 use crate::audit::Event;
 use crate::authn::lockout::AccountThrottle;
+use crate::authn::machine_token::MachineToken;
 use crate::authn::mail_limit::MailThrottle;
 use crate::authn::user::{LoginName, User};
 use crate::id::UserId;
@@ -272,6 +273,9 @@ fn with(change: Change, raw: &Raw) -> Result<Change, StoreError> {
     }
     if let Some(name) = raw.name::<MailThrottle>() {
         return Ok(change.put(name, &raw.decode::<MailThrottle>()?));
+    }
+    if let Some(name) = raw.name::<MachineToken>() {
+        return Ok(change.put(name, &raw.decode::<MachineToken>()?));
     }
     Err(unknown())
 }
