@@ -13,6 +13,7 @@ mod app;
 mod bridge;
 mod context;
 mod credential;
+mod forward_auth;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gate;

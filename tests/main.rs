@@ -45,6 +45,8 @@ mod foreign_forms;
 #[cfg(test)]
 mod forgotten_cookies;
 #[cfg(test)]
+mod forward_auth;
+#[cfg(test)]
 mod fuzzing;
 #[cfg(test)]
 mod grpc_calls;

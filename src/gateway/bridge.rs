@@ -8,7 +8,7 @@ use axum::body::{Body, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::header::{CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING};
-use http::{Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -131,6 +131,21 @@ pub async fn redirect(session: &mut Session, status: StatusCode, to: &str) -> Re
     }
     head.insert_header("Location", to)?;
     write(session, head, Bytes::from(text(status))).await
+}
+
+/// Tells another proxy that it may pass a request on, and as whose.
+///
+/// # Errors
+/// Where the client is gone.
+pub async fn told(session: &mut Session, headers: Vec<(Bytes, HeaderValue)>) -> Result<StatusCode, Box<Error>> {
+    let mut head = ResponseHeader::build(StatusCode::NO_CONTENT, Some(headers.len() + 4))?;
+    for (name, value) in SAFE_HEADERS.into_iter().filter(|(name, _)| *name != "Content-Type") {
+        head.insert_header(name, value)?;
+    }
+    for (name, value) in headers {
+        head.insert_header(name, value)?;
+    }
+    write(session, head, Bytes::new()).await
 }
 
 /// The same as bytes, for a connection that Pingora never saw.

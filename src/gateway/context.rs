@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::GatewayState;
 use super::access_log::{End, Said};
 use super::credential::Cookies;
+use super::forward_auth::Asked;
 use super::listener::proxy_protocol::Header;
 use super::listener::stream::Signals;
 use super::long_answer::Length;
@@ -265,6 +266,8 @@ pub struct Request {
     pub session: Option<Arc<LiveSession>>,
     /// A machine's token; then there is no session.
     pub token: Option<Arc<LiveToken>>,
+    /// Another proxy asks about a request that it has itself: method and target are that one's.
+    pub asked: Option<Asked>,
     pub route: Option<RouteId>,
 }
 

@@ -91,6 +91,7 @@ impl Road {
             arrival,
             session: None,
             token: None,
+            asked: None,
             route: Some(id),
         };
         let passage = Passage {

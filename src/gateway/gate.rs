@@ -49,6 +49,8 @@ pub enum Verdict {
     /// Too broken for a page.
     Plain(StatusCode),
     ToTls(String),
+    /// Another proxy may pass the request on, with these headers.
+    Told(Vec<(Bytes, HeaderValue)>),
 }
 
 #[async_trait]
@@ -77,6 +79,7 @@ impl ProxyHttp for Gate {
                 None => bridge::plain(session, StatusCode::INTERNAL_SERVER_ERROR).await,
             },
             Verdict::Plain(status) => bridge::plain(session, status).await,
+            Verdict::Told(headers) => bridge::told(session, headers).await,
             Verdict::ToTls(location) => bridge::redirect(session, StatusCode::PERMANENT_REDIRECT, &location).await,
         };
         ctx.tally.shown(answered?);

@@ -135,4 +135,4 @@ fn value(text: String) -> HeaderValue {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::gateway) mod tests;

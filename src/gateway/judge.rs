@@ -11,6 +11,7 @@ use super::access_log::Said;
 use super::context::{Call, Context, Passage, Request, Stage};
 use super::credential::authorization::{self, Shown};
 use super::credential::{Cookies, Presented};
+use super::forward_auth;
 use super::gate::{Verdict, has_body, is_websocket};
 use super::listener::head::{MAX_FIELDS, check_method};
 use super::open_calls::Passed;
@@ -28,8 +29,17 @@ use crate::service::tokens::{Judged, Shower};
 use crate::service::visit::{Ask, BadToken, Failure};
 
 impl GatewayState {
-    /// Judges a request. What it finds out stays in `ctx`; only a permit makes [`Verdict::Forward`].
+    /// Judges a request. What it finds out stays in `ctx`; only a permit makes [`Verdict::Forward`], or [`Verdict::Told`] where another
+    /// proxy asks.
     pub(super) async fn judge(&self, session: &mut Session, ctx: &mut Context) -> Verdict {
+        let verdict = self.judge_whatever_comes(session, ctx).await;
+        match ctx.request.as_ref().and_then(|request| request.asked.as_ref()) {
+            Some(asked) => forward_auth::answer(verdict, asked),
+            None => verdict,
+        }
+    }
+
+    async fn judge_whatever_comes(&self, session: &mut Session, ctx: &mut Context) -> Verdict {
         let Some(call) = ctx.call.clone() else { return Verdict::Plain(StatusCode::INTERNAL_SERVER_ERROR) };
         let head = session.req_header();
         // HTTP/1 was judged by the listener already; HTTP/2 comes here first.
@@ -65,11 +75,25 @@ impl GatewayState {
             method: head.method.clone(),
             session: None,
             token: None,
+            asked: None,
             route: None,
         };
         let shown = authorization::shown(&head.headers);
         let user_agent = if matches!(shown, Shown::Nothing) { None } else { user_agent(head) };
         let request = ctx.request.insert(Box::new(request));
+        if forward_auth::is_question(&request.arrival.target, &request.plan.config) {
+            match forward_auth::question(head, &request.arrival, &request.plan) {
+                Ok(asked) => {
+                    (request.method, request.arrival.target) = (asked.method.clone(), asked.target.clone());
+                    request.asked = Some(asked);
+                }
+                Err(why) => {
+                    let (proxy, client) = (request.arrival.peer, request.arrival.client);
+                    tracing::warn!(%proxy, %client, reason = %why, "forward-auth refused");
+                    return Verdict::Plain(StatusCode::FORBIDDEN);
+                }
+            }
+        }
         if !request.arrival.may_sign_in {
             // Over this connection anybody could read along: nobody is anybody here.
             request.cookies.own = crate::service::visit::SekishoCookies::default();
@@ -113,7 +137,7 @@ impl GatewayState {
         let Some(request) = ctx.request.as_mut() else { return Verdict::Page(Ask::Failure(Failure::Internal)) };
         let plan = Arc::clone(&request.plan);
         let config = &plan.config;
-        let id = match config.routes.find(&request.arrival.target, &session.req_header().method) {
+        let id = match config.routes.find(&request.arrival.target, &request.method) {
             Ok(Some(id)) => id,
             Ok(None) => return Verdict::Page(Ask::Failure(Failure::NoRoute)),
             Err(refused) => {
@@ -123,7 +147,10 @@ impl GatewayState {
         };
         let Some(route) = config.routes.get(id) else { return Verdict::Page(Ask::Failure(Failure::NoRoute)) };
         request.route = Some(id);
-        let websocket = is_websocket(session.req_header());
+        let websocket = match request.asked {
+            Some(_) => forward_auth::opens_websocket(session.req_header()),
+            None => is_websocket(session.req_header()),
+        };
         if websocket && has_body(session.req_header()) {
             return Verdict::Page(Ask::Failure(Failure::BadRequest));
         }
@@ -169,7 +196,7 @@ impl GatewayState {
             return Verdict::Plain(StatusCode::HTTP_VERSION_NOT_SUPPORTED);
         }
         // Nobody knows who holds a call of nobody's open: it has the limits of any other request.
-        let streams = speaks_http2 && http2::is_grpc(head) && permit.account().is_some();
+        let streams = speaks_http2 && http2::is_grpc(head) && permit.whose().is_some();
         if let Some(most) = config.upstream(id).and_then(|upstream| upstream.max_body)
             && announced_length(head.headers.get(CONTENT_LENGTH)).is_some_and(|length| length > most)
         {
@@ -188,6 +215,18 @@ impl GatewayState {
         if let Some(token) = &request.token {
             self.services.tokens.touch(token, request.arrival.client, request.now);
             call.lives_until(token.ended());
+        }
+        if request.asked.is_some() {
+            if session.req_header().headers.contains_key(UPGRADE) {
+                session.set_keepalive(None);
+            }
+            return match forward_auth::told(session.req_header(), request, id, &permit) {
+                Ok(headers) => Verdict::Told(headers),
+                Err(error) => {
+                    tracing::error!(%error, "another proxy cannot be told who it is");
+                    Verdict::Page(Ask::Failure(Failure::Internal))
+                }
+            };
         }
         if websocket {
             self.stays_open(call, Passed::new(request, id, &permit, true).with_handshake(origin, own));

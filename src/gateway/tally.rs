@@ -43,8 +43,14 @@ impl Tally {
         self.outcome = match verdict {
             Verdict::Forward => None,
             Verdict::Page(Ask::Page) => Some(Outcome::Page),
-            Verdict::Page(Ask::Challenge(Challenge::Login)) => Some(Outcome::Challenge),
-            Verdict::Page(Ask::Challenge(Challenge::SecondFactor | Challenge::Enrolment)) => Some(Outcome::StepUp),
+            // Another proxy was told yes: what the tool answers nobody here will know.
+            Verdict::Told(_) => Some(Outcome::Page),
+            Verdict::Page(Ask::Auth { challenge: Challenge::Login, .. } | Ask::Challenge(Challenge::Login)) => {
+                Some(Outcome::Challenge)
+            }
+            Verdict::Page(Ask::Auth { .. } | Ask::Challenge(Challenge::SecondFactor | Challenge::Enrolment)) => {
+                Some(Outcome::StepUp)
+            }
             Verdict::Page(Ask::Denied(_)) => Some(Outcome::Denied),
             Verdict::Page(Ask::Failure(failure)) => Some(of(*failure)),
             Verdict::Page(Ask::Token(bad)) => Some(match bad {

@@ -37,6 +37,16 @@ pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Reque
             Audience::Html => small_page(exchange, challenge),
             Audience::Programme => Problem::new(StatusCode::UNAUTHORIZED, code(challenge)).answer(exchange),
         },
+        Ask::Auth { challenge, redirect } => {
+            if redirect && !negotiate::is_part_of_a_page(&exchange.headers) {
+                let back = exchange.visit.target.path_and_query().to_owned();
+                return lead_to_page(services, exchange, challenge, &back).await;
+            }
+            match audience {
+                Audience::Navigation | Audience::Html => small_page(exchange, challenge),
+                Audience::Programme => Problem::new(StatusCode::UNAUTHORIZED, code(challenge)).answer(exchange),
+            }
+        }
         Ask::Denied(denial) => {
             services.denials.note(&exchange.visit, exchange.user_agent(), Denied::Route(denial)).await;
             refuse(exchange, audience, denial.into())

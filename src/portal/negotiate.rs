@@ -43,6 +43,16 @@ pub fn audience(method: &Method, headers: &HeaderMap) -> Audience {
     }
 }
 
+/// Whether it is not the whole window that asks, as far as the request tells: a script, a frame, a picture.
+#[must_use]
+pub fn is_part_of_a_page(headers: &HeaderMap) -> bool {
+    let other = |name: &HeaderName, expected: &str| headers.get(name).is_some_and(|value| value != expected);
+    headers.contains_key(X_REQUESTED_WITH)
+        || headers.contains_key(UPGRADE)
+        || other(&SEC_FETCH_MODE, "navigate")
+        || other(&SEC_FETCH_DEST, "document")
+}
+
 /// Whether the frame that asks is within a page (an old tool's frames).
 #[must_use]
 pub fn is_framed(headers: &HeaderMap) -> bool {

@@ -71,6 +71,8 @@ pub enum Ask {
     Denied(Denial),
     /// Something went wrong on the way: a small page or problem+json.
     Failure(Failure),
+    /// The same to another proxy that asks about the request; `redirect`: a person who can come back may be led to a page.
+    Auth { challenge: Challenge, redirect: bool },
     /// A machine's token is no good, or does not belong here: problem+json, whatever is accepted.
     Token(BadToken),
 }

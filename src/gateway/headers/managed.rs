@@ -63,6 +63,8 @@ pub struct Managed {
     identity_prefixes: Vec<String>,
     forwarding: HashSet<&'static str>,
     protocol: HashSet<&'static str>,
+    /// The names that answers of `/auth` may have, as they are written there.
+    told: HashSet<String>,
     /// First bytes of all these names: most names of a request are through after one look.
     initials: [bool; 256],
 }
@@ -74,7 +76,18 @@ impl Managed {
         let routes = config.upstreams.iter().flat_map(|route| &route.identity);
         let headers = config.identity.headers.iter().chain(routes).map(|(name, _)| name);
         let by_method = config.routes.iter().any(|(_, route)| !route.methods.is_empty());
-        Self::from_names(headers.map(HeaderName::as_str), config.identity.strip.iter().map(String::as_str), by_method)
+        let headers: Vec<&str> = headers.map(HeaderName::as_str).collect();
+        let strip = config.identity.strip.iter().map(String::as_str);
+        let assertion = config.identity.assertion.then_some("x-sekisho-assertion");
+        let told = headers.iter().copied().chain(assertion).map(str::to_owned).collect();
+        Self { told, ..Self::from_names(headers.into_iter(), strip, by_method) }
+    }
+
+    /// Whether a request that another proxy would pass on must not have this (lower-case) name: what is removed on sekisho's own way, but
+    /// for names, in their own spelling, that such a proxy replaces by what it is told.
+    #[must_use]
+    pub fn is_claim(&self, name: &str) -> bool {
+        self.is_removed(name, true) && !self.told.contains(name)
     }
 
     fn from_names<'a>(
@@ -118,6 +131,7 @@ impl Managed {
             identity_prefixes,
             forwarding: HashSet::from(FORWARDING),
             protocol: HashSet::from(PROTOCOL),
+            told: HashSet::new(),
             initials,
         }
     }

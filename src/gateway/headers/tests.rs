@@ -23,7 +23,7 @@ use crate::secret::{ExposeSecret, Keys};
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
-fn plan(more: &str) -> Arc<Plan> {
+pub(in crate::gateway) fn plan(more: &str) -> Arc<Plan> {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("secret.key");
     std::fs::write(&key, Keys::generate_line().unwrap().expose_secret()).unwrap();
@@ -87,6 +87,7 @@ fn sent(plan: &Arc<Plan>, peer: &str, target: &str, fields: &[(&'static str, &st
         arrival,
         session: None,
         token: None,
+        asked: None,
         route: Some(RouteId(0)),
     };
     let sharing = crate::gateway::upstream::Sharing::Everybody;
