@@ -90,6 +90,8 @@ kinds! {
     Confirmation = "confirmation",
     /// An app was enrolled, or a wrong code was given while enrolling.
     Enrolment = "enrolment",
+    /// A sign-in was carried to another host, or the code for that came where it should not have.
+    SignOn = "sign_on",
     Logout = "logout",
     /// Too many failures: the account is locked.
     Lockout = "lockout",

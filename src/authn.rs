@@ -15,5 +15,6 @@ pub mod password;
 pub mod recovery_code;
 pub mod reset_link;
 pub mod session;
+pub mod sign_on;
 pub mod totp;
 pub mod user;

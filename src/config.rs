@@ -56,7 +56,7 @@ use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 
 use crate::authn::user::Method;
-use crate::authz::{Host, RouteId, RouteTable, SecondFactorDemand};
+use crate::authz::{Host, Place, RouteId, RouteTable, SecondFactorDemand};
 use crate::secret::{Keys, SecretString};
 
 /// A duration as the configuration spells one, for the command line's options.
@@ -379,6 +379,12 @@ impl Config {
         // A socket that takes both families shows an IPv4 peer as `::ffff:…`.
         let address = address.to_canonical();
         self.server.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
+
+    /// Where this host stands with the sign-on.
+    #[must_use]
+    pub fn place(&self, host: &Host) -> Place {
+        Place::of(self.portal.host.as_ref(), &self.routes, host)
     }
 
     /// What a page of sekisho's own asks for: the gateway's policy, or the account's where that is stricter.

@@ -12,6 +12,7 @@
 //! | [`answers`] [`negotiate`] | what the gateway says through the portal: challenge, denial, failure |
 //! | [`api`] [`problem`] | logging in for programmes; refusals that they understand |
 //! | [`person`] [`nav`] [`account`] [`admin`] | who may open a page of their own; the bar above it; one's own settings; other people's accounts |
+//! | [`sign_on`] | one login for several hosts: which pages are where, and the way between them |
 //! | [`login`] [`second_factor`] [`recovery`] [`enrol`] [`recovery_codes`] [`welcome`] [`password`] [`logout`] [`landing`] | the pages |
 
 mod account;
@@ -45,6 +46,7 @@ mod recovery_codes;
 mod refusal;
 mod return_to;
 mod second_factor;
+mod sign_on;
 mod span;
 mod step;
 pub mod theme;
@@ -103,6 +105,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/password/forgot", get(password::forgot::show).post(password::forgot::submit)),
         ("/password/reset", get(password::reset::show).post(password::reset::submit)),
         ("/logout", get(logout::ask).post(logout::submit)),
+        (sign_on::PATH, get(sign_on::show)),
+        (sign_on::BACK, get(sign_on::redeem)),
         ("/api/login", post(api::login)),
         ("/api/second-factor", post(api::second_factor)),
         ("/api/logout", post(api::logout)),
@@ -165,10 +169,13 @@ async fn answer(pages: Router, services: Services, mut request: Request<Body>) -
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         return response;
     };
-    let mut response = match visit.ask {
+    let response = match visit.ask {
         Ask::Page => {
             *request.uri_mut() = relative(&visit);
             let (method, headers) = (request.method().clone(), request.headers().clone());
+            if let Some(elsewhere) = sign_on::elsewhere(&visit, request.uri().path(), &method, &headers) {
+                return protected(elsewhere, &visit);
+            }
             let response = pages.oneshot(request).await.unwrap_or_else(|never| match never {});
             match response.extensions().get::<Trouble>() {
                 Some(trouble) => answers::trouble(&visit, method, headers, *trouble),
@@ -177,6 +184,10 @@ async fn answer(pages: Router, services: Services, mut request: Request<Body>) -
         }
         asked => answers::answer(&services, &visit, asked, request).await,
     };
+    protected(response, &visit)
+}
+
+fn protected(mut response: Response<Body>, visit: &Visit) -> Response<Body> {
     headers::protect(response.headers_mut(), visit.secure);
     response
 }

@@ -30,6 +30,7 @@ pub mod reload;
 pub mod reset;
 mod rights;
 pub mod session;
+pub mod sign_on;
 pub mod tokens;
 pub mod users;
 pub mod visit;
@@ -56,6 +57,7 @@ pub struct Services {
     pub metrics: Arc<Metrics>,
     pub sessions: Arc<session::Sessions>,
     pub login: Arc<login::Logins>,
+    pub sign_on: Arc<sign_on::SignOns>,
     pub enrolment: Arc<enrolment::Enrolments>,
     pub users: Arc<users::Users>,
     pub history: Arc<history::History>,
@@ -96,6 +98,7 @@ impl Services {
             sessions: Arc::clone(&context.sessions),
             tokens: Arc::clone(&context.tokens),
             login: Arc::new(login::Logins::new(Arc::clone(&context))),
+            sign_on: Arc::new(sign_on::SignOns::new(Arc::clone(&context))),
             enrolment: Arc::new(enrolment::Enrolments::new(Arc::clone(&context))),
             history: Arc::new(history::History::new(Arc::clone(&context))),
             denials: Arc::new(denials::Denials::new(Arc::clone(&context))),

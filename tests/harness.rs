@@ -61,6 +61,7 @@ pub use load::Load;
 pub use mail::{Mail, MailServer};
 pub use process::Process;
 pub use recorder::{Recorded, Recorder};
+pub use secrets::Secrets;
 pub use sekisho::{Builder, Sekisho, is_gone};
 pub use steady::{Lane, Steady};
 

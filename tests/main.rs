@@ -135,6 +135,8 @@ mod session_ends;
 #[cfg(test)]
 mod session_values;
 #[cfg(test)]
+mod several_hosts;
+#[cfg(test)]
 mod sign_in;
 #[cfg(test)]
 mod single_use;

@@ -6,7 +6,8 @@ use crate::harness::{Client, PASSWORD, Recorder, Response, Sekisho, key_of, text
 use crate::wire::{id_of, pages_of_the_portal};
 
 /// What a login between its steps may see: its own pages, and those that are everybody's.
-const ITS_OWN: [&str; 6] = ["/login", "/second-factor", "/enrol", "/password", "/static/", "/jwks.json"];
+const ITS_OWN: [&str; 8] =
+    ["/login", "/second-factor", "/enrol", "/password", "/static/", "/jwks.json", "/sign-on", "/handoff"];
 
 const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 

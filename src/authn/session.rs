@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::sign_on::Elsewhere;
 use crate::clock::Timestamp;
 use crate::id::{DeviceId, SessionId, UserId};
 
@@ -35,6 +36,9 @@ pub struct Session {
     pub device: Option<DeviceId>,
     /// Where and with what it began, for the person's own list.
     pub client: Origin,
+    /// What it has out at other hosts than the portal's.
+    #[serde(default)]
+    pub elsewhere: Elsewhere,
 }
 
 /// Where a login came from.

@@ -206,6 +206,19 @@ pub fn decide_machine(route: &Route, facts: &Facts<'_>, machine: &Arc<Machine>, 
     Decision::Forward(Permit { whom: Whom::Machine(Arc::clone(machine)) })
 }
 
+/// What has to be supplied before this identity may pass, whatever else the route asks.
+#[must_use]
+pub fn missing(route: &Route, identity: &Identity, now: Timestamp) -> Option<Challenge> {
+    if !is_alive(route, identity, now) {
+        return Some(Challenge::Login);
+    }
+    match second_factor_due(route, identity, now) {
+        Due::Nothing => None,
+        Due::Code => Some(Challenge::SecondFactor),
+        Due::Enrolment => Some(Challenge::Enrolment),
+    }
+}
+
 /// An empty list is everywhere. A socket that takes both families shows an IPv4 client as `::ffff:…`.
 fn is_within(networks: &[IpNet], client: IpAddr) -> bool {
     let client = client.to_canonical();

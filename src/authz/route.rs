@@ -153,6 +153,12 @@ impl RouteTable {
         Ok(found)
     }
 
+    /// Whether a route names this host, in full or by a wildcard.
+    #[must_use]
+    pub fn names(&self, host: &Host) -> bool {
+        self.exact.contains_key(host) || suffixes(host).any(|suffix| self.wildcard.contains_key(suffix))
+    }
+
     fn find_path(&self, host: &Host, path: &str, method: &Method) -> Option<RouteId> {
         let exact = self.exact.get(host);
         let wildcards = || suffixes(host).filter_map(|suffix| self.wildcard.get(suffix));

@@ -47,11 +47,12 @@ pub fn run(command: SessionCommand) -> Result<(), Failure> {
             match Backend::ask(&config, Command::SessionList { who: user })? {
                 Reply::Sessions(rows) if format.json => output::json(&rows),
                 Reply::Sessions(rows) => {
-                    let mut table =
-                        Table::new(&["ID", "LOGIN", "ADDRESS", "BEGAN (UTC)", "LAST SEEN (UTC)", "BROWSER"]);
+                    let columns = ["ID", "LOGIN", "ADDRESS", "BEGAN (UTC)", "LAST SEEN (UTC)", "HOSTS", "BROWSER"];
+                    let mut table = Table::new(&columns);
                     for row in rows {
                         let (began, seen) = (moment(&row.created_at), moment(&row.last_seen));
-                        table.row([row.id, row.login, row.address, began, seen, row.user_agent]);
+                        let hosts = row.hosts.join(" ");
+                        table.row([row.id, row.login, row.address, began, seen, hosts, row.user_agent]);
                     }
                     table.print()
                 }

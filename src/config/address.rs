@@ -47,6 +47,15 @@ pub(super) fn public_url(text: &str) -> Result<String, Bad> {
     Ok(origin.spelled())
 }
 
+/// The host of what [`public_url`] has read; an IPv6 address in its brackets.
+pub(super) fn host_of(url: &str) -> Option<&str> {
+    let (_, authority) = url.split_once("://")?;
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => Some(host),
+        _ => Some(authority),
+    }
+}
+
 struct Origin {
     secure: bool,
     /// An IPv6 address stands without its brackets.

@@ -8,21 +8,17 @@ use super::yaml::{Entry, Kind, Node};
 
 /// When a key asks for what is not there.
 enum When {
-    Given,
     Is(&'static str),
     /// Something else than its default, which is what happens anyway.
     IsNot(&'static str),
 }
 
-use When::{Given, Is, IsNot};
+use When::{Is, IsNot};
 
 /// The path to a key (`*`: each item of a list), when it is refused, and what to do instead.
 type Row = (&'static [&'static str], When, &'static str);
 
-const REFUSED: &[Row] = &[
-    (&["store", "engine"], Is("postgres"), "use sled, the embedded store"),
-    (&["portal", "host"], Given, "each host has its own login; remove the key"),
-];
+const REFUSED: &[Row] = &[(&["store", "engine"], Is("postgres"), "use sled, the embedded store")];
 
 const WITHOUT_EFFECT: &[Row] = &[
     (&["held", "max_size"], IsNot("1MiB"), NO_HELD),
@@ -93,7 +89,6 @@ impl When {
             Kind::Null | Kind::Float | Kind::List(_) | Kind::Map(_) | Kind::Tagged | Kind::Unresolved => String::new(),
         };
         match self {
-            Given => true,
             Is(word) => text == *word,
             IsNot(default) => text != *default,
         }

@@ -11,7 +11,7 @@ use super::reader::Context;
 use super::schema::{self, route, upstream};
 use super::values::spell_duration;
 use super::{Config, HeaderTemplates, Listen, Protocol, RouteUpstream, Upstream, UpstreamTls, files};
-use crate::authz::{Route, RoutePath, RouteTable, SecondFactorDemand};
+use crate::authz::{Access, HostPattern, Route, RoutePath, RouteTable, SecondFactorDemand};
 
 /// The configuration, where every part of it is there. What is wrong is reported to `ctx`.
 pub(super) fn assemble(ctx: &Context<'_>, draft: schema::Draft) -> Option<Config> {
@@ -22,6 +22,7 @@ pub(super) fn assemble(ctx: &Context<'_>, draft: schema::Draft) -> Option<Config
         report_loop(ctx, &draft, route);
         report_http2_in_clear(ctx, &draft, route);
         report_idle_removals(ctx, &draft, route);
+        report_host_without_sign_on(ctx, &draft, route);
     }
     let routes = route_table(ctx, &draft);
     let upstreams = upstreams(ctx, draft.routes, &draft.identity.headers);
@@ -119,6 +120,28 @@ fn report_idle_removals(ctx: &Context<'_>, draft: &schema::Draft, route: &route:
                 format!("route `{}`: {name} is not among `identity.headers`, so nothing is removed", route.name);
             ctx.warn(*place, message, None);
         }
+    }
+}
+
+/// With a portal host people sign in at hosts that a route names; a route for any host names none.
+fn report_host_without_sign_on(ctx: &Context<'_>, draft: &schema::Draft, route: &route::Draft) {
+    let Some(portal) = &draft.portal.host else { return };
+    if route.host == Some(HostPattern::Any) && route.access == Access::Authenticated {
+        let message = format!(
+            "route `{}` names no host: with `portal.host` people can sign in to it at {portal} alone",
+            route.name
+        );
+        ctx.warn(route.place, message, Some("name the tool's host in `host`".to_owned()));
+    }
+    let is_wildcard = matches!(&route.host, Some(HostPattern::Wildcard(_)));
+    let named =
+        draft.routes.iter().any(|other| matches!(&other.host, Some(HostPattern::Exact(host)) if host == portal));
+    if is_wildcard && !named && route.host.as_ref().is_some_and(|pattern| pattern.covers(portal)) {
+        let message = format!("route `{}` takes {portal} as well, the host with sekisho's own pages", route.name);
+        let hint = format!(
+            "what it serves there can act on those pages; a route for {portal} with `access: deny` keeps it out"
+        );
+        ctx.warn(route.place, message, Some(hint));
     }
 }
 

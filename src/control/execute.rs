@@ -346,6 +346,7 @@ fn sessions(views: &[SessionView]) -> Reply {
         last_seen: session.last_seen.to_string(),
         expires_at: session.expires_at.to_string(),
         second_factor_at: session.second_factor_at.map(|at| at.to_string()),
+        hosts: session.elsewhere.hosts.iter().map(|seat| seat.host.clone()).collect(),
     };
     Reply::Sessions(views.iter().map(row).collect())
 }

@@ -332,6 +332,9 @@ pub struct SessionRow {
     pub last_seen: String,
     pub expires_at: String,
     pub second_factor_at: Option<String>,
+    /// Where it is signed in beside the portal host.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// A browser that an account is known on: also the form of `--json`.

@@ -93,6 +93,7 @@ impl Cookies {
             CookieKind::Session => self.own.session = Token::parse(text),
             CookieKind::Device => self.own.device = Token::parse(text),
             CookieKind::Flow => self.own.flow = Token::parse(text),
+            CookieKind::Handoff => self.own.handoff = Token::parse(text),
             CookieKind::Csrf => self.own.csrf = Token::parse(text),
             CookieKind::Reset => self.own.reset = Token::parse(text),
             CookieKind::Owner => self.own.owner = Mac::parse(text),

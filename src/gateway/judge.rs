@@ -284,10 +284,13 @@ impl GatewayState {
         }
         let Presented::Session(token) = request.cookies.presented() else { return Ok(None) };
         let digest = token.digest();
-        match self.services.sessions.cached(&digest) {
-            Some(live) => Ok(Some(live)),
-            None => self.services.sessions.find(&digest, request.now).await,
-        }
+        let found = match self.services.sessions.cached(&digest) {
+            Some(live) => Some(live),
+            None => self.services.sessions.find(&digest, request.now).await?,
+        };
+        // With a portal host each host has values of its own, and no other's count there.
+        let (config, host) = (&request.plan.config, request.arrival.target.host());
+        Ok(found.filter(|live| config.place(host).takes(live.host(), host)))
     }
 
     /// Who asks, as the decision needs it.

@@ -15,12 +15,12 @@ use super::message::{self, Kind};
 use super::negotiate::{self, Audience};
 use super::problem::Problem;
 use super::view::Page;
-use super::{headers, refusal, return_to, step};
-use crate::authz::Challenge;
+use super::{headers, refusal, return_to, sign_on, step};
+use crate::authz::{Challenge, Denial, Place};
 use crate::service::Services;
 use crate::service::denials::Denied;
 use crate::service::login::Refusal;
-use crate::service::visit::{Ask, BadToken, Visit};
+use crate::service::visit::{Ask, BadToken, Failure, Visit};
 
 /// Answers a request that did not ask for a page of ours.
 pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Request<Body>) -> Response {
@@ -28,6 +28,8 @@ pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Reque
     let audience = negotiate::audience(&parts.method, &parts.headers);
     let exchange = Exchange::new(visit.clone(), parts.method, parts.headers);
     match ask {
+        // Nobody can sign in where no route names the host.
+        Ask::Challenge(_) if visit.place() == Place::Unnamed => refuse(exchange, audience, Kind::NotFound),
         Ask::Challenge(_) if !visit.may_sign_in => refuse(exchange, audience, Kind::PlainHttp),
         Ask::Challenge(challenge) => match audience {
             Audience::Navigation => {
@@ -46,6 +48,13 @@ pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Reque
                 Audience::Navigation | Audience::Html => small_page(exchange, challenge),
                 Audience::Programme => Problem::new(StatusCode::UNAUTHORIZED, code(challenge)).answer(exchange),
             }
+        }
+        // The portal host has a page to begin at, be there a tool on it or not.
+        Ask::Failure(Failure::NoRoute) | Ask::Denied(Denial::Route)
+            if audience == Audience::Navigation && visit.target.path() == "/" && visit.place() == Place::Portal =>
+        {
+            let path = exchange.page_path("/");
+            exchange.redirect(&path)
         }
         Ask::Denied(denial) => {
             services.denials.note(&exchange.visit, exchange.user_agent(), Denied::Route(denial)).await;
@@ -108,6 +117,9 @@ const fn code(challenge: Challenge) -> &'static str {
 pub async fn lead_to_page(services: &Services, mut exchange: Exchange, challenge: Challenge, back: &str) -> Response {
     let destination = return_to::destination(&exchange.visit, Some(back));
     let return_to = destination.return_to.clone();
+    if exchange.visit.place() == Place::Tool {
+        return sign_on::begin(exchange, &return_to, None);
+    }
     match challenge {
         Challenge::Login => exchange.redirect_to_login(&return_to, None),
         Challenge::Enrolment => exchange.redirect_to_login(&return_to, Some("confirm")),

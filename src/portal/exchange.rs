@@ -13,7 +13,8 @@ use super::error::PortalError;
 use super::form::Fields;
 use super::negotiate::{self, Audience};
 use super::view::{self, Page, Site};
-use super::{cookie, headers, return_to};
+use super::{cookie, headers, return_to, sign_on};
+use crate::authz::Place;
 use crate::config::Language;
 use crate::i18n;
 use crate::secret::{Token, random_bytes};
@@ -145,8 +146,9 @@ impl Exchange {
         let site = self.site().loading(script, &self.visit.config.portal.path);
         match view::render(&self.visit.config.portal, self.language, &site, page) {
             Ok(html) => {
+                let forms = sign_on::forms(&self.visit, P::LEADS_OUT);
                 let mut response = self.finish((status, axum::response::Html(html)).into_response());
-                headers::allow(response.headers_mut(), P::LEADS_OUT, nonce.as_deref());
+                headers::allow(response.headers_mut(), &forms, nonce.as_deref());
                 response
             }
             Err(error) => {
@@ -156,16 +158,21 @@ impl Exchange {
         }
     }
 
-    /// Leads on to an absolute path, by GET (RFC 9110 §15.4.4).
+    /// Leads on to an absolute path, or to another host of ours, by GET (RFC 9110 §15.4.4).
     #[must_use]
     pub fn redirect(self, path: &str) -> Response {
-        let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+        let mut location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+        // It may carry a code.
+        location.set_sensitive(true);
         self.finish((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response())
     }
 
-    /// Leads to the login page.
+    /// Leads to the login page, which may be on another host.
     #[must_use]
     pub fn redirect_to_login(self, return_to: &str, notice: Option<&str>) -> Response {
+        if self.visit.place() == Place::Tool {
+            return sign_on::begin(self, return_to, notice);
+        }
         let notice = notice.map(|notice| format!("&notice={notice}")).unwrap_or_default();
         let path = format!("{}?return_to={}{notice}", self.page_path("/login"), return_to::encoded(return_to));
         self.redirect(&path)

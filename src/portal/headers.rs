@@ -1,5 +1,7 @@
 //! The headers that every answer of the portal carries (attack case A46).
 
+use std::borrow::Cow;
+
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -20,6 +22,9 @@ const POLICY: &str = policy!("form-action 'self'" "frame-ancestors 'none'");
 /// that a tool which leads on to another site (its own login, another host) would end in an error right behind ours. Where
 /// a tool leads is not known beforehand, and a list of everything would keep nothing out.
 const LEADING_OUT_POLICY: &str = policy!("frame-ancestors 'none'");
+
+/// What stands before and behind the hosts that a page's forms lead to, where these are known: with one sign-on for several hosts.
+const LISTED_POLICY: (&str, &str) = (policy!("form-action 'self'"), "; frame-ancestors 'none'");
 
 /// The same as the first for the one page that may stand in a frame of its own host: old tools have frames, and the person
 /// in front of them must be able to find the way to the login.
@@ -51,15 +56,31 @@ pub fn protect(headers: &mut HeaderMap, secure: bool) {
     }
 }
 
-/// Gives a page the policy that it needs. `leads_out`: what its forms lead to may lead on to wherever it likes. `nonce`: that of
-/// its one script, a file of ours, which may ask sekisho. By its nonce and not by where it is: the tool stands at the same
-/// origin, and what it serves there, or lets people upload, is no script of these pages.
-pub fn allow(headers: &mut HeaderMap, leads_out: bool, nonce: Option<&str>) {
-    let policy = if leads_out { LEADING_OUT_POLICY } else { POLICY };
-    let scripted = nonce.and_then(|nonce| {
-        HeaderValue::try_from(format!("{policy}; script-src 'nonce-{nonce}'; connect-src 'self'")).ok()
-    });
-    headers.insert(CONTENT_SECURITY_POLICY, scripted.unwrap_or(HeaderValue::from_static(policy)));
+/// Where a page's forms may lead, through every redirect behind them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forms {
+    /// To its own host.
+    Home,
+    /// To wherever the tool likes.
+    Anywhere,
+    /// To its own host and to these.
+    Listed(Vec<String>),
+}
+
+/// Gives a page the policy that it needs. `nonce`: that of its one script, a file of ours, which may ask sekisho. By its nonce and not by
+/// where it is: the tool stands at the same origin, and what it serves there, or lets people upload, is no script of these pages.
+pub fn allow(headers: &mut HeaderMap, forms: &Forms, nonce: Option<&str>) {
+    let policy = match forms {
+        Forms::Home => Cow::Borrowed(POLICY),
+        Forms::Anywhere => Cow::Borrowed(LEADING_OUT_POLICY),
+        Forms::Listed(hosts) => {
+            let (before, behind) = LISTED_POLICY;
+            Cow::Owned(format!("{before} {}{behind}", hosts.join(" ")))
+        }
+    };
+    let scripted = nonce.map(|nonce| format!("{policy}; script-src 'nonce-{nonce}'; connect-src 'self'"));
+    let policy = HeaderValue::try_from(scripted.as_deref().unwrap_or(&policy));
+    headers.insert(CONTENT_SECURITY_POLICY, policy.unwrap_or(HeaderValue::from_static(POLICY)));
 }
 
 /// Lets this one answer stand in a frame of its own host.

@@ -12,8 +12,10 @@ use super::error::PortalError;
 use super::exchange::Exchange;
 use super::guard;
 use super::refusal::Alert;
+use super::sign_on;
 use super::tool_cookies;
 use super::view::Page;
+use crate::authz::Place;
 use crate::secret::Token;
 use crate::service::Services;
 use crate::service::cookies::CookieKind;
@@ -40,8 +42,17 @@ impl Page for LogoutPage {
 pub async fn ask(exchange: Exchange) -> Result<Response, PortalError> {
     match signed_in(&exchange) {
         Some((session, login)) => page(exchange, StatusCode::OK, &session, login, None),
-        None => Ok(exchange.redirect_to_login("/", None)),
+        None => Ok(nobody(exchange)),
     }
+}
+
+/// The answer to whoever is not signed in here. On a tool's host they may be at the portal host all the same: there they are asked.
+fn nobody(exchange: Exchange) -> Response {
+    if exchange.visit.place() == Place::Tool {
+        let page = sign_on::portal_page(&exchange, "/logout");
+        return exchange.redirect(&page);
+    }
+    exchange.redirect_to_login("/", None)
 }
 
 /// `POST /logout`
@@ -50,6 +61,9 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
         Ok(posted) => posted,
         Err(answer) => return Ok(*answer),
     };
+    if exchange.visit.place() == Place::Tool && exchange.session().is_none() {
+        return Ok(nobody(exchange));
+    }
     if let Some(session) = exchange.visit.cookies.session.clone() {
         if !exchange.token_is_valid(Form::Logout { session: &session }, &fields) {
             return match signed_in(&exchange) {
@@ -57,7 +71,7 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
                     let alert = Alert::form_expired();
                     page(exchange, StatusCode::FORBIDDEN, &session, login, Some(alert))
                 }
-                None => Ok(exchange.redirect_to_login("/", None)),
+                None => Ok(nobody(exchange)),
             };
         }
         end(&services, &mut exchange).await?;

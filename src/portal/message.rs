@@ -22,6 +22,7 @@ pub enum Kind {
     WrongType,
     ForeignForm,
     FormExpired,
+    SignOnFailed,
     PlainHttp,
     DeniedRoute,
     DeniedAccount,
@@ -47,6 +48,7 @@ impl Kind {
             Self::WrongType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ForeignForm
             | Self::FormExpired
+            | Self::SignOnFailed
             | Self::PlainHttp
             | Self::DeniedRoute
             | Self::DeniedAccount
@@ -74,6 +76,7 @@ impl Kind {
             | Self::DeniedAccount
             | Self::DeniedNetwork
             | Self::DeniedOrigin => "forbidden",
+            Self::SignOnFailed => "restart_login",
             Self::PlainHttp => "https_required",
             Self::Busy | Self::Unavailable => "unavailable",
             Self::Internal => "internal",
@@ -89,7 +92,7 @@ impl Kind {
     }
 
     #[cfg(test)]
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -97,6 +100,7 @@ impl Kind {
         Self::WrongType,
         Self::ForeignForm,
         Self::FormExpired,
+        Self::SignOnFailed,
         Self::PlainHttp,
         Self::DeniedRoute,
         Self::DeniedAccount,

@@ -6,6 +6,7 @@
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::sign_on;
 use crate::authz::{NormalTarget, RawTarget, SecondFactorDemand};
 use crate::service::login::Destination;
 use crate::service::visit::Visit;
@@ -68,6 +69,7 @@ fn parsed(visit: &Visit, path: &str) -> Option<NormalTarget> {
 /// Any path that can be asked for, but of the portal's own only the pages that one works on, not those of the login.
 fn may_come_back(visit: &Visit, target: &NormalTarget) -> bool {
     match below(visit, target) {
+        Some(_) if sign_on::is_way(visit, target) => true,
         Some(page) => !target.has_encoded_slash() && OWN_PAGES.contains(&page.split('/').next().unwrap_or_default()),
         None => visit.config.routes.find(target, &Method::GET).is_ok(),
     }
@@ -81,6 +83,9 @@ fn below<'a>(visit: &Visit, target: &'a NormalTarget) -> Option<&'a str> {
 
 /// What is asked for at `target`. Where no route is, the gateway's own word: stricter than need be harms nobody.
 fn demand(visit: &Visit, target: &NormalTarget) -> SecondFactorDemand {
+    if let Some(there) = sign_on::target(visit, target) {
+        return there.demand;
+    }
     let route = match below(visit, target) {
         Some(_) => None,
         None => visit.config.routes.find(target, &Method::GET).ok().flatten(),

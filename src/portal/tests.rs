@@ -103,6 +103,7 @@ impl Browser {
                 CookieKind::Session => self.cookies.session = token,
                 CookieKind::Device => self.cookies.device = token,
                 CookieKind::Flow => self.cookies.flow = token,
+                CookieKind::Handoff => self.cookies.handoff = token,
                 CookieKind::Csrf => self.cookies.csrf = token,
                 CookieKind::Reset => self.cookies.reset = token,
                 CookieKind::Owner => self.cookies.owner = Mac::parse(&value),

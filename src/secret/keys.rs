@@ -43,6 +43,8 @@ pub enum Purpose {
     ResetLink,
     /// Marks whose the tool's own cookies in a browser are.
     ToolCookies,
+    /// The way of somebody who is led to the portal host to sign in, and back.
+    SignOn,
     /// Signs what tools are told of a person.
     Assertion,
 }
@@ -60,6 +62,7 @@ impl Purpose {
             Self::UnknownLogin => "sekisho/1/unknown-login",
             Self::ResetLink => "sekisho/1/reset-link",
             Self::ToolCookies => "sekisho/1/tool-cookies",
+            Self::SignOn => "sekisho/1/sign-on",
             Self::Assertion => "sekisho/1/assertion",
         }
     }

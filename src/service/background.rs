@@ -14,6 +14,7 @@ use super::events;
 use crate::audit::Event;
 use crate::authn::machine_token::MachineToken;
 use crate::authn::session::Session;
+use crate::authn::sign_on::HostSession;
 use crate::authn::user::User;
 use crate::clock::{self, Clock, Timestamp};
 use crate::store::engine::Change as Seen;
@@ -37,6 +38,7 @@ pub async fn run(context: &Context, clock: &dyn Clock, stop: &CancellationToken)
         () = follow_users(context, clock) => {}
         () = follow_sessions(context, clock) => {}
         () = follow_tokens(context, clock) => {}
+        () = follow_host_sessions(context) => {}
         () = follow_directory(context, clock) => {}
         () = census::run(context, clock) => {}
     }
@@ -118,6 +120,14 @@ async fn follow_tokens(context: &Context, clock: &dyn Clock) {
     context.tokens.changed(Seen::Lagged, clock.now()).await;
     while let Some(seen) = changes.next().await {
         context.tokens.changed(seen, clock.now()).await;
+    }
+}
+
+async fn follow_host_sessions(context: &Context) {
+    let mut changes = context.store.watch::<HostSession>();
+    context.sessions.host_session_changed(&Seen::Lagged);
+    while let Some(seen) = changes.next().await {
+        context.sessions.host_session_changed(&seen);
     }
 }
 

@@ -9,6 +9,8 @@ pub enum CookieKind {
     Device,
     /// A login in progress.
     Flow,
+    /// What a code from the portal host is bound to, on the host that it is for.
+    Handoff,
     /// What form tokens are bound to before anybody is known.
     Csrf,
     /// The value of a link to a new password, out of the address that it came in.
@@ -21,8 +23,8 @@ pub enum CookieKind {
 
 impl CookieKind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Session, Self::Device, Self::Flow, Self::Csrf, Self::Reset, Self::Language, Self::Owner];
+    pub const ALL: [Self; 8] =
+        [Self::Session, Self::Device, Self::Flow, Self::Handoff, Self::Csrf, Self::Reset, Self::Language, Self::Owner];
 
     /// The name under which it is set and read: over https one that only this host, over https, can have set (`__Host-`,
     /// RFC 6265bis §4.1.3.2).
@@ -35,6 +37,8 @@ impl CookieKind {
             (Self::Device, false) => "sekisho-device",
             (Self::Flow, true) => "__Host-sekisho-flow",
             (Self::Flow, false) => "sekisho-flow",
+            (Self::Handoff, true) => "__Host-sekisho-handoff",
+            (Self::Handoff, false) => "sekisho-handoff",
             (Self::Csrf, true) => "__Host-sekisho-csrf",
             (Self::Csrf, false) => "sekisho-csrf",
             (Self::Reset, true) => "__Host-sekisho-reset",

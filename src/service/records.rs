@@ -14,9 +14,10 @@ use crate::authn::machine_token::MachineToken;
 use crate::authn::mail_limit::MailThrottle;
 use crate::authn::reset_link::{NewestLink, ResetLink};
 use crate::authn::session::Session;
+use crate::authn::sign_on::{Handoff, HostSession};
 use crate::authn::user::{LoginName, User};
 use crate::clock::Timestamp;
-use crate::id::UserId;
+use crate::id::{SessionId, UserId};
 use crate::secret::TokenDigest;
 use crate::store::record::Record;
 
@@ -38,6 +39,22 @@ impl Record for LoginIndex {
 /// `session/SHA256`
 impl Record for Session {
     const KIND: &'static str = "session";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
+/// `host-session/SHA256`
+impl Record for HostSession {
+    const KIND: &'static str = "host-session";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
+}
+
+/// `handoff/SHA256`
+impl Record for Handoff {
+    const KIND: &'static str = "handoff";
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)
     }
@@ -202,7 +219,12 @@ pub fn session_index(user: UserId, digest: &TokenDigest) -> String {
 }
 
 pub fn session_at(session: &Session) -> String {
-    format!("{:016}-{}", session.created_at.millis(), session.id)
+    session_place(session.created_at, session.id)
+}
+
+/// The same of a session of which no more is known: its value may change, this does not.
+pub fn session_place(begun_at: Timestamp, id: SessionId) -> String {
+    format!("{:016}-{id}", begun_at.millis())
 }
 
 pub fn device_name(digest: &TokenDigest, user: UserId) -> String {

@@ -7,6 +7,7 @@
 //! How a changed account takes effect: its cell is read anew, one reader at a time, before the change is answered.
 
 mod count;
+mod elsewhere;
 mod live;
 mod own;
 mod upkeep;
@@ -119,7 +120,7 @@ impl Sessions {
             }
             let seen = *self.stripe(digest);
             let Some(session) = self.store.get::<Session>(&digest.to_string(), now).await?.record else {
-                return Ok(None);
+                return self.find_elsewhere(digest, now).await;
             };
             let Some(cell) = self.cell(session.user, now).await? else { return Ok(None) };
             if !cell.stands(session.epoch) {
@@ -132,6 +133,7 @@ impl Sessions {
                 let live = LiveSession {
                     epoch: session.epoch,
                     second_factor_at: session.second_factor_at,
+                    host: None,
                     line,
                     cell,
                     config,
@@ -179,14 +181,13 @@ impl Sessions {
         Ok(now.since(line.last_seen_on(route)) >= route.idle_timeout)
     }
 
-    /// Logs out: durable before it returns.
+    /// Logs out, on every host: durable before it returns.
     ///
     /// # Errors
     /// Where the store cannot.
     pub async fn end(&self, token: &Token, client: IpAddr, now: Timestamp) -> Result<(), ServiceError> {
-        let digest = token.digest();
-        let Some(session) = self.store.get::<Session>(&digest.to_string(), now).await?.record else {
-            self.forget(&digest, None);
+        let Some((digest, session)) = self.record_of(&token.digest(), now).await? else {
+            self.forget_value(&token.digest());
             return Ok(());
         };
         let login = self.login_of(session.user, now).await?;
@@ -415,6 +416,7 @@ impl Sessions {
                 .delete::<Session>(&digest.to_string())
                 .delete::<SessionIndex>(&session_index(session.user, digest))
                 .delete::<SessionAt>(&session_at(session));
+            change = Self::without_elsewhere(change, &session.elsewhere);
         }
         change
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::session::LiveSession;
 use crate::audit::printable;
 use crate::authn::session::Origin;
-use crate::authz::{Challenge, Denial, NormalTarget, RouteId};
+use crate::authz::{Challenge, Denial, NormalTarget, Place, RouteId};
 use crate::clock::Timestamp;
 use crate::config::{Config, Language};
 use crate::id::RequestId;
@@ -50,6 +50,8 @@ pub struct SekishoCookies {
     pub device: Option<Token>,
     /// The login in progress.
     pub flow: Option<Token>,
+    /// What a code from the portal host is bound to.
+    pub handoff: Option<Token>,
     /// What form tokens are bound to before anybody is known.
     pub csrf: Option<Token>,
     /// A link to a new password that was opened.
@@ -116,6 +118,22 @@ pub enum Failure {
 }
 
 impl Visit {
+    /// Where the host asked for stands with the sign-on.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.config.place(self.target.host())
+    }
+
+    /// Another host as this browser reaches it: over the same scheme, at the same port.
+    #[must_use]
+    pub fn origin_of(&self, host: &str) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        match self.target.port() {
+            Some(port) => format!("{scheme}://{host}:{port}"),
+            None => format!("{scheme}://{host}"),
+        }
+    }
+
     /// Where it came from, for sessions, devices and events.
     #[must_use]
     pub fn origin(&self, user_agent: Option<&str>) -> Origin {

@@ -76,7 +76,7 @@ impl Browser {
             "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
-                "--disable-extensions", "--hide-scrollbars",
+                "--disable-extensions", "--hide-scrollbars", "--host-resolver-rules=MAP *.test 127.0.0.1",
                 format!("--user-data-dir={}", profile.path().join("profile").display()),
                 format!("--window-size={width},{height}"),
                 format!("--lang={}", setup.language),

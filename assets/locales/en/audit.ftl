@@ -44,6 +44,7 @@ event-login = Login
 event-confirmation = Identity confirmed
 event-second-factor = Second factor
 event-enrolment = Setup of the app
+event-sign-on = Signed in at another host
 event-logout = Logout
 event-lockout = Account locked
 event-session-ended = Session ended

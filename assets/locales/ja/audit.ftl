@@ -44,6 +44,7 @@ event-login = ログイン
 event-confirmation = 本人確認
 event-second-factor = 2段階認証
 event-enrolment = 認証アプリの登録
+event-sign-on = 別のホストへのログイン
 event-logout = ログアウト
 event-lockout = アカウントのロック
 event-session-ended = セッションの終了

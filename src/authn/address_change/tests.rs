@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::authn::confirmation;
 use crate::authn::session::Origin;
+use crate::authn::sign_on::Elsewhere;
 use crate::authn::user::{DisplayName, Method, Role, SecondFactor};
 use crate::secret::{ExposeSecret, Keys, Purpose};
 
@@ -46,6 +47,7 @@ fn session() -> Session {
         password_at: Some(NOW),
         device: None,
         client: Origin::default(),
+        elsewhere: Elsewhere::default(),
     }
 }
 

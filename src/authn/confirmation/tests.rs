@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::authn::password::Cost;
 use crate::authn::session::Origin;
+use crate::authn::sign_on::Elsewhere;
 use crate::authn::user::{DisplayName, Method, Role, SecondFactor, StoredPassword, TotpEnrolment};
 use crate::id::UserId;
 use crate::secret::{ExposeSecret, Keys, Purpose};
@@ -56,6 +57,7 @@ fn session(password_at: Option<Timestamp>, second_factor_at: Option<Timestamp>) 
         password_at,
         device: None,
         client: Origin::default(),
+        elsewhere: Elsewhere::default(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::authn::password::Cost;
 use crate::authn::session::Origin;
+use crate::authn::sign_on::Elsewhere;
 use crate::authn::totp::{Settings, TotpKey, Verdict};
 use crate::authn::user::{DisplayName, Role, SecondFactor, StoredPassword};
 use crate::authz::Policy;
@@ -264,6 +265,7 @@ fn a_step_up_asks_for_what_is_due_in_this_session() {
         password_at: None,
         device: None,
         client: Origin::default(),
+        elsewhere: Elsewhere::default(),
     };
     let (enrolled, bare) = (user(true, true), user(false, true));
     let begin = |session: &Session, user: &User| step_up(session, user, demand(Policy::Required), NOW);

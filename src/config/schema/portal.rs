@@ -12,7 +12,14 @@ use crate::secret::SecretString;
 pub(super) fn portal(section: &mut Section<'_>) -> Portal {
     let path = section.field("path").parse(portal_path).unwrap_or_else(|| "/.sekisho".to_owned());
     let url = section.field("url").secret().parse(address::public_url);
-    let host = section.field("host").parse(values::host);
+    let host_field = section.field("host");
+    let host = host_field.parse(values::host);
+    if let (Some(url), Some(host)) = (&url, &host)
+        && address::host_of(url) != Some(host.as_str())
+    {
+        let hint = format!("like \"https://{host}\": links in mails lead to the host that has the pages");
+        host_field.error("is another host than that of `url`", Some(hint));
+    }
     let admin_networks = section.within("admin", |section| {
         section.field("networks").list(|item| item.parse(values::network)).unwrap_or_default()
     });

@@ -308,11 +308,31 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
 }
 
 #[test]
+fn a_portal_host_asks_for_routes_that_name_theirs_and_for_the_address_that_mails_lead_to() {
+    let said_of = |portal: &str, host: &str| {
+        said(&format!("portal: {portal}\nroutes: [{{name: a, upstream: \"http://a\"{host}}}]"))
+    };
+    assert_eq!(said_of("{host: auth.example.com}", ", host: tool.example.com"), [""; 0]);
+    assert_eq!(said_of("{host: auth.example.com}", ", host: \"*.example.org\""), [""; 0]);
+    let wide = said_of("{host: auth.example.com}", ", host: \"*.example.com\"");
+    assert!(wide[0].contains("warning: route `a` takes auth.example.com as well"), "{wide:#?}");
+    let kept_out = "\"*.example.com\"}, {name: b, upstream: \"http://a\", access: deny, host: auth.example.com";
+    assert_eq!(said_of("{host: auth.example.com}", &format!(", host: {kept_out}")), [""; 0]);
+    assert_eq!(said_of("{host: auth.example.com, url: \"https://auth.example.com\"}", ", host: b.test"), [""; 0]);
+    assert_eq!(said_of("{host: auth.example.com}", ", access: public, path: /x"), [""; 0]);
+    let without = said_of("{host: auth.example.com}", "");
+    assert!(without[0].contains("warning: route `a` names no host"), "{without:#?}");
+    let other = said_of("{host: auth.example.com, url: \"https://tool.example.com:8443\"}", ", host: tool.example.com");
+    assert!(other[0].contains("error: `portal.host`: is another host than that of `url`"), "{other:#?}");
+    for wrong in ["\"*.example.com\"", "\"auth.example.com:443\"", "\"https://auth.example.com\""] {
+        let said = said_of(&format!("{{host: {wrong}}}"), ", host: tool.example.com");
+        assert!(said[0].contains("error: `portal.host`"), "{wrong}: {said:#?}");
+    }
+}
+
+#[test]
 fn what_is_not_there_yet_is_refused_by_name() {
-    let refused = [
-        ("store: {engine: postgres, url: \"postgresql://h/d\"}", "store.engine"),
-        ("portal: {host: auth.example.com}", "portal.host"),
-    ];
+    let refused = [("store: {engine: postgres, url: \"postgresql://h/d\"}", "store.engine")];
     for (snippet, key) in refused {
         let said = said(snippet);
         let expected = format!("error: `{key}`: not available in this version (");

@@ -44,6 +44,9 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("POST", "/password/reset", everybody_alike("410", "410", "410", "410", "410")),
     ("GET", "/logout", everybody_alike("→/login", "200", "→/login", "→/login", "→/login")),
     ("POST", "/logout", everybody_alike("→/login", "403", "→/login", "→/login", "→/login")),
+    // Nowhere without `portal.host`; what they do with it is told in the integration tests.
+    ("GET", "/sign-on", everybody_alike("404", "404", "404", "404", "404")),
+    ("GET", "/handoff", everybody_alike("404", "404", "404", "404", "404")),
     // A form is nothing for the API; what it does with JSON is told in `api`.
     ("POST", "/api/login", everybody_alike("415", "415", "415", "415", "415")),
     ("POST", "/api/second-factor", everybody_alike("415", "415", "415", "415", "415")),

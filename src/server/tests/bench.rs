@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::{A_WHILE, PATIENCE};
 use crate::authn::session::{Origin, Session};
+use crate::authn::sign_on::Elsewhere;
 use crate::authn::user::{Method, Role, SecondFactor, User};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::Config;
@@ -240,6 +241,7 @@ impl Gate {
             password_at: None,
             device: None,
             client: Origin::default(),
+            elsewhere: Elsewhere::default(),
         };
         let change = Change::new().put(&user.id.to_string(), &user).put(&token.digest().to_string(), &session);
         self.store.commit(change).await.unwrap();

@@ -10,6 +10,7 @@ use crate::authn::machine_token::MachineToken;
 use crate::authn::mail_limit::MailThrottle;
 use crate::authn::reset_link::{NewestLink, ResetLink};
 use crate::authn::session::Session;
+use crate::authn::sign_on::{Handoff, HostSession};
 use crate::authn::user::User;
 use crate::secret::Keys;
 use crate::service::import;
@@ -36,7 +37,7 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which exports have them: accounts last, so that the time in which they can change is short.
-pub static KINDS: [Kind; 20] = [
+pub static KINDS: [Kind; 22] = [
     plain::<Event>().exported(),
     plain::<AccountThrottle>().exported(),
     plain::<MailThrottle>().exported(),
@@ -47,6 +48,8 @@ pub static KINDS: [Kind; 20] = [
     plain::<Session>(),
     plain::<SessionIndex>(),
     plain::<SessionAt>(),
+    plain::<HostSession>(),
+    sealing::<Handoff>(),
     plain::<Device>(),
     plain::<DeviceIndex>(),
     plain::<AddressChange>(),

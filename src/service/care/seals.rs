@@ -1,12 +1,14 @@
 //! What is sealed in which records: to see whether it opens, and to seal it anew.
 
 use crate::authn::login::Flow;
+use crate::authn::sign_on::Handoff;
 use crate::authn::user::User;
 use crate::id::SessionId;
 use crate::secret::{KeyError, Keys, Purpose, Sealed};
 use crate::service::import;
 use crate::service::login::flows;
 use crate::service::records::parse_digest;
+use crate::service::sign_on;
 use crate::store::engine::StoreError;
 use crate::store::record::{Change, Raw, Record};
 
@@ -30,6 +32,13 @@ impl Sealing for Flow {
         let Some(digest) = parse_digest(name) else { return Vec::new() };
         let parts = Self::sealed(self);
         parts.map(|(part, sealed)| (Purpose::Flow, flows::owner(&digest, part), sealed)).collect()
+    }
+}
+
+impl Sealing for Handoff {
+    fn sealed(&mut self, name: &str) -> Vec<(Purpose, String, &mut Sealed)> {
+        let code = parse_digest(name);
+        code.map(|code| (Purpose::SignOn, sign_on::return_owner(&code), &mut self.return_to)).into_iter().collect()
     }
 }
 

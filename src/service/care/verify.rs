@@ -12,6 +12,7 @@ use super::{Care, Listener, PAGE, Piece};
 use crate::audit::Event;
 use crate::authn::device::Device;
 use crate::authn::session::Session;
+use crate::authn::sign_on::HostSession;
 use crate::authn::user::User;
 use crate::clock::Timestamp;
 use crate::id::UserId;
@@ -19,7 +20,7 @@ use crate::secret::{Keys, TokenDigest};
 use crate::service::ServiceError;
 use crate::service::records::{
     DeviceIndex, EventIndex, LoginIndex, SessionAt, SessionIndex, device_index, device_name, event_index, event_name,
-    login_name, parse_digest, session_at, session_index,
+    login_name, parse_digest, session_at, session_index, session_place,
 };
 use crate::store::engine::{Key, StoreError};
 use crate::store::record::{Raw, Record};
@@ -139,6 +140,14 @@ impl Care {
                 loose.push("it is not in the list of all sessions".into());
             }
             self.expect_account(session.user, &mut loose).await?;
+        } else if let Some(name) = raw.name::<HostSession>() {
+            let here: HostSession = raw.decode()?;
+            let at = self.get::<SessionAt>(&session_place(here.begun_at, here.session)).await?;
+            let session = self.session(at.map(|at| at.digest)).await?;
+            let named = |session: Session, value| session.elsewhere.has(&here.host, &value);
+            if !session.zip(parse_digest(name)).is_some_and(|(session, value)| named(session, value)) {
+                loose.push("its session does not name it".into());
+            }
         } else if let Some(name) = raw.name::<SessionIndex>() {
             let (user, digest) = account_and_digest(name);
             if self.session(digest).await?.is_none_or(|session| Some(session.user) != user) {

@@ -71,7 +71,7 @@ async fn renew(
     let change = change
         .unchanged::<Session>(&old.to_string(), own.seen)
         .unchanged::<User>(&user.id.to_string(), own.account.seen);
-    let change = Sessions::with(Sessions::without(change, &[(old, own.session.clone())]), &token.digest(), session);
+    let change = Sessions::renewed(change, (&old, &own.session), (&token.digest(), session));
     let by = By::InSession(browser.visit.origin(browser.user_agent), session.id);
     let event = events::success(Kind::Confirmation, now, Some(user.id), user.login.as_str(), by)?;
     if context.commit(change, &[event]).await?.is_none() {

@@ -97,14 +97,13 @@ async fn replace(
     };
     let token = Token::generate()?;
     let others: Vec<(TokenDigest, Session)> = own.others(context, visit).await?;
-    let before = [(own.token.digest(), own.session.clone())];
     let name = user.id.to_string();
     let change = change
         .unchanged::<Session>(&own.token.digest().to_string(), own.seen)
         .unchanged::<User>(&name, own.account.seen)
         .put(&name, &user);
-    let change = Sessions::without(Sessions::without(change, &others), &before);
-    let change = Sessions::with(change, &token.digest(), &session);
+    let before = (&own.token.digest(), &own.session);
+    let change = Sessions::renewed(Sessions::without(change, &others), before, (&token.digest(), &session));
     let by = By::InSession(visit.origin(browser.user_agent), session.id);
     let event = events::success(Kind::PasswordChanged, now, Some(user.id), user.login.as_str(), by)?;
     if context.commit(change, &[event]).await?.is_none() {

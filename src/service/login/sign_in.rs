@@ -6,6 +6,7 @@ use super::{Browser, Step, device_keys, welcome};
 use crate::audit::{Event, Kind};
 use crate::authn::login::{Along, Arrival, Ready, SignedIn, State};
 use crate::authn::session::Session;
+use crate::authn::sign_on::Elsewhere;
 use crate::authn::user::User;
 use crate::id::{DeviceId, SessionId};
 use crate::secret::{Token, TokenDigest, random_bytes};
@@ -164,12 +165,11 @@ async fn begin(
         password_at: Some(now),
         device,
         client: visit.origin(browser.user_agent),
+        elsewhere: Elsewhere::default(),
     };
     let mut ended = Vec::new();
-    if let Some(old) = visit.cookies.session.as_ref().map(Token::digest)
-        && let Some(session) = context.store.get::<Session>(&old.to_string(), now).await?.record
-    {
-        ended.push((old, session));
+    if let Some(old) = visit.cookies.session.as_ref().map(Token::digest) {
+        ended.extend(context.sessions.record_of(&old, now).await?);
     }
     let mut others = context.sessions.of_user(user.id, now).await?;
     let replaced = ended.first().map(|(_, session)| session.id);
@@ -245,6 +245,6 @@ async fn rotate(
     };
     let token = Token::generate()?;
     let change = change.unchanged::<Session>(&old.to_string(), slot.seen);
-    let change = Sessions::with(Sessions::without(change, &[(old, session)]), &token.digest(), &stepped_up);
+    let change = Sessions::renewed(change, (&old, &session), (&token.digest(), &stepped_up));
     Ok(Some((Aftermath { token, session: id, replaced: None, ended: Vec::new(), rotated: Some((old, id)) }, change)))
 }

@@ -257,6 +257,8 @@ pub struct LiveSession {
     /// Of the account when this value was given out: with another value the session may be carried over a rise, this one is not.
     pub(super) epoch: u64,
     pub(super) second_factor_at: Option<Timestamp>,
+    /// The one host that this value was given out for; none for a value that a login has made.
+    pub(super) host: Option<Box<str>>,
     pub(super) line: Arc<Lifeline>,
     pub(super) cell: Arc<AccountCell>,
     pub(super) config: Current,
@@ -273,6 +275,12 @@ impl LiveSession {
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.line.id
+    }
+
+    /// The one host that this value counts at; `None`: a login has made it.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
     }
 
     /// The account's facts as they are now.

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::authn::sign_on::Elsewhere;
 use crate::secret::random_bytes;
 use crate::service::testing::Bench;
 
@@ -22,6 +23,7 @@ async fn begin(bench: &Bench, user: &User) -> (Token, Session) {
         password_at: None,
         device: None,
         client: Origin::default(),
+        elsewhere: Elsewhere::default(),
     };
     put(bench, &token, &session).await;
     (token, session)

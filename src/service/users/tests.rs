@@ -1,6 +1,7 @@
 use super::*;
 use crate::authn::device::Device;
 use crate::authn::session::{Origin, Session};
+use crate::authn::sign_on::Elsewhere;
 use crate::id::{DeviceId, SessionId};
 use crate::secret::Token;
 use crate::service::testing::{Bench, PASSWORD, new_user};
@@ -21,6 +22,7 @@ async fn begin_session(bench: &Bench, user: &User) -> Token {
         password_at: None,
         device: None,
         client: Origin::default(),
+        elsewhere: Elsewhere::default(),
     };
     bench.store.commit(Sessions::with(Change::new(), &token.digest(), &session)).await.unwrap();
     token

@@ -1,0 +1,111 @@
+//! The same in a real browser, which keeps cookies by host and holds every redirect behind a form to the page's policy.
+
+use std::time::Duration;
+
+use super::builder;
+use crate::harness::{Browser, PASSWORD, Recorder, Sekisho};
+
+fn page() -> Recorder {
+    let body = "<!doctype html><title>tool</title><p id=\"tool\">the tool</p>";
+    Recorder::raw(format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+}
+
+fn url(gate: &Sekisho, host: &str, path: &str) -> String {
+    format!("https://{host}:{}{path}", gate.tls_address().port())
+}
+
+async fn give_password(browser: &Browser, login: &str) {
+    browser.arrive("/.sekisho/login").await;
+    browser.fill("input[name=login]", login).await;
+    browser.fill("input[name=password]", PASSWORD).await;
+    browser.click("main form button[type=submit]").await;
+}
+
+async fn sign_out(gate: &Sekisho, browser: &Browser, host: &str) {
+    browser.open(&url(gate, host, "/.sekisho/logout")).await;
+    browser.click("main form button[type=submit]").await;
+    browser.see("You have logged out").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_logs_in_once_for_two_hosts_and_out_of_both() {
+    let upstream = page();
+    let gate = builder(&upstream)
+        .route("{name: strict, host: b.test, path: /strict, upstream: UPSTREAM, second_factor: required, recheck_interval: 1h}", &upstream.url())
+        .set("session", "{idle_timeout: 12h, max_lifetime: 1d}")
+        .clock()
+        .start();
+    let browser = Browser::start().await;
+
+    // The form's redirects lead over three hosts' worth of addresses, and the policy lets them.
+    browser.open(&url(&gate, "a.test", "/orders?page=2")).await;
+    give_password(&browser, "alice").await;
+    browser.see("the tool").await;
+    assert_eq!(browser.address().await, url(&gate, "a.test", "/orders?page=2"), "no code is left in the address");
+    let first = browser.cookie("__Host-sekisho-session").await.expect("the host's own cookie");
+    gate.secrets().add(&first);
+    assert_eq!(browser.cookie("__Host-sekisho-handoff").await, None);
+
+    browser.open(&url(&gate, "b.test", "/")).await;
+    browser.see("the tool").await;
+    assert_eq!(browser.address().await, url(&gate, "b.test", "/"), "without another login");
+    let second = browser.cookie("__Host-sekisho-session").await.expect("the host's own cookie");
+    gate.secrets().add(&second);
+    assert_ne!(first, second);
+
+    // A second factor is set up at the portal host on the way to the one path that wants it.
+    browser.open(&url(&gate, "b.test", "/strict/1")).await;
+    give_password(&browser, "alice").await;
+    browser.arrive("/.sekisho/enrol").await;
+    let key = browser.text_of("#key").await;
+    gate.secrets().add(&key);
+    gate.secrets().add(&key.replace(' ', ""));
+    browser.fill("input[name=code]", &gate.code(&key)).await;
+    browser.click("main form button[type=submit]").await;
+    browser.save_recovery_codes().await;
+    browser.arrive("/strict/1").await;
+    browser.see("the tool").await;
+    gate.advance(Duration::from_secs(2 * 60 * 60));
+    browser.open(&url(&gate, "b.test", "/strict/2")).await;
+    browser.see("Enter your code").await;
+    browser.fill("input[name=code]", &gate.fresh_code(&key)).await;
+    browser.click("main form button[type=submit]").await;
+    browser.arrive("b.test").await;
+    browser.see("the tool").await;
+    assert_eq!(browser.address().await, url(&gate, "b.test", "/strict/2"));
+    browser.open(&url(&gate, "a.test", "/")).await;
+    browser.see("the tool").await;
+
+    // Out at one host is out at all.
+    sign_out(&gate, &browser, "a.test").await;
+    browser.open(&url(&gate, "b.test", "/")).await;
+    browser.arrive("auth.test").await;
+    browser.arrive("/.sekisho/login").await;
+    assert_eq!(browser.text_of("h1").await, "Log in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_with_somebody_elses_code_says_so_and_the_way_in_is_open() {
+    let upstream = page();
+    let gate = builder(&upstream).start();
+    let code = tokio::task::block_in_place(|| {
+        let mut mallory = super::Person::new(&gate);
+        let page = mallory.open(super::PORTAL, "/.sekisho/login");
+        mallory.give_password(&page, "mallory");
+        mallory.code_for("a.test", "/")
+    });
+    let browser = Browser::start().await;
+    browser.open(&url(&gate, "a.test", &code)).await;
+    browser.see("The login did not get here").await;
+    assert_eq!(browser.cookie("__Host-sekisho-session").await, None);
+    browser.click("main .aside a").await;
+    give_password(&browser, "alice").await;
+    browser.see("the tool").await;
+    assert_eq!(upstream.last().header("remote-user"), Some("alice"));
+    for host in ["a.test", "auth.test"] {
+        browser.open(&url(&gate, host, "/")).await;
+        if let Some(value) = browser.cookie("__Host-sekisho-session").await {
+            gate.secrets().add(&value);
+        }
+    }
+}
