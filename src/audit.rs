@@ -113,6 +113,10 @@ kinds! {
     TokenRefused = "token_refused",
     /// Somebody signed in came to what is not for them.
     AccessDenied = "access_denied",
+    /// A form came when its sender's session had ended: kept until they have signed in again.
+    FormHeld = "form_held",
+    /// Its sender has had it sent on.
+    FormSent = "form_sent",
     /// The configuration was read anew.
     ConfigReloaded = "config_reloaded",
 }

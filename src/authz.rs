@@ -4,6 +4,7 @@
 
 pub mod assertion;
 pub mod decision;
+pub mod hold;
 pub mod host;
 pub mod identity;
 pub mod machine;

@@ -94,6 +94,7 @@ pub struct Config {
     pub mail: Option<Mail>,
     pub portal: Portal,
     pub identity: Identity,
+    pub held: Held,
     pub audit: Audit,
     pub routes: RouteTable,
     /// One for each route, in the table's order.
@@ -350,6 +351,15 @@ pub enum TemplatePart {
     /// Comma-separated.
     Groups,
     Role,
+}
+
+/// Forms that are kept over a login. Sizes in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    pub max_size: usize,
+    pub lifetime: Duration,
+    pub per_session: usize,
+    pub total: u64,
 }
 
 #[derive(Debug, Clone)]

@@ -18,6 +18,7 @@ mod forward_auth;
 pub mod fuzzing;
 mod gate;
 mod headers;
+mod hold;
 mod judge;
 pub mod listener;
 mod long_answer;

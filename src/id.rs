@@ -87,4 +87,6 @@ ids! {
     ImportId,
     /// A machine token, by which it is listed and revoked.
     TokenId,
+    /// A form that is kept over a login.
+    HeldId,
 }

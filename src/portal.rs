@@ -13,7 +13,7 @@
 //! | [`api`] [`problem`] | logging in for programmes; refusals that they understand |
 //! | [`person`] [`nav`] [`account`] [`admin`] | who may open a page of their own; the bar above it; one's own settings; other people's accounts |
 //! | [`sign_on`] | one login for several hosts: which pages are where, and the way between them |
-//! | [`login`] [`second_factor`] [`recovery`] [`enrol`] [`recovery_codes`] [`welcome`] [`password`] [`logout`] [`landing`] | the pages |
+//! | [`login`] [`second_factor`] [`recovery`] [`enrol`] [`recovery_codes`] [`welcome`] [`password`] [`held`] [`logout`] [`landing`] | the pages |
 
 mod account;
 mod admin;
@@ -29,6 +29,7 @@ mod exchange;
 mod form;
 mod guard;
 mod headers;
+mod held;
 mod jwks;
 mod landing;
 mod login;
@@ -104,6 +105,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Services>)> {
         ("/password", get(password::show).post(password::submit)),
         ("/password/forgot", get(password::forgot::show).post(password::forgot::submit)),
         ("/password/reset", get(password::reset::show).post(password::reset::submit)),
+        ("/held/{id}", get(held::show).post(held::submit)),
         ("/logout", get(logout::ask).post(logout::submit)),
         (sign_on::PATH, get(sign_on::show)),
         (sign_on::BACK, get(sign_on::redeem)),

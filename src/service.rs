@@ -17,6 +17,7 @@ mod events;
 mod figures;
 mod hasher;
 pub mod health;
+pub mod held;
 pub mod history;
 pub mod import;
 mod journal;
@@ -68,6 +69,7 @@ pub struct Services {
     pub own: Arc<own::OwnSettings>,
     pub directory: Arc<directory::Directory>,
     pub imports: Arc<import::Imports>,
+    pub held: Arc<held::HeldForms>,
     pub health: Arc<health::Health>,
     pub care: Arc<care::Care>,
     context: Arc<Context>,
@@ -109,6 +111,7 @@ impl Services {
             users,
             resets,
             imports,
+            held: Arc::new(held::HeldForms::new(Arc::clone(&context))),
             health: Arc::new(health::Health::new(Arc::clone(&context))),
             context,
         }

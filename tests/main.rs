@@ -56,6 +56,10 @@ mod harness;
 #[cfg(test)]
 mod harness_check;
 #[cfg(test)]
+mod held_forms;
+#[cfg(test)]
+mod held_forms_in_the_browser;
+#[cfg(test)]
 mod http2_floods;
 #[cfg(test)]
 mod http2_on_the_wire;

@@ -1,8 +1,11 @@
 //! A session as it is stored: what a signed-in browser may show for itself.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::sign_on::Elsewhere;
+use super::user::User;
 use crate::clock::Timestamp;
 use crate::id::{DeviceId, SessionId, UserId};
 
@@ -48,4 +51,39 @@ pub struct Origin {
     /// At most 256 characters, without control characters.
     #[serde(default)]
     pub user_agent: String,
+}
+
+/// For how long an ended session is remembered.
+pub const REMEMBERED: Duration = Duration::from_secs(10 * 60);
+
+/// What is left of a session that its time or a manager has ended, so that the cookie which a browser still shows is recognised: it lets
+/// nobody in, and says only whose form it is that comes with it. Nothing is left of one that was logged out, nor of one that fell with
+/// the account's epoch (a new password or factor, a disabled account).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub session: SessionId,
+    pub user: UserId,
+    pub epoch: u64,
+    pub ended_at: Timestamp,
+}
+
+impl Ended {
+    /// What is left of this session, which ends at `at`.
+    #[must_use]
+    pub const fn of(session: &Session, at: Timestamp) -> Self {
+        Self { session: session.id, user: session.user, epoch: session.epoch, ended_at: at }
+    }
+
+    /// From then on nothing is known of it.
+    #[must_use]
+    pub fn forgotten_at(&self) -> Timestamp {
+        self.ended_at.plus(REMEMBERED)
+    }
+
+    /// Whether it still speaks for this account, as the account is now.
+    #[must_use]
+    pub fn speaks_for(&self, user: &User, now: Timestamp) -> bool {
+        let is_known = now < self.forgotten_at() && !self.ended_at.is_ahead_of(now);
+        is_known && user.id == self.user && user.epoch == self.epoch && !user.disabled
+    }
 }

@@ -119,6 +119,16 @@ impl NormalTarget {
         &self.path_and_query
     }
 
+    /// The origin of the host asked for, as a browser spells it.
+    #[must_use]
+    pub fn origin(&self, secure: bool) -> String {
+        let (scheme, default) = if secure { ("https", 443) } else { ("http", 80) };
+        match self.port.filter(|port| *port != default) {
+            Some(port) => format!("{scheme}://{}:{port}", self.host),
+            None => format!("{scheme}://{}", self.host),
+        }
+    }
+
     /// `host` or `host:port`, as the upstream sees it where the route preserves the host.
     #[must_use]
     pub fn authority(&self) -> String {

@@ -1,5 +1,4 @@
-//! What the schema knows and this version cannot do. Nothing of it is passed over in silence: it is an error where going
-//! without it would be unsafe or a surprise, a warning where it merely has no effect.
+//! What the schema knows and this version cannot do. Nothing of it is passed over in silence: it is an error.
 //!
 //! Whoever builds one of these removes its row.
 
@@ -9,31 +8,20 @@ use super::yaml::{Entry, Kind, Node};
 /// When a key asks for what is not there.
 enum When {
     Is(&'static str),
-    /// Something else than its default, which is what happens anyway.
-    IsNot(&'static str),
 }
 
-use When::{Is, IsNot};
+use When::Is;
 
 /// The path to a key (`*`: each item of a list), when it is refused, and what to do instead.
 type Row = (&'static [&'static str], When, &'static str);
 
 const REFUSED: &[Row] = &[(&["store", "engine"], Is("postgres"), "use sled, the embedded store")];
 
-const WITHOUT_EFFECT: &[Row] = &[
-    (&["held", "max_size"], IsNot("1MiB"), NO_HELD),
-    (&["held", "lifetime"], IsNot("10m"), NO_HELD),
-    (&["held", "per_session"], IsNot("3"), NO_HELD),
-    (&["held", "total"], IsNot("64MiB"), NO_HELD),
-];
-
-const NO_HELD: &str = "forms are not kept over a login";
-
 /// The keys that are asked for in vain, at least with some of their values: `routes[].upstream_tls`.
 #[cfg(test)]
 pub(super) fn paths() -> impl Iterator<Item = String> {
     let join = |path: &[&str]| path.join(".").replace(".*", "[]");
-    REFUSED.iter().chain(WITHOUT_EFFECT).map(move |(path, ..)| join(path))
+    REFUSED.iter().map(move |(path, ..)| join(path))
 }
 
 /// Reports everything that the file asks for in vain.
@@ -42,13 +30,6 @@ pub(super) fn report(ctx: &Context<'_>, root: &Node) {
         each(root, path, &mut |node, shown| {
             if when.holds(node) {
                 ctx.error(node.place, format!("`{shown}`: not available in this version"), Some((*hint).to_owned()));
-            }
-        });
-    }
-    for (path, when, hint) in WITHOUT_EFFECT {
-        each(root, path, &mut |node, shown| {
-            if when.holds(node) {
-                ctx.warn(node.place, format!("`{shown}`: has no effect in this version"), Some((*hint).to_owned()));
             }
         });
     }
@@ -90,7 +71,6 @@ impl When {
         };
         match self {
             Is(word) => text == *word,
-            IsNot(default) => text != *default,
         }
     }
 }

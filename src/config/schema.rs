@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use super::files;
 use super::reader::Section;
-use super::{Audit, Identity, Lockout, Log, Mail, Password, Portal, SecondFactor, Server, Session, Store};
+use super::{Audit, Held, Identity, Lockout, Log, Mail, Password, Portal, SecondFactor, Server, Session, Store};
 use crate::secret::Keys;
 
 /// Everything the file says, each part valid in itself. `None` where a required part is missing or wrong, which has been
@@ -31,6 +31,7 @@ pub(super) struct Draft {
     pub mail: Option<Mail>,
     pub portal: Portal,
     pub identity: Identity,
+    pub held: Held,
     pub audit: Audit,
     pub routes: Vec<route::Draft>,
 }
@@ -57,10 +58,25 @@ pub(super) fn read(root: &mut Section<'_>) -> Draft {
     let password = root.within("password", login::password);
     let lockout = root.within("lockout", login::lockout);
     let identity = root.within("identity", access::identity);
-    root.within("held", portal::held);
+    let held = root.within("held", portal::held);
     let audit = root.within("audit", portal::audit);
     let routes = route::routes(root);
-    Draft { server, log, store, keys, session, second_factor, password, lockout, mail, portal, identity, audit, routes }
+    Draft {
+        server,
+        log,
+        store,
+        keys,
+        session,
+        second_factor,
+        password,
+        lockout,
+        mail,
+        portal,
+        identity,
+        held,
+        audit,
+        routes,
+    }
 }
 
 fn secrets(section: &mut Section<'_>) -> Option<(PathBuf, PathBuf, Keys)> {

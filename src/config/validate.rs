@@ -43,6 +43,7 @@ pub(super) fn assemble(ctx: &Context<'_>, draft: schema::Draft) -> Option<Config
         mail: draft.mail,
         portal: draft.portal,
         identity: draft.identity,
+        held: draft.held,
         audit: draft.audit,
         routes,
         upstreams,

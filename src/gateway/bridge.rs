@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
@@ -19,6 +20,7 @@ use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
 use super::context::Call;
+use crate::service::held::{self, Found, Release};
 use crate::service::import;
 use crate::service::session::LiveSession;
 use crate::service::visit::{Ask, Failure, Visit};
@@ -55,35 +57,68 @@ pub async fn answer(
     portal: &Portal,
     call: Option<&Call>,
     session: &mut Session,
-    mut visit: Visit,
+    visit: Visit,
 ) -> Result<StatusCode, Box<Error>> {
+    match ask(portal, call, session, visit).await? {
+        Answered::Shown(status) => Ok(status),
+        // Nobody has asked for a form to be sent on.
+        Answered::Release(_) => plain(session, StatusCode::INTERNAL_SERVER_ERROR).await,
+    }
+}
+
+/// What the portal has said.
+pub enum Answered {
+    /// Its answer has gone out.
+    Shown(StatusCode),
+    /// A kept form is to be sent in the place of this request; nothing has gone out yet.
+    Release(Arc<Found>),
+}
+
+/// The same where the portal may have a kept form sent.
+///
+/// # Errors
+/// Where the client is gone.
+pub async fn ask(
+    portal: &Portal,
+    call: Option<&Call>,
+    session: &mut Session,
+    mut visit: Visit,
+) -> Result<Answered, Box<Error>> {
     let visitor = visit.session.clone();
-    let posts = visit.ask == Ask::Page && session.req_header().method == Method::POST;
+    let takes_form = matches!(visit.ask, Ask::Page | Ask::SendKept(_));
+    let posts = takes_form && session.req_header().method == Method::POST;
+    if posts && names_a_kept_form(&visit) {
+        // Only what is held here can be followed by another body in its place.
+        session.as_mut().enable_retry_buffering();
+    }
     let limit = if posts { Limit::of(&visit) } else { Limit::FORM };
     // Held until the page has done with the upload.
     let place = if limit.most > MAX_FORM { UPLOADS.try_acquire().map(Some) } else { Ok(None) };
     let body = match visit.ask {
-        Ask::Page if place.is_err() => {
+        _ if place.is_err() => {
             visit.ask = Ask::Failure(Failure::Unavailable);
             Bytes::new()
         }
-        Ask::Page => match read_form(session, limit).await? {
+        _ if takes_form => match read_form(session, limit).await? {
             Form::Whole(body) => body,
             Form::TooLarge => {
                 visit.ask = Ask::Failure(Failure::TooLarge);
                 Bytes::new()
             }
-            Form::TooSlow => return plain(session, StatusCode::REQUEST_TIMEOUT).await,
+            Form::TooSlow => return plain(session, StatusCode::REQUEST_TIMEOUT).await.map(Answered::Shown),
         },
         _ => Bytes::new(),
     };
     let Some(request) = request(session, visit, body) else {
-        return plain(session, StatusCode::BAD_REQUEST).await;
+        return plain(session, StatusCode::BAD_REQUEST).await.map(Answered::Shown);
     };
     // A fault in a page ends that page, not the connection that it was asked over.
     let Ok(Ok(response)) = AssertUnwindSafe(portal.clone().oneshot(request)).catch_unwind().await else {
-        return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await;
+        return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await.map(Answered::Shown);
     };
+    if let Some(Release(found)) = response.extensions().get::<Release>() {
+        return Ok(Answered::Release(Arc::clone(found)));
+    }
     let (parts, body) = response.into_parts();
     let mut head = ResponseHeader::build(parts.status, Some(parts.headers.len() + 3))?;
     for (name, value) in &parts.headers {
@@ -96,12 +131,18 @@ pub async fn answer(
         if let (Some(call), Some(live)) = (call, &visitor) {
             call.lives_until(live.ended());
         }
-        return pass_on(session, head, body, visitor.as_deref()).await;
+        return pass_on(session, head, body, visitor.as_deref()).await.map(Answered::Shown);
     }
     let Ok(body) = axum::body::to_bytes(body, MAX_PAGE).await else {
-        return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await;
+        return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await.map(Answered::Shown);
     };
-    write(session, head, body).await
+    write(session, head, body).await.map(Answered::Shown)
+}
+
+/// Whether a form that comes is one by which a kept one may be sent.
+fn names_a_kept_form(visit: &Visit) -> bool {
+    let below = visit.target.matching_path().strip_prefix(visit.config.portal.path.as_str());
+    matches!(visit.ask, Ask::SendKept(_)) || below.is_some_and(|below| below.starts_with(held::PAGES))
 }
 
 /// An answer without a page, for what is too broken to be shown one.
@@ -213,7 +254,8 @@ async fn pass_on(
     Ok(status)
 }
 
-enum Form {
+/// A body that was read, or not.
+pub enum Form {
     Whole(Bytes),
     TooLarge,
     TooSlow,
@@ -221,9 +263,9 @@ enum Form {
 
 /// How much is read of a body, and for how long.
 #[derive(Clone, Copy)]
-struct Limit {
-    most: usize,
-    time: Duration,
+pub struct Limit {
+    pub most: usize,
+    pub time: Duration,
 }
 
 impl Limit {
@@ -235,7 +277,11 @@ impl Limit {
     }
 }
 
-async fn read_form(session: &mut Session, limit: Limit) -> Result<Form, Box<Error>> {
+/// Reads a body as a whole, within this limit.
+///
+/// # Errors
+/// Where the client is gone.
+pub async fn read_form(session: &mut Session, limit: Limit) -> Result<Form, Box<Error>> {
     let Limit { most, time } = limit;
     if session.is_body_empty() {
         return Ok(Form::Whole(Bytes::new()));

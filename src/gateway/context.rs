@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::ACCEPT_LANGUAGE;
 use http::{HeaderValue, Method, StatusCode};
 use pingora::http::RequestHeader;
@@ -201,6 +202,8 @@ pub struct Context {
     pub call: Option<Arc<Call>>,
     pub request: Option<Box<Request>>,
     pub stage: Stage,
+    /// The body of a kept form, which goes on in the place of the one that came.
+    pub kept: Option<Bytes>,
     /// Bytes of the request's body that went on to the upstream.
     pub body_seen: u64,
     pub length: Length,
@@ -278,6 +281,7 @@ impl Context {
             call: CALL.try_with(Arc::clone).ok(),
             request: None,
             stage: Stage::Undecided,
+            kept: None,
             body_seen: 0,
             length: Length::default(),
             tries: Tries::default(),

@@ -16,12 +16,14 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::Instant;
 
 use super::access_log::{self, End};
+use super::bridge::Answered;
 use super::context::{Context, Passage, Request};
+use super::hold::Keepable;
 use super::open_calls::Passed;
 use super::tally::Tally;
 use super::upload::Upload;
 use super::upstream::{Break, http2};
-use super::{Gateway, GatewayState, bridge, headers, sign_in, upstream};
+use super::{Gateway, GatewayState, bridge, headers, hold, sign_in, upstream};
 use crate::config::Protocol;
 use crate::service::visit::{Ask, Failure};
 
@@ -46,6 +48,8 @@ pub struct Gate {
 pub enum Verdict {
     Forward,
     Page(Ask),
+    /// A page, too, and meanwhile the form that came is kept.
+    Keep(Keepable),
     /// Too broken for a page.
     Plain(StatusCode),
     ToTls(String),
@@ -67,8 +71,23 @@ impl ProxyHttp for Gate {
         session.set_read_timeout(Some(CLIENT_TIMEOUT));
         session.set_write_timeout(Some(CLIENT_TIMEOUT));
         session.set_total_drain_timeout(Some(DRAIN));
-        let verdict = self.state.judge(session, ctx).await;
+        let mut verdict = self.state.judge(session, ctx).await;
         ctx.tally.judged(&verdict);
+        if let Verdict::Page(ask) = verdict
+            && let Some(request) = &ctx.request
+        {
+            let visit = request.visit(ask, session.req_header());
+            match bridge::ask(&self.state.portal, ctx.call.as_deref(), session, visit).await? {
+                Answered::Shown(status) => {
+                    ctx.tally.shown(status);
+                    return Ok(true);
+                }
+                Answered::Release(found) => {
+                    verdict = self.state.send_kept(session, ctx, &found).await;
+                    ctx.tally.judged(&verdict);
+                }
+            }
+        }
         let answered = match verdict {
             Verdict::Forward => return Ok(false),
             Verdict::Page(ask) => match &ctx.request {
@@ -76,6 +95,16 @@ impl ProxyHttp for Gate {
                     let visit = request.visit(ask, session.req_header());
                     bridge::answer(&self.state.portal, ctx.call.as_deref(), session, visit).await
                 }
+                None => bridge::plain(session, StatusCode::INTERNAL_SERVER_ERROR).await,
+            },
+            Verdict::Keep(keepable) => match &ctx.request {
+                Some(request) => match self.state.keep(session, request, keepable).await? {
+                    Ok(ask) => {
+                        let visit = request.visit(ask, session.req_header());
+                        bridge::answer(&self.state.portal, ctx.call.as_deref(), session, visit).await
+                    }
+                    Err(status) => bridge::plain(session, status).await,
+                },
                 None => bridge::plain(session, StatusCode::INTERNAL_SERVER_ERROR).await,
             },
             Verdict::Plain(status) => bridge::plain(session, status).await,
@@ -134,6 +163,9 @@ impl ProxyHttp for Gate {
         end: bool,
         ctx: &mut Context,
     ) -> Result<()> {
+        if let Some(kept) = &ctx.kept {
+            *body = hold::replaced(kept, end);
+        }
         let came = body.as_ref().map_or(0, |piece| piece.len() as u64);
         ctx.body_seen += came;
         if let Some(call) = &ctx.call {

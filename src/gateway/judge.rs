@@ -130,6 +130,15 @@ impl GatewayState {
             let ask = if open { Ask::Page } else { Ask::Failure(Failure::PlainHttp) };
             return Verdict::Page(ask);
         }
+        if let Some(id) = self.sends_kept(session.req_header(), request) {
+            return Verdict::Page(Ask::SendKept(id));
+        }
+        self.judge_route(session, ctx, &call).await
+    }
+
+    /// The same for what a request was made into that a page of ours was asked with (see `hold`).
+    pub(super) async fn judge_again(&self, session: &mut Session, ctx: &mut Context) -> Verdict {
+        let Some(call) = ctx.call.clone() else { return Verdict::Plain(StatusCode::INTERNAL_SERVER_ERROR) };
         self.judge_route(session, ctx, &call).await
     }
 
@@ -159,7 +168,7 @@ impl GatewayState {
             Err(error) => return unavailable(&error),
         };
         let head = session.req_header();
-        let own = if websocket { own_origin(&request.arrival) } else { String::new() };
+        let own = if websocket { request.arrival.target.origin(request.arrival.secure) } else { String::new() };
         let origin = origin(&head.headers);
         let facts = Facts {
             client: request.arrival.client,
@@ -172,11 +181,16 @@ impl GatewayState {
         let permit = match decision {
             Decision::Forward(permit) => permit,
             Decision::Challenge(challenge) => {
+                let live = request.session.clone();
                 if challenge == Challenge::Login {
                     // If there is a session, it is over for this route: the pages must not take it for a living one.
                     request.session = None;
                 }
-                return Verdict::Page(Ask::Challenge(challenge));
+                return match self.keepable(head, request, id, challenge, live).await {
+                    Ok(Some(keepable)) => Verdict::Keep(keepable),
+                    Ok(None) => Verdict::Page(Ask::Challenge(challenge)),
+                    Err(error) => unavailable(&error),
+                };
             }
             Decision::Deny(denial) => {
                 if let Some(token) = &request.token {
@@ -351,15 +365,6 @@ fn is_below(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The origin of the host asked for, as a browser spells it.
-fn own_origin(arrival: &Arrival) -> String {
-    let (scheme, default) = if arrival.secure { ("https", 443) } else { ("http", 80) };
-    match arrival.target.port().filter(|port| *port != default) {
-        Some(port) => format!("{scheme}://{}:{port}", arrival.target.host()),
-        None => format!("{scheme}://{}", arrival.target.host()),
-    }
-}
-
 /// Two origins, or one that is no text, are nobody's: `null`, which no route welcomes.
 fn origin(headers: &http::HeaderMap) -> Option<&str> {
     let mut origins = headers.get_all(ORIGIN).iter();
@@ -371,6 +376,6 @@ fn user_agent(head: &pingora::http::RequestHeader) -> Option<String> {
     head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-fn announced_length(value: Option<&HeaderValue>) -> Option<u64> {
+pub(super) fn announced_length(value: Option<&HeaderValue>) -> Option<u64> {
     value?.to_str().ok()?.parse().ok()
 }

@@ -39,18 +39,16 @@ impl Tally {
 
     /// The request was judged.
     pub fn judged(&mut self, verdict: &Verdict) {
-        self.own_page = matches!(verdict, Verdict::Page(Ask::Page));
+        self.own_page = matches!(verdict, Verdict::Page(Ask::Page | Ask::SendKept(_)));
         self.outcome = match verdict {
             Verdict::Forward => None,
-            Verdict::Page(Ask::Page) => Some(Outcome::Page),
+            Verdict::Page(Ask::Page | Ask::SendKept(_)) => Some(Outcome::Page),
             // Another proxy was told yes: what the tool answers nobody here will know.
             Verdict::Told(_) => Some(Outcome::Page),
-            Verdict::Page(Ask::Auth { challenge: Challenge::Login, .. } | Ask::Challenge(Challenge::Login)) => {
-                Some(Outcome::Challenge)
+            Verdict::Page(Ask::Auth { challenge, .. } | Ask::Challenge(challenge) | Ask::Kept(challenge, _)) => {
+                Some(challenged(*challenge))
             }
-            Verdict::Page(Ask::Auth { .. } | Ask::Challenge(Challenge::SecondFactor | Challenge::Enrolment)) => {
-                Some(Outcome::StepUp)
-            }
+            Verdict::Keep(keepable) => Some(challenged(keepable.challenge())),
             Verdict::Page(Ask::Denied(_)) => Some(Outcome::Denied),
             Verdict::Page(Ask::Failure(failure)) => Some(of(*failure)),
             Verdict::Page(Ask::Token(bad)) => Some(match bad {
@@ -121,10 +119,17 @@ pub fn count(ctx: &Context) {
     ctx.tally.meter(ctx.request.as_deref()).ended(outcome, call.started.elapsed());
 }
 
+const fn challenged(challenge: Challenge) -> Outcome {
+    match challenge {
+        Challenge::Login => Outcome::Challenge,
+        Challenge::SecondFactor | Challenge::Enrolment => Outcome::StepUp,
+    }
+}
+
 const fn of(failure: Failure) -> Outcome {
     match failure {
         Failure::BadRequest => Outcome::BadRequest,
-        Failure::NoRoute => Outcome::NotFound,
+        Failure::NoRoute | Failure::FormGone => Outcome::NotFound,
         Failure::TooLarge => Outcome::TooLarge,
         Failure::Internal => Outcome::Internal,
         Failure::UpstreamUnreachable => Outcome::UpstreamUnreachable,

@@ -15,7 +15,7 @@ use super::message::{self, Kind};
 use super::negotiate::{self, Audience};
 use super::problem::Problem;
 use super::view::Page;
-use super::{headers, refusal, return_to, sign_on, step};
+use super::{headers, held, refusal, return_to, sign_on, step};
 use crate::authz::{Challenge, Denial, Place};
 use crate::service::Services;
 use crate::service::denials::Denied;
@@ -24,7 +24,7 @@ use crate::service::visit::{Ask, BadToken, Failure, Visit};
 
 /// Answers a request that did not ask for a page of ours.
 pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let audience = negotiate::audience(&parts.method, &parts.headers);
     let exchange = Exchange::new(visit.clone(), parts.method, parts.headers);
     match ask {
@@ -55,6 +55,20 @@ pub async fn answer(services: &Services, visit: &Visit, ask: Ask, request: Reque
         {
             let path = exchange.page_path("/");
             exchange.redirect(&path)
+        }
+        Ask::Kept(challenge, id) => {
+            let back = held::path(&exchange, id, &exchange.visit.target);
+            match challenge {
+                Challenge::Login => exchange.redirect_to_login(&back, Some(held::NOTICE)),
+                due => lead_to_page(services, exchange, due, &back).await,
+            }
+        }
+        Ask::SendKept(id) => {
+            let (method, headers) = (exchange.method.clone(), exchange.headers.clone());
+            match held::send(services, exchange, id, body, held::At::ItsOwnAddress).await {
+                Ok(response) => response,
+                Err(error) => self::trouble(visit, method, headers, error.log()),
+            }
         }
         Ask::Denied(denial) => {
             services.denials.note(&exchange.visit, exchange.user_agent(), Denied::Route(denial)).await;
@@ -149,6 +163,8 @@ pub struct LoginNeeded {
     href: String,
     /// Which words: somebody is signed in, and a second step is due.
     second_step: bool,
+    /// A form came, and is not kept: what was typed is in the page before this one, and nowhere else.
+    unsent: bool,
 }
 
 impl Page for LoginNeeded {
@@ -163,7 +179,8 @@ fn small_page(exchange: Exchange, challenge: Challenge) -> Response {
         Challenge::SecondFactor | Challenge::Enrolment => return_to,
         Challenge::Login => format!("{}?return_to={}", exchange.page_path("/login"), return_to::encoded(&return_to)),
     };
-    let mut response = exchange.page(StatusCode::UNAUTHORIZED, &LoginNeeded { href, second_step });
+    let unsent = !exchange.method.is_safe();
+    let mut response = exchange.page(StatusCode::UNAUTHORIZED, &LoginNeeded { href, second_step, unsent });
     headers::allow_own_frames(response.headers_mut());
     response
 }
@@ -189,8 +206,10 @@ impl super::view::Samples for LoginNeeded {
     fn samples() -> Vec<(String, Self)> {
         let href = "/.sekisho/login?return_to=%2Forders".to_owned();
         vec![
-            ("login".to_owned(), Self { href: href.clone(), second_step: false }),
-            ("second-step".to_owned(), Self { href, second_step: true }),
+            ("login".to_owned(), Self { href: href.clone(), second_step: false, unsent: false }),
+            ("second-step".to_owned(), Self { href: href.clone(), second_step: true, unsent: false }),
+            ("unsent".to_owned(), Self { href: href.clone(), second_step: false, unsent: true }),
+            ("unsent-second-step".to_owned(), Self { href, second_step: true, unsent: true }),
         ]
     }
 }

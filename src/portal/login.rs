@@ -11,7 +11,7 @@ use super::error::PortalError;
 use super::exchange::Exchange;
 use super::refusal::{self, Alert};
 use super::view::{Page, escaped};
-use super::{guard, return_to, step};
+use super::{guard, held, return_to, step};
 use crate::secret::SecretString;
 use crate::service::Services;
 use crate::service::cookies::CookieKind;
@@ -70,6 +70,7 @@ fn notice(name: &str) -> Option<Alert> {
         "cancelled" => Some(Alert::notice("notice-cancelled")),
         "password-reset" => Some(Alert::notice("notice-password-reset")),
         "confirm" => Some(Alert::notice("notice-confirm")),
+        held::NOTICE => Some(Alert::notice("notice-held")),
         _ => None,
     }
 }
@@ -172,6 +173,7 @@ impl super::view::Samples for LoginPage {
             sample("cancelled", "", notice("cancelled")),
             sample("confirm", "alice", notice("confirm")),
             sample("password-reset", "alice", notice("password-reset")),
+            sample("held", "", notice("held")),
             sample("expired", "alice", Some(Alert::form_expired())),
         ]
     }

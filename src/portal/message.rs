@@ -23,6 +23,7 @@ pub enum Kind {
     ForeignForm,
     FormExpired,
     SignOnFailed,
+    FormGone,
     PlainHttp,
     DeniedRoute,
     DeniedAccount,
@@ -44,6 +45,7 @@ impl Kind {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::FormGone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::ForeignForm
@@ -68,6 +70,7 @@ impl Kind {
             Self::BadRequest => "bad_request",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::FormGone => "expired",
             Self::TooLarge => "too_large",
             Self::WrongType => "unsupported_media_type",
             Self::ForeignForm
@@ -88,7 +91,7 @@ impl Kind {
 
     /// Whether an operator may be asked about it, so that the page names the request.
     const fn shows_reference(self) -> bool {
-        !matches!(self, Self::PlainHttp | Self::Busy | Self::MethodNotAllowed | Self::WrongType)
+        !matches!(self, Self::FormGone | Self::PlainHttp | Self::Busy | Self::MethodNotAllowed | Self::WrongType)
     }
 
     #[cfg(test)]
@@ -101,6 +104,7 @@ impl Kind {
         Self::ForeignForm,
         Self::FormExpired,
         Self::SignOnFailed,
+        Self::FormGone,
         Self::PlainHttp,
         Self::DeniedRoute,
         Self::DeniedAccount,
@@ -120,6 +124,7 @@ impl From<Failure> for Kind {
         match failure {
             Failure::BadRequest => Self::BadRequest,
             Failure::NoRoute => Self::NotFound,
+            Failure::FormGone => Self::FormGone,
             Failure::TooLarge => Self::TooLarge,
             Failure::Internal => Self::Internal,
             Failure::UpstreamUnreachable => Self::UpstreamUnreachable,

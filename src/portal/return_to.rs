@@ -6,7 +6,7 @@
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::sign_on;
+use super::{held, sign_on};
 use crate::authz::{NormalTarget, RawTarget, SecondFactorDemand};
 use crate::service::login::Destination;
 use crate::service::visit::Visit;
@@ -87,7 +87,11 @@ fn demand(visit: &Visit, target: &NormalTarget) -> SecondFactorDemand {
         return there.demand;
     }
     let route = match below(visit, target) {
-        Some(_) => None,
+        Some(page) => match held::leads_to(page, target.query()).and_then(|path| parsed(visit, &path)) {
+            // What is asked for where the kept form goes. Whatever it says there, the form is judged by its own target.
+            Some(form) => visit.config.routes.find(&form, &Method::POST).ok().flatten(),
+            None => None,
+        },
         None => visit.config.routes.find(target, &Method::GET).ok().flatten(),
     };
     let route = route.and_then(|id| visit.config.routes.get(id));

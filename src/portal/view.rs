@@ -171,6 +171,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("password/forgot.html", include_str!("../../assets/templates/password/forgot.html")),
     ("password/reset.html", include_str!("../../assets/templates/password/reset.html")),
     ("password/due.html", include_str!("../../assets/templates/password/due.html")),
+    ("held.html", include_str!("../../assets/templates/held.html")),
     ("logout.html", include_str!("../../assets/templates/logout.html")),
     ("landing.html", include_str!("../../assets/templates/landing.html")),
     ("message.html", include_str!("../../assets/templates/message.html")),

@@ -37,6 +37,8 @@ pub enum Purpose {
     Csrf,
     /// Lists of accounts between their upload and their import.
     Import,
+    /// Forms kept over a login.
+    HeldForm,
     /// The slot in which failures of an unknown login are counted.
     UnknownLogin,
     /// What the account was that a link to a new password was sent for.
@@ -59,6 +61,7 @@ impl Purpose {
             Self::AddressCode => "sekisho/1/address-code",
             Self::Csrf => "sekisho/1/csrf",
             Self::Import => "sekisho/1/import",
+            Self::HeldForm => "sekisho/1/held-form",
             Self::UnknownLogin => "sekisho/1/unknown-login",
             Self::ResetLink => "sekisho/1/reset-link",
             Self::ToolCookies => "sekisho/1/tool-cookies",

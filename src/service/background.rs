@@ -76,6 +76,7 @@ async fn upkeep(context: &Context, clock: &dyn Clock) {
 
 /// `trusted`: the clock is.
 async fn sweep(context: &Context, now: Timestamp, trusted: bool) -> Result<(), ServiceError> {
+    context.sessions.remember_expired(now).await?;
     let swept: u64 = context.store.sweep(now).await?.values().sum();
     let forgotten = if trusted { forget_events(context, now).await? } else { 0 };
     tracing::debug!(swept, forgotten, "expired records were removed");

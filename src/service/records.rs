@@ -13,7 +13,7 @@ use crate::authn::login::Flow;
 use crate::authn::machine_token::MachineToken;
 use crate::authn::mail_limit::MailThrottle;
 use crate::authn::reset_link::{NewestLink, ResetLink};
-use crate::authn::session::Session;
+use crate::authn::session::{Ended, Session};
 use crate::authn::sign_on::{Handoff, HostSession};
 use crate::authn::user::{LoginName, User};
 use crate::clock::Timestamp;
@@ -57,6 +57,14 @@ impl Record for Handoff {
     const KIND: &'static str = "handoff";
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)
+    }
+}
+
+/// `ended/SHA256`: under the digest that the session stood under.
+impl Record for Ended {
+    const KIND: &'static str = "ended";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.forgotten_at())
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod count;
 mod elsewhere;
+mod ended;
 mod live;
 mod own;
 mod upkeep;
@@ -187,6 +188,7 @@ impl Sessions {
     /// Where the store cannot.
     pub async fn end(&self, token: &Token, client: IpAddr, now: Timestamp) -> Result<(), ServiceError> {
         let Some((digest, session)) = self.record_of(&token.digest(), now).await? else {
+            self.forget_ended(&token.digest(), now).await?;
             self.forget_value(&token.digest());
             return Ok(());
         };
@@ -257,7 +259,8 @@ impl Sessions {
         };
         let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(actor))?;
         let event = events::in_session(event, session.id);
-        let ended = self.delete(authority.held(Change::new()), &[(digest, session)], event).await?;
+        let change = Self::remembering(authority.held(Change::new()), &digest, &session, now);
+        let ended = self.delete(change, &[(digest, session)], event).await?;
         Ok(ended.then_some(Ok(true)))
     }
 
@@ -281,7 +284,10 @@ impl Sessions {
                 return Ok(Ok(0));
             }
             let event = events::success(Kind::SessionEnded, now, Some(user), &login, By::Actor(actor))?;
-            if self.delete(authority.held(Change::new()), &sessions, event).await? {
+            let change = sessions.iter().fold(authority.held(Change::new()), |change, (digest, session)| {
+                Self::remembering(change, digest, session, now)
+            });
+            if self.delete(change, &sessions, event).await? {
                 return Ok(Ok(sessions.len() as u64));
             }
         }

@@ -10,7 +10,7 @@ use crate::authn::session::Origin;
 use crate::authz::{Challenge, Denial, NormalTarget, Place, RouteId};
 use crate::clock::Timestamp;
 use crate::config::{Config, Language};
-use crate::id::RequestId;
+use crate::id::{HeldId, RequestId};
 use crate::secret::{Mac, Token};
 
 /// How many characters of a browser's name for itself are kept.
@@ -69,6 +69,10 @@ pub enum Ask {
     Page,
     /// An answer to a request that may not pass yet: 303 to a page, or 401.
     Challenge(Challenge),
+    /// The same for a form that is kept meanwhile.
+    Kept(Challenge, HeldId),
+    /// A kept form is to be sent, and this request has come to the form's own address for it.
+    SendKept(HeldId),
     /// 403.
     Denied(Denial),
     /// Something went wrong on the way: a small page or problem+json.
@@ -113,6 +117,8 @@ pub enum Failure {
     Unavailable,
     /// 504
     UpstreamTimeout,
+    /// 410: a kept form that was sent, or whose time is over.
+    FormGone,
     /// 403: plain HTTP where signing in is not safe, and no TLS listener to lead to.
     PlainHttp,
 }
@@ -132,6 +138,12 @@ impl Visit {
             Some(port) => format!("{scheme}://{host}:{port}"),
             None => format!("{scheme}://{host}"),
         }
+    }
+
+    /// The origin of the host asked for, as a browser spells it.
+    #[must_use]
+    pub fn own_origin(&self) -> String {
+        self.target.origin(self.secure)
     }
 
     /// Where it came from, for sessions, devices and events.

@@ -5,6 +5,9 @@ login-needed-text = You are not logged in, or your session has ended.
 second-step-needed-heading = Please confirm that it is you
 second-step-needed-text = To go on, another code is needed.
 login-needed-open = Open the login page
+not-sent-heading = What you entered was not sent
+not-sent-text = It is still in the form. Log in with the button below, which opens a new window. Then come back here, use your browser’s Back button to return to the form, and send it again.
+not-sent-open = Log in in a new window
 
 message-home = Go to the first page
 message-reference = Reference

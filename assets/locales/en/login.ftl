@@ -15,11 +15,25 @@ hint-form-expired = If you keep seeing this, check that your browser accepts coo
 notice-signed-out = You have logged out.
 notice-cancelled = Setup was cancelled and nothing was stored. To go on, log in again.
 notice-confirm = To go on, two-step login has to be set up. Log in once more to confirm that it is you.
+notice-held = What you entered was kept. After you have logged in, you will be asked whether to send it.
 
 logout-title = Log out
 logout-text = You are logged in as { $login }. Do you want to log out?
 logout-submit = Log out
 logout-back = Stay logged in
+
+held-title = Send what you entered?
+held-text = When you sent this form, you had to log in again or to give a code first. It was kept, and has not been sent yet.
+held-as = Logged in as
+held-address = Goes to
+held-fields = Fields
+held-no-fields = none
+held-more = { $count ->
+    [one] and one more
+   *[other] and { $count } more
+  }
+held-submit = Send it now
+held-discard = Do not send it
 
 landing-title = You are logged in
 landing-home = Go to { $title }

@@ -5,6 +5,9 @@ login-needed-text = まだログインしていないか、ログインの有効
 second-step-needed-heading = もう一度確認が必要です
 second-step-needed-text = 続けるには、認証コードの入力が必要です。
 login-needed-open = ログイン画面を開く
+not-sent-heading = 入力された内容は送信されていません
+not-sent-text = 入力した内容は、前の画面のフォームに残っています。下のボタンから新しい画面でログインした後、この画面に戻り、ブラウザーの「戻る」でフォームに戻って、もう一度送信してください。
+not-sent-open = 新しい画面でログインする
 
 message-home = 最初のページへ
 message-reference = お問い合わせ番号

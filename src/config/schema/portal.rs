@@ -6,7 +6,7 @@ use super::server::reported;
 use crate::authn::user::Email;
 use crate::config::reader::Section;
 use crate::config::values::{self, Bad, days, minutes, seconds};
-use crate::config::{Audit, Language, Mail, Portal, Smtp, SmtpSecurity, Theme, address, files};
+use crate::config::{Audit, Held, Language, Mail, Portal, Smtp, SmtpSecurity, Theme, address, files};
 use crate::secret::SecretString;
 
 pub(super) fn portal(section: &mut Section<'_>) -> Portal {
@@ -142,13 +142,16 @@ fn smtp(section: &mut Section<'_>) -> Option<Smtp> {
     })
 }
 
-/// Forms kept over a login. Nothing keeps them yet (see `not_yet`), so the values are only checked.
-pub(super) fn held(section: &mut Section<'_>) {
+/// Forms kept over a login. Each is read into memory as a whole, so that the largest one has a bound.
+pub(super) fn held(section: &mut Section<'_>) -> Held {
     const MIB: u64 = 1 << 20;
-    section.field("max_size").size(1..=1024 * MIB);
-    section.duration("lifetime", minutes(10), seconds(10)..=days(1));
-    section.integer::<u64>("per_session", 3, 1..=100);
-    section.field("total").size(1..=64 * 1024 * MIB);
+    let max_size = section.field("max_size").size(1..=16 * MIB).unwrap_or(MIB);
+    Held {
+        max_size: usize::try_from(max_size).unwrap_or(usize::MAX),
+        lifetime: section.duration("lifetime", minutes(10), seconds(10)..=days(1)),
+        per_session: section.integer("per_session", 3, 1..=100),
+        total: section.field("total").size(1..=64 * 1024 * MIB).unwrap_or(64 * MIB),
+    }
 }
 
 pub(super) fn audit(section: &mut Section<'_>) -> Audit {

@@ -339,11 +339,6 @@ fn what_is_not_there_yet_is_refused_by_name() {
         assert!(said.iter().any(|line| line.contains(&expected)), "{snippet}\n{said:#?}");
         assert!(load_in(&folder(), &completed(snippet)).is_err(), "{snippet}");
     }
-    let said = said("held: {max_size: 2MiB, total: 64MiB}");
-    assert_eq!(
-        said,
-        ["1:18: warning: `held.max_size`: has no effect in this version (forms are not kept over a login)"]
-    );
 }
 
 #[test]

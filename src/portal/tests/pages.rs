@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::super::view::{Samples, Site, render};
 use super::super::{
-    account, admin, answers, assets, enrol, landing, login, logout, message, password, recovery, recovery_codes,
+    account, admin, answers, assets, enrol, held, landing, login, logout, message, password, recovery, recovery_codes,
     second_factor, welcome,
 };
 use crate::config::Language;
@@ -76,6 +76,7 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         try_all::<password::forgot::ForgotPage>(language);
         try_all::<password::reset::ResetPage>(language);
         try_all::<password::own::OwnPage>(language);
+        try_all::<held::HeldPage>(language);
         try_all::<logout::LogoutPage>(language);
         try_all::<landing::LandingPage>(language);
         try_all::<message::Message>(language);

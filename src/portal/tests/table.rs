@@ -42,6 +42,9 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("POST", "/password/forgot", everybody_alike("404", "404", "404", "404", "404")),
     ("GET", "/password/reset", everybody_alike("410", "410", "410", "410", "410")),
     ("POST", "/password/reset", everybody_alike("410", "410", "410", "410", "410")),
+    // There is no such form.
+    ("GET", "/held/{id}", everybody_alike("→/login", "410", "→/login", "→/login", "→/login")),
+    ("POST", "/held/{id}", everybody_alike("→/login", "410", "→/login", "→/login", "→/login")),
     ("GET", "/logout", everybody_alike("→/login", "200", "→/login", "→/login", "→/login")),
     ("POST", "/logout", everybody_alike("→/login", "403", "→/login", "→/login", "→/login")),
     // Nowhere without `portal.host`; what they do with it is told in the integration tests.

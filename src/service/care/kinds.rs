@@ -9,12 +9,12 @@ use crate::authn::login::Flow;
 use crate::authn::machine_token::MachineToken;
 use crate::authn::mail_limit::MailThrottle;
 use crate::authn::reset_link::{NewestLink, ResetLink};
-use crate::authn::session::Session;
+use crate::authn::session::{Ended, Session};
 use crate::authn::sign_on::{Handoff, HostSession};
 use crate::authn::user::User;
 use crate::secret::Keys;
-use crate::service::import;
 use crate::service::records::{AdminGuard, DeviceIndex, EventIndex, LoginIndex, SessionAt, SessionIndex};
+use crate::service::{held, import};
 use crate::store::engine::{Key, StoreError};
 use crate::store::record::{Change, Raw, Record};
 
@@ -37,7 +37,7 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which exports have them: accounts last, so that the time in which they can change is short.
-pub static KINDS: [Kind; 22] = [
+pub static KINDS: [Kind; 26] = [
     plain::<Event>().exported(),
     plain::<AccountThrottle>().exported(),
     plain::<MailThrottle>().exported(),
@@ -58,6 +58,10 @@ pub static KINDS: [Kind; 22] = [
     plain::<EventIndex>(),
     sealing::<Flow>(),
     sealing::<import::Kept>(),
+    plain::<Ended>(),
+    sealing::<held::Held>(),
+    plain::<held::OfSession>(),
+    plain::<held::Total>(),
     Kind { read: read_admins, ..named::<AdminGuard>("meta/admins") },
     // The store's own: `store::open` reads it.
     Kind { read: |_, _| Ok(Seals::default()), ..named::<AdminGuard>("meta/store-id") },

@@ -3,8 +3,9 @@
 use crate::authn::login::Flow;
 use crate::authn::sign_on::Handoff;
 use crate::authn::user::User;
-use crate::id::SessionId;
+use crate::id::{HeldId, SessionId};
 use crate::secret::{KeyError, Keys, Purpose, Sealed};
+use crate::service::held;
 use crate::service::import;
 use crate::service::login::flows;
 use crate::service::records::parse_digest;
@@ -47,6 +48,14 @@ impl Sealing for import::Kept {
         let Ok(session) = name.parse::<SessionId>() else { return Vec::new() };
         let (owner, sealed) = import::sealed(self, session);
         vec![(Purpose::Import, owner, sealed)]
+    }
+}
+
+impl Sealing for held::Held {
+    fn sealed(&mut self, name: &str) -> Vec<(Purpose, String, &mut Sealed)> {
+        let Ok(id) = name.parse::<HeldId>() else { return Vec::new() };
+        let (owner, sealed) = held::sealed(self, id);
+        vec![(Purpose::HeldForm, owner, sealed)]
     }
 }
 

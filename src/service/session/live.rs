@@ -283,6 +283,11 @@ impl LiveSession {
         self.host.as_deref()
     }
 
+    /// Of the account when this value was given out.
+    pub(in crate::service) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// The account's facts as they are now.
     #[must_use]
     pub fn account(&self) -> Arc<Account> {
@@ -340,7 +345,9 @@ impl LiveSession {
         self.line.ended.clone()
     }
 
-    pub(super) fn stands(&self) -> bool {
+    /// Whether nothing but time has ended it.
+    #[must_use]
+    pub fn stands(&self) -> bool {
         !self.is_over() && self.cell.stands(self.epoch)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::live::Lifeline;
 use super::{ServiceError, Sessions, lock};
 use crate::audit::{Event, Kind};
-use crate::authn::session::Session;
+use crate::authn::session::{Ended, Session};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::secret::TokenDigest;
@@ -16,6 +16,9 @@ use crate::service::events::{self, By};
 use crate::service::records::parse_digest;
 use crate::store::engine::{Change as Seen, Expect, Outcome};
 use crate::store::record::Change;
+
+/// The clock was set back behind what was noted: nothing of that session is trusted.
+const SET_BACK: &str = "clock set back";
 
 /// At most one write of last-seen times a session in this time.
 const WRITE_EVERY: Duration = Duration::from_secs(30);
@@ -87,6 +90,8 @@ impl Sessions {
             if let Expect::At(_) = slot.seen {
                 let event = events::detailed(self.ended(line, now).await?, "lifetime");
                 let change = Change::new().unchanged::<Session>(&name, slot.seen).delete::<Session>(&name);
+                let memory = Ended { session: line.id, user: line.user, epoch: line.epoch(), ended_at: now };
+                let change = change.put(&name, &memory);
                 if let Outcome::Committed(_) =
                     self.store.commit(events::with(change, std::slice::from_ref(&event))).await?
                 {
@@ -99,7 +104,10 @@ impl Sessions {
         line.merge(&session);
         let Some(reason) = over(line, limits, now) else { return Ok(()) };
         let event = events::detailed(self.ended(line, now).await?, reason);
-        let change = Change::new().unchanged::<Session>(&name, slot.seen);
+        let mut change = Change::new().unchanged::<Session>(&name, slot.seen);
+        if reason != SET_BACK {
+            change = Self::remembering(change, &digest, &session, now);
+        }
         let change = Self::without(events::with(change, std::slice::from_ref(&event)), &[(digest, session)]);
         if let Outcome::Committed(_) = self.store.commit(change).await? {
             self.forget(&digest, Some(line.id));
@@ -184,7 +192,7 @@ fn over(line: &Lifeline, limits: config::Session, now: Timestamp) -> Option<&'st
     } else if now.since(line.last_seen()) >= limits.idle_timeout {
         Some("idle")
     } else if line.last_seen().is_ahead_of(now) {
-        Some("clock set back")
+        Some(SET_BACK)
     } else {
         None
     }
