@@ -111,6 +111,8 @@ kinds! {
     TokenRevoked = "token_revoked",
     /// What was shown as one was none.
     TokenRefused = "token_refused",
+    /// What a tool is shown for an account was set or removed.
+    ToolLoginChanged = "tool_login_changed",
     /// Somebody signed in came to what is not for them.
     AccessDenied = "access_denied",
     /// A form came when its sender's session had ended: kept until they have signed in again.

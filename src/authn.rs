@@ -16,5 +16,6 @@ pub mod recovery_code;
 pub mod reset_link;
 pub mod session;
 pub mod sign_on;
+pub mod tool_login;
 pub mod totp;
 pub mod user;

@@ -21,6 +21,7 @@ mod session;
 mod shell;
 mod store;
 mod token;
+mod tool_login;
 mod upgrade;
 mod user;
 
@@ -84,6 +85,9 @@ enum Command {
     /// Make, list and revoke tokens for programmes, each for some routes and until a day
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Store what people sign in with at tools that ask each account for its own
+    #[command(subcommand)]
+    ToolLogin(tool_login::ToolLoginCommand),
     /// Search, follow and export what happened: who did what, when and from where
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -136,6 +140,7 @@ pub fn run() -> ExitCode {
         Command::Device(command) => device::run(command),
         Command::Session(command) => session::run(command),
         Command::Token(command) => token::run(command),
+        Command::ToolLogin(command) => tool_login::run(command),
         Command::Audit(command) => audit::run(command),
         Command::Store(command) => store::run(command),
         Command::Key(command) => key::run(command),

@@ -33,6 +33,7 @@ mod rights;
 pub mod session;
 pub mod sign_on;
 pub mod tokens;
+pub mod tool_logins;
 pub mod users;
 pub mod visit;
 
@@ -70,6 +71,7 @@ pub struct Services {
     pub directory: Arc<directory::Directory>,
     pub imports: Arc<import::Imports>,
     pub held: Arc<held::HeldForms>,
+    pub tool_logins: Arc<tool_logins::ToolLogins>,
     pub health: Arc<health::Health>,
     pub care: Arc<care::Care>,
     context: Arc<Context>,
@@ -112,6 +114,7 @@ impl Services {
             resets,
             imports,
             held: Arc::new(held::HeldForms::new(Arc::clone(&context))),
+            tool_logins: Arc::new(tool_logins::ToolLogins::new(Arc::clone(&context))),
             health: Arc::new(health::Health::new(Arc::clone(&context))),
             context,
         }

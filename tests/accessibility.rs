@@ -64,6 +64,10 @@ impl Walk {
             .route("{name: all, upstream: UPSTREAM}", &upstream.url())
             .route("{name: public, path: /public, access: public, upstream: UPSTREAM}", &upstream.url())
             .route("{name: closed, path: /closed, access: deny, upstream: UPSTREAM}", &upstream.url())
+            .route(
+                "{name: asking, path: /asking, upstream: UPSTREAM, upstream_auth: {basic: {per_account: true}}}",
+                &upstream.url(),
+            )
             .route("{name: dead, path: /dead, access: public, upstream: 'http://127.0.0.1:1'}", "")
             .user("alice", &["--role", "admin", "--name", "Alice Martin", "--email", "alice@example.com"])
             .user("mika", &["--role", "manager", "--name", "森 美香", "--email", "mika@example.com"])
@@ -262,7 +266,9 @@ impl Walk {
     }
 
     async fn messages(&mut self) {
-        for (name, path) in [("not found", "/.sekisho/nowhere"), ("closed", "/closed"), ("dead", "/dead")] {
+        for (name, path) in
+            [("not found", "/.sekisho/nowhere"), ("closed", "/closed"), ("asking", "/asking"), ("dead", "/dead")]
+        {
             self.browser.open(&self.gate.url(path)).await;
             self.browser.find_soon("h1").await;
             self.judge_as(name).await;

@@ -177,7 +177,7 @@ pub fn decide(route: &Route, facts: &Facts<'_>, identity: Option<&Identity>, now
     if !origin_is_welcome(route, facts) {
         return Decision::Deny(Denial::WebSocketOrigin);
     }
-    if !is_allowed(route, &identity.account) {
+    if !route.allow.names(&identity.account) {
         return Decision::Deny(Denial::NotAllowed);
     }
     match second_factor_due(route, identity, now) {
@@ -238,12 +238,6 @@ fn is_alive(route: &Route, identity: &Identity, now: Timestamp) -> bool {
 
 fn second_factor_due(route: &Route, identity: &Identity, now: Timestamp) -> Due {
     route.second_factor.due(identity.account.second_factor, identity.second_factor_at, now)
-}
-
-fn is_allowed(route: &Route, account: &Account) -> bool {
-    let user = route.allow.users.is_empty() || route.allow.users.contains(&account.login);
-    let group = route.allow.groups.is_empty() || account.groups.iter().any(|group| route.allow.groups.contains(group));
-    user && group
 }
 
 /// RFC 6455 §10.2: a browser always tells the origin of the page that opens a WebSocket; cookies go along whatever it is.

@@ -48,6 +48,8 @@ pub enum Act {
     SendLink,
     EndSessions,
     ForgetDevices,
+    /// What a tool is shown for it. One's own is everybody's to set.
+    SetToolLogin,
     Delete,
 }
 
@@ -79,7 +81,7 @@ impl Task {
 }
 
 impl Act {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::View,
         Self::EditName,
         Self::EditLogin,
@@ -96,6 +98,7 @@ impl Act {
         Self::SendLink,
         Self::EndSessions,
         Self::ForgetDevices,
+        Self::SetToolLogin,
         Self::Delete,
     ];
 
@@ -103,7 +106,13 @@ impl Act {
     const fn to_oneself(self) -> bool {
         matches!(
             self,
-            Self::View | Self::EditName | Self::EditGroups | Self::Unlock | Self::EndSessions | Self::ForgetDevices
+            Self::View
+                | Self::EditName
+                | Self::EditGroups
+                | Self::Unlock
+                | Self::EndSessions
+                | Self::ForgetDevices
+                | Self::SetToolLogin
         )
     }
 }
@@ -116,7 +125,7 @@ pub fn judge(actor: Party, act: Act, subject: Party) -> Result<(), Refusal> {
     let oneself = actor.id == subject.id;
     let reaches = match act {
         Act::View => actor.role >= Task::See.least(),
-        Act::EndSessions | Act::ForgetDevices if oneself => true,
+        Act::EndSessions | Act::ForgetDevices | Act::SetToolLogin if oneself => true,
         Act::SetPassword => false,
         _ => reaches(actor.role, subject.role),
     };

@@ -17,6 +17,7 @@ use http::Method;
 use ipnet::IpNet;
 
 use super::host::Host;
+use super::identity::Account;
 use super::path::RoutePath;
 use super::requirement::SecondFactorDemand;
 use super::target::{BadTarget, NormalTarget};
@@ -94,6 +95,16 @@ pub struct Allow {
     pub groups: BTreeSet<Group>,
     pub users: BTreeSet<LoginName>,
     pub networks: Vec<IpNet>,
+}
+
+impl Allow {
+    /// Whether this account is among those that the lists of people name, wherever it comes from.
+    #[must_use]
+    pub fn names(&self, account: &Account) -> bool {
+        let user = self.users.is_empty() || self.users.contains(&account.login);
+        let group = self.groups.is_empty() || account.groups.iter().any(|group| self.groups.contains(group));
+        user && group
+    }
 }
 
 /// All routes, ready to be searched.

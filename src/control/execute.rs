@@ -7,11 +7,12 @@ use tokio::sync::mpsc;
 
 use super::protocol::{
     AccountFilter, AccountRow, AccountState, Changes, Command, DeviceRow, ForeignAccount, NewAccount, PasswordText,
-    Reply, SecondFactorRow, SessionRow, Taken, TokenRow,
+    Reply, SecondFactorRow, SessionRow, Taken, TokenRow, ToolLoginRow,
 };
 use crate::authn::machine_token::MachineToken;
 use crate::authn::password::{ForeignHash, Unusable};
 use crate::authn::recovery_code::RecoverySet;
+use crate::authn::tool_login::Part;
 use crate::authn::user::Email;
 use crate::clock::Timestamp;
 use crate::secret::ExposeSecret;
@@ -23,6 +24,7 @@ use crate::service::history::EventRow;
 use crate::service::import::foreign;
 use crate::service::session::SessionView;
 use crate::service::tokens::{self, NewToken};
+use crate::service::tool_logins::{self, StoredView};
 use crate::service::users::{NewUser, Rejection, UserChange, UserView};
 use crate::service::{ServiceError, Services};
 
@@ -180,6 +182,38 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
                 hint: Some("`sekisho token list` shows the ids of those that are good".into()),
             },
         },
+        Command::ToolLoginList { who } => {
+            let views = match who {
+                None => users.list(now).await?,
+                Some(who) => match users.show(&who, now).await? {
+                    Ok(view) => vec![view],
+                    Err(rejection) => return Ok(refused(&rejection)),
+                },
+            };
+            let mut rows = Vec::new();
+            for view in views {
+                let stored = services.tool_logins.stored(view.user.id, now).await?;
+                rows.extend(stored.iter().map(|stored| tool_login_row(&view, stored)));
+            }
+            Reply::ToolLogins(rows)
+        }
+        Command::ToolLoginSet { who, route, username, secret } => match users.show(&who, now).await? {
+            Ok(view) => {
+                let tools = &services.tool_logins;
+                tool_login(tools.set(view.user.id, &route, &username, secret.0, ACTOR, now).await?, &route)
+            }
+            Err(rejection) => refused(&rejection),
+        },
+        Command::ToolLoginForget { who, route } => match users.show(&who, now).await? {
+            Ok(view) => match services.tool_logins.forget(view.user.id, &route, ACTOR, now).await? {
+                Err(tool_logins::Refused::NoSuchTool) => Reply::Refused {
+                    reason: format!("nothing is stored for {} and the route {route}", view.user.login),
+                    hint: Some("`sekisho tool-login list` shows what is".into()),
+                },
+                outcome => tool_login(outcome, &route),
+            },
+            Err(rejection) => refused(&rejection),
+        },
         // Done already, in `care`.
         Command::StoreExport
         | Command::StoreVerify
@@ -198,6 +232,31 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
             Err(rejection) => refused(&rejection),
         },
     })
+}
+
+fn tool_login(outcome: Result<(), tool_logins::Refused>, route: &str) -> Reply {
+    let (reason, hint) = match outcome {
+        Ok(()) => return Reply::Done,
+        Err(tool_logins::Refused::Rejection(rejection)) => return refused(&rejection),
+        Err(tool_logins::Refused::NoSuchTool) => (
+            format!("no route {route} asks each account for its own"),
+            Some("in the configuration, `upstream_auth` with `per_account: true` does".into()),
+        ),
+        Err(tool_logins::Refused::Unusable(Part::Name, why)) => {
+            (format!("the name {why}"), Some("--username NAME".into()))
+        }
+        Err(tool_logins::Refused::Unusable(Part::Secret, why)) => (format!("the password or token {why}"), None),
+    };
+    Reply::Refused { reason, hint }
+}
+
+fn tool_login_row(view: &UserView, stored: &StoredView) -> ToolLoginRow {
+    ToolLoginRow {
+        user_id: stored.user.to_string(),
+        login: view.user.login.to_string(),
+        route: stored.route.clone(),
+        changed_at: stored.changed_at.to_string(),
+    }
 }
 
 fn new_user(new: NewAccount) -> NewUser {

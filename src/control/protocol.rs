@@ -86,6 +86,20 @@ pub enum Command {
     TokenRevoke {
         id: TokenId,
     },
+    ToolLoginList {
+        who: Option<String>,
+    },
+    ToolLoginSet {
+        who: String,
+        route: String,
+        /// Empty where the tool takes a token.
+        username: String,
+        secret: PasswordText,
+    },
+    ToolLoginForget {
+        who: String,
+        route: String,
+    },
     Operate(Operation),
     /// All that a new store needs, as the lines of an export; they come before the reply.
     StoreExport,
@@ -237,6 +251,7 @@ pub enum Reply {
         value: PasswordText,
     },
     Tokens(Vec<TokenRow>),
+    ToolLogins(Vec<ToolLoginRow>),
     /// How far it is; `total` is 0 while that is not known. More frames follow.
     Progress {
         done: u64,
@@ -363,6 +378,15 @@ pub struct TokenRow {
     /// Absent until the first use.
     pub last_used: Option<String>,
     pub last_address: Option<String>,
+}
+
+/// For which account and route something is stored that a tool is shown: also the form of `--json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolLoginRow {
+    pub user_id: String,
+    pub login: String,
+    pub route: String,
+    pub changed_at: String,
 }
 
 /// A request's frame.

@@ -255,7 +255,7 @@ impl GatewayState {
         let shown_to_tool = match plan.route(id).and_then(|route| route.sign_in.as_ref()) {
             Some(sign_in) => {
                 session.req_header_mut().remove_header(&AUTHORIZATION);
-                match sign_in.shown_to_tool(&permit) {
+                match sign_in.shown_to_tool(&self.services.tool_logins, &permit, &route.name, request.now).await {
                     Ok(value) => Some(value),
                     Err(failure) => return Verdict::Page(Ask::Failure(failure)),
                 }

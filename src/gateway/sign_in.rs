@@ -11,9 +11,12 @@ use http::{HeaderValue, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use zeroize::Zeroizing;
 
+use crate::authn::tool_login::{Credentials, Kind};
 use crate::authz::Permit;
-use crate::config::UpstreamAuth;
+use crate::clock::Timestamp;
+use crate::config::{UpstreamAuth, Whose};
 use crate::secret::ExposeSecret;
+use crate::service::tool_logins::ToolLogins;
 use crate::service::visit::Failure;
 
 /// How a route's tool is signed in to, prepared.
@@ -21,30 +24,60 @@ use crate::service::visit::Failure;
 pub enum SignIn {
     /// The same `Authorization` for everybody. Its `Debug` shows nothing.
     Everybody(HeaderValue),
+    /// What is stored for each account.
+    PerAccount(Kind),
     /// What cannot stand in a header, which no configuration gets past: nobody passes.
     Unusable,
 }
 
 impl SignIn {
     pub fn new(auth: &UpstreamAuth) -> Self {
-        let value = match auth {
-            UpstreamAuth::Basic { username, password } => basic(username, password.expose_secret()),
-            UpstreamAuth::Bearer { token } => bearer(token.expose_secret()),
-        };
-        value.map_or(Self::Unusable, Self::Everybody)
+        match &auth.whose {
+            Whose::Everybody(credentials) => {
+                header(auth.way.kind(), credentials).map_or(Self::Unusable, Self::Everybody)
+            }
+            Whose::PerAccount => Self::PerAccount(auth.way.kind()),
+        }
     }
 
-    /// What the tool is shown for whoever has this permit.
+    /// What the tool of this route is shown for whoever has this permit.
     ///
     /// # Errors
     /// Why there is nothing to show: the request must not go on.
-    pub fn shown_to_tool(&self, permit: &Permit) -> Result<HeaderValue, Failure> {
+    pub async fn shown_to_tool(
+        &self,
+        logins: &ToolLogins,
+        permit: &Permit,
+        route: &str,
+        now: Timestamp,
+    ) -> Result<HeaderValue, Failure> {
         // Nobody is signed in to a tool as nobody. A machine's token names the route, and with it what the route does.
         permit.whose().ok_or(Failure::Internal)?;
         match self {
             Self::Everybody(value) => Ok(value.clone()),
+            Self::PerAccount(kind) => {
+                // A machine has no account.
+                let account = permit.account().ok_or(Failure::ToolLoginMissing)?;
+                match logins.of(account.id, route, *kind, now).await {
+                    Ok(Some((credentials, _))) => header(*kind, &credentials).ok_or(Failure::Internal),
+                    Ok(None) => Err(Failure::ToolLoginMissing),
+                    Err(error) => {
+                        tracing::error!(%error, route, "what a tool is shown cannot be read: nobody passes");
+                        Err(Failure::Unavailable)
+                    }
+                }
+            }
             Self::Unusable => Err(Failure::Internal),
         }
+    }
+}
+
+fn header(kind: Kind, credentials: &Credentials) -> Option<HeaderValue> {
+    let secret = credentials.secret().expose_secret();
+    match kind {
+        Kind::Basic => basic(credentials.username(), secret),
+        Kind::Bearer => bearer(secret),
+        Kind::Form => None,
     }
 }
 
@@ -93,7 +126,8 @@ mod tests {
         assert_eq!(basic("Aladdin", "open sesame").unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(basic("test", "123\u{a3}").unwrap(), "Basic dGVzdDoxMjPCow==");
         assert_eq!(bearer("mF_9.B5f-4.1JqM").unwrap(), "Bearer mF_9.B5f-4.1JqM");
-        let auth = UpstreamAuth::Basic { username: "u".to_owned(), password: "open sesame".to_owned().into() };
+        let credentials = Credentials::new(Kind::Basic, "u", "open sesame".into()).unwrap();
+        let auth = UpstreamAuth { way: crate::config::Way::Basic, whose: Whose::Everybody(credentials) };
         for shown in [format!("{auth:?}"), format!("{:?}", SignIn::new(&auth))] {
             assert!(!shown.contains("sesame") && !shown.contains("b3BlbiBzZXNhbWU"), "{shown}");
         }

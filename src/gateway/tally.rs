@@ -135,7 +135,7 @@ const fn of(failure: Failure) -> Outcome {
         Failure::UpstreamUnreachable => Outcome::UpstreamUnreachable,
         Failure::Unavailable => Outcome::Unavailable,
         Failure::UpstreamTimeout => Outcome::UpstreamTimeout,
-        Failure::ToolRefused => Outcome::ToolLogin,
+        Failure::ToolRefused | Failure::ToolLoginMissing => Outcome::ToolLogin,
         Failure::PlainHttp => Outcome::PlainHttp,
     }
 }

@@ -7,6 +7,7 @@ pub mod overview;
 pub mod recovery_codes;
 pub mod second_factor;
 pub mod sessions;
+pub mod tools;
 
 use axum::response::Response;
 use http::StatusCode;

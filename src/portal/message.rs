@@ -9,6 +9,7 @@ use super::exchange::Exchange;
 use super::form::BadForm;
 use super::view::Page;
 use crate::authz::Denial;
+use crate::service::tool_logins;
 use crate::service::visit::Failure;
 
 /// What there is to say. The name is the beginning of its texts' keys: `not-found-heading`, `not-found-text`.
@@ -35,6 +36,7 @@ pub enum Kind {
     UpstreamUnreachable,
     UpstreamTimeout,
     ToolRefused,
+    ToolLoginMissing,
 }
 
 impl Kind {
@@ -55,7 +57,8 @@ impl Kind {
             | Self::DeniedRoute
             | Self::DeniedAccount
             | Self::DeniedNetwork
-            | Self::DeniedOrigin => StatusCode::FORBIDDEN,
+            | Self::DeniedOrigin
+            | Self::ToolLoginMissing => StatusCode::FORBIDDEN,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamUnreachable | Self::ToolRefused => StatusCode::BAD_GATEWAY,
@@ -86,6 +89,7 @@ impl Kind {
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::ToolRefused => "tool_login_refused",
+            Self::ToolLoginMissing => "tool_login_missing",
         }
     }
 
@@ -116,6 +120,7 @@ impl Kind {
         Self::UpstreamUnreachable,
         Self::UpstreamTimeout,
         Self::ToolRefused,
+        Self::ToolLoginMissing,
     ];
 }
 
@@ -131,6 +136,7 @@ impl From<Failure> for Kind {
             Failure::Unavailable => Self::Unavailable,
             Failure::UpstreamTimeout => Self::UpstreamTimeout,
             Failure::ToolRefused => Self::ToolRefused,
+            Failure::ToolLoginMissing => Self::ToolLoginMissing,
             Failure::PlainHttp => Self::PlainHttp,
         }
     }
@@ -167,6 +173,8 @@ pub struct Message {
     /// The request's id, for whoever looks it up in the logs.
     reference: Option<String>,
     home: String,
+    /// Where people store what they sign in with at this tool.
+    tools: Option<String>,
 }
 
 impl Page for Message {
@@ -186,8 +194,15 @@ pub fn page(exchange: Exchange, kind: Kind) -> Response {
         logout: exchange.page_path("/logout"),
         reference: kind.shows_reference().then(|| exchange.visit.request_id.to_string()),
         home: "/".to_owned(),
+        tools: is_about_own_tool_login(&exchange, kind).then(|| exchange.page_path("/account/tools")),
     };
     exchange.page(kind.status(), &message)
+}
+
+/// Whether the reader could do something about it: the tool is shown what they have stored.
+fn is_about_own_tool_login(exchange: &Exchange, kind: Kind) -> bool {
+    let own = exchange.visit.route.and_then(|id| tool_logins::per_account(&exchange.visit.config, id));
+    own.is_some() && matches!(kind, Kind::ToolRefused | Kind::ToolLoginMissing)
 }
 
 /// 404: a path below the portal's where no page is.
@@ -215,6 +230,7 @@ impl super::view::Samples for Message {
                     logout: "/.sekisho/logout".to_owned(),
                     reference: kind.shows_reference().then(|| "0123456789abcdef".to_owned()),
                     home: "/".to_owned(),
+                    tools: (kind == Kind::ToolLoginMissing).then(|| "/.sekisho/account/tools".to_owned()),
                 };
                 (name(&kind), message)
             })

@@ -190,6 +190,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("account/recovery_codes.html", include_str!("../../assets/templates/account/recovery_codes.html")),
     ("account/email.html", include_str!("../../assets/templates/account/email.html")),
     ("account/devices.html", include_str!("../../assets/templates/account/devices.html")),
+    ("account/tools.html", include_str!("../../assets/templates/account/tools.html")),
     ("account/sessions.html", include_str!("../../assets/templates/account/sessions.html")),
     ("account/overview.html", include_str!("../../assets/templates/account/overview.html")),
     #[cfg(test)]

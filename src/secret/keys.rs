@@ -47,6 +47,8 @@ pub enum Purpose {
     ToolCookies,
     /// The way of somebody who is led to the portal host to sign in, and back.
     SignOn,
+    /// What people sign in with at tools, at rest.
+    ToolLogin,
     /// Signs what tools are told of a person.
     Assertion,
 }
@@ -66,6 +68,7 @@ impl Purpose {
             Self::ResetLink => "sekisho/1/reset-link",
             Self::ToolCookies => "sekisho/1/tool-cookies",
             Self::SignOn => "sekisho/1/sign-on",
+            Self::ToolLogin => "sekisho/1/tool-login",
             Self::Assertion => "sekisho/1/assertion",
         }
     }

@@ -17,6 +17,7 @@ use super::passwords;
 use super::records::{self, AdminGuard, LoginIndex};
 use super::rights::Authority;
 use super::session::Sessions;
+use super::tool_logins;
 use crate::audit::Kind;
 use crate::authn::address_change::AddressChange;
 use crate::authn::lockout::AccountThrottle;
@@ -347,6 +348,8 @@ impl Users {
                 .delete::<User>(&name)
                 .delete::<LoginIndex>(&records::login_name(&user.login))
                 .delete::<AccountThrottle>(&records::account_throttle(user.id));
+            let tools = self.context.store.get::<tool_logins::Kept>(&name, now).await?;
+            let change = tool_logins::without(change, user.id, tools.seen);
             let change = mail_limit::forget(change, user.id).delete::<AddressChange>(&name).delete::<NewestLink>(&name);
             let change = self.context.without_devices(change, user.id, now).await?;
             if self.context.commit(change, &[event]).await?.is_some() {

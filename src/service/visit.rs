@@ -113,6 +113,8 @@ pub enum Failure {
     UpstreamUnreachable,
     /// 502: sekisho signs in to the tool, which does not take that.
     ToolRefused,
+    /// 403: sekisho signs in to the tool with what the account has stored for it, and it has nothing.
+    ToolLoginMissing,
     /// 503
     Unavailable,
     /// 504

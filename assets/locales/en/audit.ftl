@@ -59,6 +59,7 @@ event-recovery-codes-renewed = New recovery codes
 event-token-added = Machine token made
 event-token-revoked = Machine token revoked
 event-token-refused = Machine token refused
+event-tool-login-changed = Login at a tool changed
 event-access-denied = Access denied
 event-form-held = Form kept over a login
 event-form-sent = Kept form sent

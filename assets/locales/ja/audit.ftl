@@ -59,6 +59,7 @@ event-recovery-codes-renewed = リカバリーコードの再発行
 event-token-added = マシントークンの発行
 event-token-revoked = マシントークンの失効
 event-token-refused = マシントークンの拒否
+event-tool-login-changed = ツールのログイン情報の変更
 event-access-denied = アクセス拒否
 event-form-held = フォームの保管
 event-form-sent = 保管したフォームの送信

@@ -8,7 +8,7 @@ fn party(id: u8, role: Role) -> Party {
 
 /// For each act: who may do it to a user, a viewer, a manager, an admin; `-` nobody, `a` admins, `m` managers and above, `v`
 /// viewers and above. Then whether each role may do it to themselves: `y`, `o` (not to oneself), `n` (the role is too low).
-const TABLE: [(Act, [char; 4], [char; 4]); 17] = {
+const TABLE: [(Act, [char; 4], [char; 4]); 18] = {
     use Act::*;
     [
         (View, ['v', 'v', 'v', 'v'], ['n', 'y', 'y', 'y']),
@@ -27,6 +27,7 @@ const TABLE: [(Act, [char; 4], [char; 4]); 17] = {
         (SendLink, ['m', 'm', 'a', 'a'], ['n', 'n', 'n', 'o']),
         (EndSessions, ['m', 'm', 'a', 'a'], ['y', 'y', 'y', 'y']),
         (ForgetDevices, ['m', 'm', 'a', 'a'], ['y', 'y', 'y', 'y']),
+        (SetToolLogin, ['m', 'm', 'a', 'a'], ['y', 'y', 'y', 'y']),
         (Delete, ['m', 'm', 'a', 'a'], ['n', 'n', 'n', 'o']),
     ]
 };

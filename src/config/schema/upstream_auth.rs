@@ -1,10 +1,12 @@
 //! `upstream_auth`: how sekisho signs in to the route's tool.
 
+use crate::authn::tool_login::{Credentials, Kind, Unusable};
 use crate::authz::Access;
-use crate::config::UpstreamAuth;
 use crate::config::diagnostic::Place;
 use crate::config::reader::Section;
 use crate::config::values::Bad;
+use crate::config::{UpstreamAuth, Way, Whose};
+use crate::secret::SecretString;
 
 /// What the section says, and where its key stands.
 pub(in crate::config) type Draft = (UpstreamAuth, Place);
@@ -41,39 +43,35 @@ pub(super) fn upstream_auth(section: &mut Section<'_>, access: Access) -> Option
 }
 
 fn basic(section: &mut Section<'_>) -> Option<UpstreamAuth> {
-    let username = section.field("username").required("").parse(user_id);
-    let password = section.text_or_file("password", "password_file").secret();
-    let password = password.required("or `password_file`").parse(secret);
-    Some(UpstreamAuth::Basic { username: username?, password: password?.into() })
+    whose(section, Kind::Basic).map(|whose| UpstreamAuth { way: Way::Basic, whose })
 }
 
 fn bearer(section: &mut Section<'_>) -> Option<UpstreamAuth> {
-    let token = section.text_or_file("token", "token_file").secret();
-    let token = token.required("or `token_file`").parse(token_text)?;
-    Some(UpstreamAuth::Bearer { token: token.into() })
+    whose(section, Kind::Bearer).map(|whose| UpstreamAuth { way: Way::Bearer, whose })
 }
 
-/// A user-id of RFC 7617 §2: the first colon ends it.
-fn user_id(text: &str) -> Result<String, Bad> {
-    match secret(text) {
-        Ok(_) if text.contains(':') => Err(Bad::new("must not have a colon, which ends a name in HTTP Basic")),
-        other => other,
+/// The configuration's own credentials, or each account's.
+fn whose(section: &mut Section<'_>, kind: Kind) -> Option<Whose> {
+    let (key, key_file) = if kind.has_name() { ("password", "password_file") } else { ("token", "token_file") };
+    let username = kind.has_name().then(|| section.field("username"));
+    let secret = section.text_or_file(key, key_file).secret();
+    if section.boolean("per_account", false) {
+        let given = username.iter().chain([&secret]).find(|field| field.given());
+        if let Some(given) = given {
+            given.error_at_key("`per_account: true` is given as well", Some("keep one of the two".to_owned()));
+        }
+        return Some(Whose::PerAccount);
     }
-}
-
-fn secret(text: &str) -> Result<String, Bad> {
-    if text.chars().any(char::is_control) {
-        Err(Bad::new("must be one line, without control characters"))
-    } else {
-        Ok(text.to_owned())
-    }
-}
-
-/// What can stand behind `Bearer`: what tools call a token is not always the `b64token` of RFC 6750 §2.1.
-fn token_text(text: &str) -> Result<String, Bad> {
-    if text.bytes().all(|b| b.is_ascii_graphic()) {
-        Ok(text.to_owned())
-    } else {
-        Err(Bad::new("must be visible ASCII characters, without blanks"))
-    }
+    let hint = "or `per_account: true`";
+    let checked = |text: &str, check: Result<(), Unusable>| match check {
+        Ok(()) => Ok(text.to_owned()),
+        Err(why) => Err(Bad::new(why.to_string())),
+    };
+    let username = match username {
+        Some(field) => field.required(hint).parse(|text| checked(text, kind.check_name(text))),
+        None => Some(String::new()),
+    };
+    let hint = format!("or `{key_file}`, {hint}");
+    let secret = secret.required(&hint).parse(|text| checked(text, kind.check_secret(text)).map(SecretString::from));
+    Credentials::new(kind, &username?, secret?).ok().map(Whose::Everybody)
 }

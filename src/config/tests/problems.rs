@@ -331,6 +331,36 @@ fn a_portal_host_asks_for_routes_that_name_theirs_and_for_the_address_that_mails
 }
 
 #[test]
+fn a_way_to_sign_in_to_a_tool_is_one_that_can_be_gone() {
+    let of =
+        |route: &str| said(&format!("routes: [{{name: a, upstream: \"http://127.0.0.1:9\", {route}}}]")).join("\n");
+    for right in [
+        "upstream_auth: {basic: {username: u, password: \"p: ü\"}}",
+        "upstream_auth: {basic: {per_account: true}}",
+        "upstream_auth: {bearer: {token: a.b-c}}",
+        "upstream_auth: {bearer: {per_account: true}}",
+    ] {
+        assert_eq!(of(right), "", "{right}");
+    }
+    for (wrong, expected) in [
+        ("upstream_auth: {}", "names no way to sign in"),
+        ("upstream_auth: {basic: {username: u}}", "`routes[0].upstream_auth.basic.password` is missing"),
+        ("upstream_auth: {basic: {password: p}}", "`routes[0].upstream_auth.basic.username` is missing"),
+        ("upstream_auth: {basic: {username: \"a:b\", password: p}}", "must not have a colon"),
+        ("upstream_auth: {basic: {username: u, password: \"a\\nb\"}}", "must be one line"),
+        ("upstream_auth: {basic: {username: u, password: p, password_file: f}}", "is given as well"),
+        ("upstream_auth: {basic: {username: u, per_account: true}}", "`per_account: true` is given as well"),
+        ("upstream_auth: {basic: {username: u, password: p}, bearer: {token: t}}", "is given as well"),
+        ("upstream_auth: {bearer: {token: \"a b\"}}", "must be visible ASCII"),
+        ("access: public, path: /x, upstream_auth: {bearer: {token: t}}", "this route asks nobody who it is"),
+    ] {
+        assert!(of(wrong).contains(expected), "{wrong}: {}", of(wrong));
+    }
+    let elsewhere = said("routes: [{name: a, upstream: \"http://tool.example\", upstream_auth: {bearer: {token: t}}}]");
+    assert!(elsewhere.join("").contains("cross the network unencrypted"), "{elsewhere:?}");
+}
+
+#[test]
 fn what_is_not_there_yet_is_refused_by_name() {
     let refused = [("store: {engine: postgres, url: \"postgresql://h/d\"}", "store.engine")];
     for (snippet, key) in refused {

@@ -21,6 +21,7 @@ const SCHEMA: &str = "config/sekisho.schema.json";
 /// Asked for as required only under a condition that no list of keys can say.
 const CONDITIONAL: &[&str] = &[
     "routes[].upstream",
+    "routes[].upstream_auth.basic.username",
     "routes[].upstream_auth.basic.password",
     "routes[].upstream_auth.basic.password_file",
     "routes[].upstream_auth.bearer.token",
@@ -41,6 +42,8 @@ const COMMENTED_OUT: &[&str] = &[
     "mail.smtp.security",
     "routes[].upstreams[].weight",
     "routes[].health_check.interval",
+    "routes[].upstream_auth.basic.per_account",
+    "routes[].upstream_auth.bearer.per_account",
 ];
 
 fn path(name: &str) -> PathBuf {

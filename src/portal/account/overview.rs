@@ -31,6 +31,9 @@ pub struct AccountPage {
     recovery: Option<Recovery>,
     devices: usize,
     sessions: usize,
+    /// How many tools ask this account for something, and for how many there is something.
+    tools: usize,
+    tools_stored: usize,
     links: Links,
 }
 
@@ -56,6 +59,7 @@ struct Links {
     recovery_codes: String,
     devices: String,
     sessions: String,
+    tools: String,
 }
 
 impl Page for AccountPage {
@@ -74,6 +78,8 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
         let back = exchange.page_path("/account");
         return Ok(exchange.redirect_to_login(&back, None));
     };
+    let config = exchange.visit.config.clone();
+    let tools = services.tool_logins.tools(&config, person.account.id, Some(&person.account), now).await?;
     let page = AccountPage {
         nav: Nav::new(&mut exchange, &person, Room::Account)?,
         alert: super::done(&exchange, &[("password", "done-password")]),
@@ -85,6 +91,8 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
         recovery: Recovery::of(&view),
         devices: services.devices.list(person.account.id, now).await?.len(),
         sessions: services.sessions.list(Some(person.account.id), now).await?.len(),
+        tools: tools.len(),
+        tools_stored: tools.iter().filter(|tool| tool.changed_at.is_some()).count(),
         links: Links::to(|below| exchange.page_path(below)),
     };
     Ok(exchange.page(StatusCode::OK, &page))
@@ -113,6 +121,7 @@ impl Links {
             recovery_codes: path("/account/recovery-codes"),
             devices: path("/account/devices"),
             sessions: path("/account/sessions"),
+            tools: path("/account/tools"),
         }
     }
 }
@@ -134,6 +143,8 @@ impl crate::portal::view::Samples for AccountPage {
                 recovery,
                 devices: if bare { 0 } else { 2 },
                 sessions: if bare { 1 } else { 3 },
+                tools: if bare { 0 } else { 2 },
+                tools_stored: usize::from(!bare),
                 links: Links::to(|below| format!("/.sekisho{below}")),
             };
             (file.to_owned(), page)

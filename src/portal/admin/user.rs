@@ -18,6 +18,7 @@ use crate::authn::recovery_code::RecoverySet;
 use crate::authn::user::{Method, Role, User};
 use crate::authz::permission::{self, Act, Party};
 use crate::id::UserId;
+use crate::portal::account::tools::Tool;
 use crate::portal::browser_name::browser_name;
 use crate::portal::error::PortalError;
 use crate::portal::exchange::Exchange;
@@ -55,6 +56,8 @@ pub struct UserPage {
     forms: Forms,
     /// No link by mail can be sent: no address, or no mail server.
     without_mail: bool,
+    /// Tools that ask each account for its own.
+    tools: Vec<Tool>,
     devices: Vec<Browser>,
     sessions: Vec<Browser>,
     events: Vec<Recent>,
@@ -99,6 +102,8 @@ struct Forms {
     end_sessions: Option<String>,
     forget_device: Option<String>,
     forget_devices: Option<String>,
+    tool_login: Option<String>,
+    forget_tool_login: Option<String>,
     delete: Option<String>,
 }
 
@@ -162,12 +167,19 @@ async fn page(
     let (id, now) = (view.user.id, exchange.visit.now);
     let devices = services.devices.list(id, now).await?;
     let sessions = services.sessions.list(Some(id), now).await?;
+    let config = exchange.visit.config.clone();
+    let tools = services.tool_logins.tools(&config, id, None, now).await?;
     let events = services.history.of_user(id, EVENTS, now).await?;
     let below = format!("{LIST}/{id}");
     exchange.here_with(&below, String::new());
     let path = exchange.page_path(&below);
     let without_mail = view.user.email.is_none() || exchange.visit.config.mail.is_none();
-    let has = Has { devices: !devices.is_empty(), sessions: !sessions.is_empty(), mail: !without_mail };
+    let has = Has {
+        devices: !devices.is_empty(),
+        sessions: !sessions.is_empty(),
+        mail: !without_mail,
+        tools: !tools.is_empty(),
+    };
     let page = UserPage {
         nav: Nav::new(&mut exchange, person, Room::Users)?,
         alert,
@@ -177,6 +189,7 @@ async fn page(
         forms: Forms::new(&mut exchange, person, &view, has)?,
         facts: Facts::of(&view),
         without_mail,
+        tools: tools.iter().map(Tool::of).collect(),
         devices: devices.iter().map(Browser::device).collect(),
         sessions: sessions.iter().map(|view| Browser::session(view, person)).collect(),
         events: events.iter().map(|event| Recent::of(event, id)).collect(),
@@ -213,6 +226,7 @@ struct Has {
     devices: bool,
     sessions: bool,
     mail: bool,
+    tools: bool,
 }
 
 impl Forms {
@@ -232,6 +246,8 @@ impl Forms {
             end_sessions: token(Deed::EndSessions, has.sessions)?,
             forget_device: token(Deed::ForgetDevice, has.devices)?,
             forget_devices: token(Deed::ForgetDevices, has.devices)?,
+            tool_login: token(Deed::SetToolLogin, has.tools)?,
+            forget_tool_login: token(Deed::ForgetToolLogin, has.tools)?,
             delete: token(Deed::Delete, true)?,
         })
     }

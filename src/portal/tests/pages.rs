@@ -95,6 +95,7 @@ fn every_page_can_be_made_in_every_language_and_uses_every_text() {
         try_all::<account::second_factor::OwnFactorPage>(language);
         try_all::<account::recovery_codes::OwnCodesPage>(language);
         try_all::<account::devices::DevicesPage>(language);
+        try_all::<account::tools::ToolsPage>(language);
         try_all::<account::email::EmailPage>(language);
         try_all::<account::sessions::SessionsPage>(language);
         try_all::<admin::user::UserPage>(language);

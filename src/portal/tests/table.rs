@@ -79,6 +79,8 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("POST", "/admin/users/{id}/end-sessions", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
     ("POST", "/admin/users/{id}/forget-device", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
     ("POST", "/admin/users/{id}/forget-devices", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/tool-login", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/admin/users/{id}/forget-tool-login", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
     ("POST", "/admin/users/{id}/delete", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
     ("GET", "/account", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
     // They have signed in a moment ago, so nothing is asked again.
@@ -98,6 +100,9 @@ const ROWS: &[(&str, &str, [&str; 8])] = &[
     ("GET", "/account/devices", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
     ("POST", "/account/devices/forget", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
     ("POST", "/account/devices/forget-all", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("GET", "/account/tools", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
+    ("POST", "/account/tools", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
+    ("POST", "/account/tools/forget", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
     ("GET", "/account/sessions", by_role("→/login", "→/login", ["200", "200", "200", "200"])),
     ("POST", "/account/sessions/end", by_role("→/login", "→/login", ["403", "403", "403", "403"])),
     ("POST", "/account/sessions/end-others", by_role("→/login", "→/login", ["403", "403", "403", "403"])),

@@ -14,7 +14,7 @@ use crate::authn::sign_on::{Handoff, HostSession};
 use crate::authn::user::User;
 use crate::secret::Keys;
 use crate::service::records::{AdminGuard, DeviceIndex, EventIndex, LoginIndex, SessionAt, SessionIndex};
-use crate::service::{held, import};
+use crate::service::{held, import, tool_logins};
 use crate::store::engine::{Key, StoreError};
 use crate::store::record::{Change, Raw, Record};
 
@@ -37,11 +37,12 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which exports have them: accounts last, so that the time in which they can change is short.
-pub static KINDS: [Kind; 26] = [
+pub static KINDS: [Kind; 27] = [
     plain::<Event>().exported(),
     plain::<AccountThrottle>().exported(),
     plain::<MailThrottle>().exported(),
     plain::<MachineToken>().exported(),
+    sealing::<tool_logins::Kept>().exported(),
     sealing::<User>().exported(),
     plain::<AddressThrottle>(),
     plain::<LoginIndex>(),

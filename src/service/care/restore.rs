@@ -19,8 +19,8 @@ use crate::authn::mail_limit::MailThrottle;
 use crate::authn::user::{LoginName, User};
 use crate::id::UserId;
 use crate::secret::Keys;
-use crate::service::events;
 use crate::service::records::{LoginIndex, login_name};
+use crate::service::{events, tool_logins};
 use crate::store::engine::{Key, StoreError};
 use crate::store::record::{Change, Raw, Record, Store};
 
@@ -276,6 +276,9 @@ fn with(change: Change, raw: &Raw) -> Result<Change, StoreError> {
     }
     if let Some(name) = raw.name::<MachineToken>() {
         return Ok(change.put(name, &raw.decode::<MachineToken>()?));
+    }
+    if let Some(name) = raw.name::<tool_logins::Kept>() {
+        return Ok(change.put(name, &raw.decode::<tool_logins::Kept>()?));
     }
     Err(unknown())
 }

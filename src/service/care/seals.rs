@@ -3,13 +3,11 @@
 use crate::authn::login::Flow;
 use crate::authn::sign_on::Handoff;
 use crate::authn::user::User;
-use crate::id::{HeldId, SessionId};
+use crate::id::{HeldId, SessionId, UserId};
 use crate::secret::{KeyError, Keys, Purpose, Sealed};
-use crate::service::held;
-use crate::service::import;
 use crate::service::login::flows;
 use crate::service::records::parse_digest;
-use crate::service::sign_on;
+use crate::service::{held, import, sign_on, tool_logins};
 use crate::store::engine::StoreError;
 use crate::store::record::{Change, Raw, Record};
 
@@ -56,6 +54,13 @@ impl Sealing for held::Held {
         let Ok(id) = name.parse::<HeldId>() else { return Vec::new() };
         let (owner, sealed) = held::sealed(self, id);
         vec![(Purpose::HeldForm, owner, sealed)]
+    }
+}
+
+impl Sealing for tool_logins::Kept {
+    fn sealed(&mut self, name: &str) -> Vec<(Purpose, String, &mut Sealed)> {
+        let Ok(user) = name.parse::<UserId>() else { return Vec::new() };
+        tool_logins::sealed(self, user).map(|(owner, sealed)| (Purpose::ToolLogin, owner, sealed)).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use crate::authz::permission::{self, Party};
 use crate::id::SessionId;
 use crate::service::actor::Person;
 use crate::service::testing::{Bench, new_user};
+use crate::service::tool_logins;
 
 const ROLES: [Role; 4] = [Role::User, Role::Viewer, Role::Manager, Role::Admin];
 
@@ -72,6 +73,10 @@ async fn attempt(bench: &Bench, act: Act, who: &User, actor: &Actor) -> Result<(
         Act::SendLink => services.resets.send(who.id, actor, now).await.unwrap(),
         Act::EndSessions => services.sessions.end_all_of(who.id, actor, now).await.unwrap().map(drop),
         Act::ForgetDevices => services.devices.forget_all(who.id, actor, now).await.unwrap().map(drop),
+        Act::SetToolLogin => match services.tool_logins.forget(who.id, "none", actor, now).await.unwrap() {
+            Err(tool_logins::Refused::Rejection(rejection)) => Err(rejection),
+            _ => Ok(()),
+        },
         Act::Delete => services.users.delete(&id, actor, now).await.unwrap(),
     }
 }

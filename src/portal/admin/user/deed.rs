@@ -4,11 +4,13 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, post};
+use http::StatusCode;
 
 use super::{LIST, found, page};
 use crate::authn::user::Role;
 use crate::authz::permission::Act;
 use crate::id::UserId;
+use crate::portal::account::tools;
 use crate::portal::admin::rejection;
 use crate::portal::error::PortalError;
 use crate::portal::exchange::Exchange;
@@ -17,6 +19,7 @@ use crate::portal::message;
 use crate::portal::person::{self, Person};
 use crate::portal::refusal::Alert;
 use crate::service::Services;
+use crate::service::tool_logins;
 use crate::service::users::{Rejection, UserView};
 
 /// A button.
@@ -33,12 +36,16 @@ pub enum Deed {
     /// The field `device` names it.
     ForgetDevice,
     ForgetDevices,
+    /// The fields `route`, `username` and `secret`.
+    SetToolLogin,
+    /// The field `route` names it.
+    ForgetToolLogin,
     /// The field `login` repeats the account's.
     Delete,
 }
 
 /// What is said after it was done, by what stands in the address.
-const DONE: [(&str, &str); 14] = [
+const DONE: [(&str, &str); 16] = [
     ("disabled", "user-done-disabled"),
     ("enabled", "user-done-enabled"),
     ("unlocked", "user-done-unlocked"),
@@ -48,6 +55,8 @@ const DONE: [(&str, &str); 14] = [
     ("sessions-ended", "user-done-sessions-ended"),
     ("device-forgotten", "user-done-device-forgotten"),
     ("devices-forgotten", "user-done-devices-forgotten"),
+    ("tool-stored", "user-done-tool-stored"),
+    ("tool-removed", "user-done-tool-removed"),
     ("saved", "user-done-saved"),
     ("unchanged", "user-done-unchanged"),
     ("added", "user-done-added"),
@@ -79,6 +88,8 @@ impl Deed {
             Self::EndSessions => "user-end-sessions",
             Self::ForgetDevice => "user-forget-device",
             Self::ForgetDevices => "user-forget-devices",
+            Self::SetToolLogin => "user-tool-login",
+            Self::ForgetToolLogin => "user-forget-tool-login",
             Self::Delete => "user-delete",
         }
     }
@@ -92,6 +103,7 @@ impl Deed {
             Self::SendLink => Act::SendLink,
             Self::EndSession | Self::EndSessions => Act::EndSessions,
             Self::ForgetDevice | Self::ForgetDevices => Act::ForgetDevices,
+            Self::SetToolLogin | Self::ForgetToolLogin => Act::SetToolLogin,
             Self::Delete => Act::Delete,
         }
     }
@@ -107,6 +119,8 @@ impl Deed {
             Self::EndSessions => "sessions-ended",
             Self::ForgetDevice => "device-forgotten",
             Self::ForgetDevices => "devices-forgotten",
+            Self::SetToolLogin => "tool-stored",
+            Self::ForgetToolLogin => "tool-removed",
             Self::Delete => "deleted",
         }
     }
@@ -124,6 +138,16 @@ enum Refused {
     Rejection(Rejection),
     /// The login that was typed is another one.
     OtherLogin,
+    Tool(tool_logins::Refused),
+}
+
+impl Refused {
+    fn of(refused: tool_logins::Refused) -> Self {
+        match refused {
+            tool_logins::Refused::Rejection(rejection) => Self::Rejection(rejection),
+            other => Self::Tool(other),
+        }
+    }
 }
 
 async fn submit(
@@ -154,7 +178,8 @@ async fn submit(
                 Refused::Rejection(rejection) => {
                     (rejection::status(&rejection), Alert::problem(rejection::key(&rejection)))
                 }
-                Refused::OtherLogin => (http::StatusCode::BAD_REQUEST, Alert::problem("problem-other-login")),
+                Refused::Tool(refused) => (StatusCode::UNPROCESSABLE_ENTITY, Alert::problem(tools::problem(&refused))),
+                Refused::OtherLogin => (StatusCode::BAD_REQUEST, Alert::problem("problem-other-login")),
             };
             page(&services, exchange, &person, &id.to_string(), status, Some(alert)).await
         }
@@ -194,6 +219,16 @@ async fn carry_out(
             Err(_) => Ok(()),
         },
         Deed::ForgetDevices => services.devices.forget_all(id, actor, now).await?.map(drop),
+        Deed::SetToolLogin => {
+            let field = |name| fields.get(name).unwrap_or_default();
+            let (route, username, secret) = (field("route"), field("username").trim(), field("secret").into());
+            let set = services.tool_logins.set(id, route, username, secret, actor, now).await?;
+            return Ok(set.map_err(Refused::of));
+        }
+        Deed::ForgetToolLogin => {
+            let route = fields.get("route").unwrap_or_default();
+            return Ok(services.tool_logins.forget(id, route, actor, now).await?.map_err(Refused::of));
+        }
         Deed::Delete => {
             let typed = fields.get("login").unwrap_or_default().trim().to_lowercase();
             if typed != view.user.login.as_str() {

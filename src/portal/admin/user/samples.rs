@@ -4,6 +4,7 @@ use super::fields::{Choice, FieldsView, Fixed, Problems};
 use super::{Browser, Facts, Forms, Recent, UserPage, edit, new};
 use crate::authn::user::Role;
 use crate::clock::Timestamp;
+use crate::portal::account::tools::Tool;
 use crate::portal::moment::Moment;
 use crate::portal::nav::{Nav, Room};
 use crate::portal::refusal::Alert;
@@ -60,6 +61,7 @@ fn page(facts: Facts, forms: Forms, alert: Option<Alert>) -> UserPage {
         edit: Some("/.sekisho/admin/users/0123456789abcdef/edit".to_owned()),
         forms,
         without_mail: false,
+        tools: Vec::new(),
         devices: Vec::new(),
         sessions: Vec::new(),
         events: Vec::new(),
@@ -80,6 +82,8 @@ fn forms() -> Forms {
         end_sessions: token(),
         forget_device: token(),
         forget_devices: token(),
+        tool_login: token(),
+        forget_tool_login: token(),
         delete: token(),
     }
 }
@@ -88,6 +92,7 @@ impl Samples for UserPage {
     fn samples() -> Vec<(String, Self)> {
         let token = || Some("x".repeat(43));
         let full = UserPage {
+            tools: vec![Tool::sample("supervisor", true, true), Tool::sample("prometheus", false, false)],
             devices: vec![browser("Chrome, Windows", true), browser("", false)],
             sessions: vec![browser("Chrome, Windows", true), browser("", false)],
             events: vec![event("login", false), event("user-changed", true)],
