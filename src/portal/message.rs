@@ -99,7 +99,7 @@ impl Kind {
     }
 
     #[cfg(test)]
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
