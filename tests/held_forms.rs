@@ -205,16 +205,14 @@ fn f34_what_ended_the_session_decides() {
             gate.advance(6 * MINUTE);
         }),
     ];
-    let mut ended = 0;
-    for (what, end) in after_them {
+    for (before, (what, end)) in after_them.into_iter().enumerate() {
         let mut alice = signed_in(&gate, ALICE);
         end(&gate, &mut alice);
         assert!(kept(&post(&mut alice, BODY.as_bytes())).is_some(), "{what}");
         // Once more when the record itself is gone.
-        ended += 1;
         wait_until("its end is noticed", || {
             let events = gate.cli_json(&["audit", "search", "--event", "session_ended"]);
-            (events.as_array().unwrap().len() == ended).then_some(())
+            (events.as_array().unwrap().len() == before + 1).then_some(())
         });
         assert!(kept(&post(&mut alice, BODY.as_bytes())).is_some(), "{what}, a while later");
         gate.advance(11 * MINUTE);
