@@ -65,11 +65,11 @@ impl Browser {
     pub async fn with(setup: Setup) -> Self {
         let slot = SLOTS.acquire().await.unwrap();
         let profile = TempDir::with_prefix("sekisho-chromium-").unwrap();
-        let mut driver = Process::start_group(
-            "chromedriver",
-            Command::new("chromedriver").arg("--port=0").env("TMPDIR", profile.path()),
-        );
-        let port = driver.wait_for("chromedriver listens", |lines| lines.iter().find_map(|line| port_in(line)));
+        let (driver, port) = std::iter::repeat_with(|| start_driver(&profile))
+            .take(5)
+            .flatten()
+            .next()
+            .expect("chromedriver finds a port");
         let (width, height) = setup.size;
         let scripts = if setup.javascript { 1 } else { 2 };
         let options = json!({
@@ -226,6 +226,17 @@ impl Browser {
         let cookies = self.client.get_all_cookies().await.unwrap();
         cookies.into_iter().find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
     }
+}
+
+/// `None`: it took a port that was free in one family of addresses, and somebody had it in the other.
+fn start_driver(profile: &TempDir) -> Option<(Process, u16)> {
+    let mut command = Command::new("chromedriver");
+    let mut driver = Process::start_group("chromedriver", command.arg("--port=0").env("TMPDIR", profile.path()));
+    let port = driver.wait_for("chromedriver listens", |lines| {
+        let listens = lines.iter().find_map(|line| port_in(line)).map(Some);
+        listens.or_else(|| lines.iter().any(|line| line.contains("port not available")).then_some(None))
+    })?;
+    Some((driver, port))
 }
 
 impl Drop for Browser {
