@@ -2,7 +2,8 @@
 //! many at once are memory.
 //!
 //! One whose head says that it is long is refused before it has begun. One that turns out to be is cut off. Whoever takes
-//! what comes has its answers for moments only, and has a place again; streams of events and WebSockets are small pieces with pauses, and do not count.
+//! what comes has its answers for moments only, and has a place again; streams of events, calls of gRPC and WebSockets are small
+//! pieces with pauses, and do not count.
 
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
@@ -30,7 +31,8 @@ impl Context {
     pub fn begin_answer(&mut self, head: &ResponseHeader) -> Result<()> {
         self.length.given = 0;
         let has_body = !head.status.is_informational() && !matches!(head.status.as_u16(), 204 | 304);
-        self.length.counts = has_body && !is_event_stream(head);
+        let lasts = is_event_stream(head) || self.passage().is_some_and(|(_, passage)| passage.streams);
+        self.length.counts = has_body && !lasts;
         if self.length.counts && content_length(head).is_some_and(|length| length > SHORT) {
             return self.claim_length();
         }
