@@ -268,9 +268,10 @@ fn whoever_is_named_the_answer_is_the_same_and_takes_as_long() {
     let mut times = [Vec::new(), Vec::new()];
     let mut answers = Vec::new();
     for round in 0..30 {
-        for (kind, who) in
-            [format!("user{}@example.com", round % 10), format!("none{}@example.com", round % 10)].iter().enumerate()
-        {
+        let both = [format!("user{}@example.com", round % 10), format!("none{}@example.com", round % 10)];
+        // By turns first: whoever comes second shares the machine with what is still done for the first.
+        let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+        for (kind, who) in order.map(|kind| (kind, &both[kind])) {
             let mut somebody = Client::new(&gate);
             let form = form_with(&somebody.open("/.sekisho/password/forgot"), "who").with("who", who);
             let begin = Instant::now();
