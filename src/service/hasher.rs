@@ -36,7 +36,8 @@ pub struct Hasher {
     jobs: SyncSender<(Instant, Job)>,
     hashing: Hashing,
     threads: Arc<Vec<Thread>>,
-    turned_away: Arc<TurnedAway>,
+    /// When the log last said that logins are turned away.
+    said: Arc<Mutex<Option<Instant>>>,
     /// How many were computed: whether two requests cost the same is asked of this number.
     #[cfg(test)]
     done: Arc<Done>,
@@ -46,29 +47,6 @@ pub struct Hasher {
 struct Thread {
     started: Instant,
     busy_since: AtomicU64,
-}
-
-/// Who was told to come again.
-#[derive(Default)]
-struct TurnedAway {
-    count: AtomicU64,
-    said: Mutex<Option<Instant>>,
-}
-
-impl TurnedAway {
-    /// One more; the log has a line now and then.
-    fn one_more(&self) -> ServiceError {
-        let before = self.count.fetch_add(1, Ordering::Relaxed);
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
-            *said = Some(Instant::now());
-            tracing::warn!(
-                so_far = before + 1,
-                "logins are turned away for now: too many passwords wait to be checked"
-            );
-        }
-        ServiceError::Busy { retry_after: Duration::from_secs(RETRY_AFTER + before % RETRY_SPREAD) }
-    }
 }
 
 /// What was computed so far.
@@ -149,7 +127,7 @@ impl Hasher {
             jobs,
             hashing: hashing.clone(),
             threads,
-            turned_away: Arc::default(),
+            said: Arc::default(),
             #[cfg(test)]
             done,
         }
@@ -189,7 +167,7 @@ impl Hasher {
     ) -> Result<Option<Matches>, ServiceError> {
         let (answer, waiting) = oneshot::channel();
         self.send(Job::Verify { stored, beside, password, answer })?;
-        Ok(waiting.await.map_err(|_| self.turned_away.one_more())??)
+        Ok(waiting.await.map_err(|_| self.turned_away())??)
     }
 
     /// The hash of a new password.
@@ -199,7 +177,7 @@ impl Hasher {
     pub async fn hash(&self, password: SecretString, cost: Cost) -> Result<String, ServiceError> {
         let (answer, waiting) = oneshot::channel();
         self.send(Job::Hash { salt: random_bytes()?, password, cost, answer })?;
-        Ok(waiting.await.map_err(|_| self.turned_away.one_more())??)
+        Ok(waiting.await.map_err(|_| self.turned_away())??)
     }
 
     /// The hash of a recovery code.
@@ -214,7 +192,7 @@ impl Hasher {
     ) -> Result<[u8; HASH_BYTES], ServiceError> {
         let (answer, waiting) = oneshot::channel();
         self.send(Job::Derive { code, salt, cost, answer })?;
-        Ok(waiting.await.map_err(|_| self.turned_away.one_more())??)
+        Ok(waiting.await.map_err(|_| self.turned_away())??)
     }
 
     /// Whether every thread has been at one password for far too long.
@@ -234,6 +212,17 @@ impl Hasher {
         self.done.work.load(Ordering::SeqCst)
     }
 
+    /// Whoever was counted last as rejected is told when to come again; the log has a line now and then.
+    fn turned_away(&self) -> ServiceError {
+        let so_far = self.hashing.rejected.get();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            *said = Some(Instant::now());
+            tracing::warn!(so_far, "logins are turned away for now: too many passwords wait to be checked");
+        }
+        ServiceError::Busy { retry_after: Duration::from_secs(RETRY_AFTER + so_far % RETRY_SPREAD) }
+    }
+
     fn send(&self, job: Job) -> Result<(), ServiceError> {
         // Before it is sent, so that whoever takes it finds it counted.
         self.hashing.waiting.inc();
@@ -241,7 +230,7 @@ impl Hasher {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => {
                 self.hashing.waiting.dec();
                 self.hashing.rejected.inc();
-                self.turned_away.one_more()
+                self.turned_away()
             }
         })
     }
@@ -358,6 +347,13 @@ mod tests {
         assert!(busy > 0 && made >= QUEUE, "{busy} refused, {made} made");
         assert_eq!(busy + made, 300);
         assert_eq!(hasher.computed(), made as u64);
+        // Not all at once.
+        let told = all.iter().filter_map(|one| match one {
+            Err(ServiceError::Busy { retry_after }) => Some(retry_after.as_secs()),
+            _ => None,
+        });
+        let times: std::collections::BTreeSet<u64> = told.collect();
+        assert!(times.iter().eq(&(RETRY_AFTER..RETRY_AFTER + RETRY_SPREAD).collect::<Vec<_>>()), "{times:?}");
     }
 
     #[tokio::test]
