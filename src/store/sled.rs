@@ -1,7 +1,7 @@
 //! The embedded engine, over sled 0.34.
 //!
 //! ```text
-//!  get, scan ───────────────────────────────▶ Disk       (readers, side by side)
+//!  get, scan ──▶ readers: some threads ───────▶ Disk       (side by side)
 //!  commit ──▶ writer: compare, apply, tell ──▶ Disk       (one thread: the order of the commits is the order of its queue)
 //!               └─ durable ──▶ syncer: one flush and fsync for all that wait at that moment, then their answers
 //! ```
@@ -13,6 +13,7 @@
 
 mod disk;
 pub(super) mod files;
+mod readers;
 mod value;
 mod writer;
 
@@ -32,6 +33,7 @@ use tokio::sync::{broadcast, oneshot};
 use self::disk::MOST_KEYS;
 pub(super) use self::disk::{Check, Disk};
 use self::files::Directory;
+use self::readers::Readers;
 use self::writer::{Job, Reply};
 use super::engine::{Commit, Engine, Key, Outcome, StoreError, Versioned, Watch};
 use super::figures::{Figures, Snapshot};
@@ -41,6 +43,7 @@ use super::watch::{self, PrefixWatch, Told};
 pub struct SledEngine {
     shared: Arc<Shared>,
     jobs: mpsc::Sender<Job>,
+    readers: Readers,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -80,23 +83,36 @@ impl SledEngine {
             figures: Figures::default(),
             directory,
         });
+        let readers = Readers::start()?;
         let (jobs, thread) = writer::start(&shared, newest)?;
-        Ok(Self { shared, jobs, thread: Some(thread) })
+        Ok(Self { shared, jobs, readers, thread: Some(thread) })
     }
 
-    /// Reads many records on a thread that may block, while no commit is half applied.
+    /// Reads on one of the readers' threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Shared, &Disk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (shared, jobs) = (Arc::clone(&self.shared), self.jobs.clone());
+        let (reply, answer) = oneshot::channel();
+        self.readers.give(move || {
+            if !reply.is_closed() {
+                let _ = reply.send(shared.read(&jobs, |disk| act(&shared, disk)));
+            }
+        })?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Reads many records, while no commit is half applied.
     async fn view<T: Send + 'static>(
         &self,
         act: impl FnOnce(&Disk) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (shared, jobs) = (Arc::clone(&self.shared), self.jobs.clone());
-        let view = move || {
-            shared.read(&jobs, |disk| {
-                let _view = shared.view.read().unwrap_or_else(PoisonError::into_inner);
-                act(disk)
-            })
-        };
-        tokio::task::spawn_blocking(view).await.map_err(|_| closed())?
+        self.read(move |shared, disk| {
+            let _view = shared.view.read().unwrap_or_else(PoisonError::into_inner);
+            act(disk)
+        })
+        .await
     }
 
     /// Hands the writer a job and waits for its answer.
@@ -137,8 +153,8 @@ impl Shared {
 #[async_trait]
 impl Engine for SledEngine {
     async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
-        // In place: a page of the cache, or one read of a few KiB.
-        self.shared.read(&self.jobs, |disk| disk.get(key.as_str()))
+        let key = key.clone();
+        self.read(move |_, disk| disk.get(key.as_str())).await
     }
 
     async fn scan(&self, prefix: &str, from: Bound<Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {

@@ -1,6 +1,8 @@
 //! A disk that takes nothing: full, read-only, or failing for a while.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -204,6 +206,44 @@ fn a_store_that_fails_for_a_while_acknowledges_nothing_then_and_loses_nothing() 
         session.follow(&gate);
         assert_eq!(session.fetch("GET", "/", b"").status, 200, "a session that was acknowledged, after kill -9");
     }
+}
+
+/// As where backups or builds fill the same disk's queue: each write takes a second, by strace.
+#[test]
+fn a_slow_disk_holds_up_those_who_log_in_and_nobody_who_is_signed_in() {
+    const SLOW: Duration = Duration::from_secs(1);
+    let upstream = Recorder::ok();
+    let slow = ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64"];
+    let slow = [&slow[..], &["-e", "inject=pwrite64:delay_enter=1000000:when=8+"]].concat();
+    let gate = builder(&upstream).set("second_factor.policy", "off").started_by(&slow).start();
+    let mut alice = Client::new(&gate);
+    alice.sign_in_by_password_alone(&gate);
+    assert_eq!(alice.get("/").text(), "ok");
+
+    let (over, held_up) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let longest = std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    let began = Instant::now();
+                    first_step(&gate, "bob");
+                    if began.elapsed() >= SLOW {
+                        held_up.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+        let mut longest = Duration::ZERO;
+        wait_until("the disk has held up each of them", || {
+            let began = Instant::now();
+            assert_eq!(alice.get("/").text(), "ok");
+            longest = longest.max(began.elapsed());
+            (held_up.load(Ordering::SeqCst) >= 8).then_some(())
+        });
+        over.store(true, Ordering::SeqCst);
+        longest
+    });
+    assert!(longest < SLOW * 3 / 4, "somebody who is signed in waited for the disk: {longest:?}");
 }
 
 #[test]

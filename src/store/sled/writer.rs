@@ -50,7 +50,7 @@ pub(super) fn start(shared: &Arc<Shared>, newest: Version) -> Result<(Sender<Job
     Ok((jobs, writing))
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
     let thread = std::thread::Builder::new().name(name.into()).spawn(run);
     thread.map_err(|error| StoreError::Unavailable(format!("no thread for it: {error}")))
 }
