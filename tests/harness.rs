@@ -63,7 +63,7 @@ pub use process::Process;
 pub use recorder::{Recorded, Recorder};
 pub use secrets::Secrets;
 pub use sekisho::{Builder, Sekisho, is_gone};
-pub use steady::{Lane, Steady};
+pub use steady::{Answer, Lane, Steady};
 
 /// The password of every account made by [`Builder::user`].
 pub const PASSWORD: &str = "Correct-horse-7";

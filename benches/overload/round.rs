@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::stage::{Gains, Scenario, Stage};
-use crate::harness::{Steady, poll};
+use super::table::{milliseconds, p99};
+use crate::harness::{Answer, Steady, poll};
 
 /// Alice's requests in a second, over all of her connections.
 const RATE: u32 = 200;
@@ -47,17 +48,38 @@ pub fn run(scenario: &Scenario) -> Row {
         faults: Vec::new(),
     };
     for _ in 0..scenario.rounds {
-        traffic.latencies();
+        traffic.answers();
         pass(IDLE);
-        row.idle.extend(traffic.latencies());
+        row.idle.extend(traffic.answers().iter().map(|answer| answer.took));
+        let began = Instant::now();
         let (gains, most) = attacked(scenario, &stage, pid);
-        row.attacked.extend(traffic.latencies());
+        let answers = traffic.answers();
+        tell_of_slow_ones(&answers, began, p99(&row.idle) * 2);
+        row.attacked.extend(answers.iter().map(|answer| answer.took));
         row.gains.take(gains);
         row.most = row.most.max(most);
         pass(PAUSE);
     }
     row.faults = traffic.stop().1;
     row
+}
+
+/// Says how many of a round's answers took longer than they should, and when: all at its beginning, or again and again.
+fn tell_of_slow_ones(answers: &[Answer], began: Instant, limit: Duration) {
+    let slow: Vec<&Answer> = answers.iter().filter(|answer| answer.took > limit).collect();
+    let due = || slow.iter().map(|answer| answer.due.saturating_duration_since(began));
+    let (Some(first), Some(last)) = (due().min(), due().max()) else { return };
+    let longest = slow.iter().map(|answer| answer.took).max().unwrap_or_default();
+    eprintln!(
+        "  {} of {} took more than {}, {} at most; due {} to {} after the attack began, {} within its first half second",
+        slow.len(),
+        answers.len(),
+        milliseconds(limit),
+        milliseconds(longest),
+        milliseconds(first),
+        milliseconds(last),
+        due().filter(|due| *due < Duration::from_millis(500)).count(),
+    );
 }
 
 /// Makes the attack once; what it got, and the most memory that the gateway had meanwhile.

@@ -35,14 +35,15 @@ pub fn of(rows: &[Row]) -> String {
 }
 
 /// The 99th percentile; zero of nothing.
-fn p99(all: &[Duration]) -> Duration {
+pub fn p99(all: &[Duration]) -> Duration {
     let mut sorted = all.to_vec();
     sorted.sort_unstable();
     let at = (sorted.len() * 99).div_ceil(100);
     sorted.get(at.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-fn milliseconds(time: Duration) -> String {
+/// For people.
+pub fn milliseconds(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
 

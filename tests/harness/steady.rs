@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
@@ -33,6 +33,15 @@ pub struct Lane {
     pub body: &'static str,
 }
 
+/// A request that was answered.
+#[derive(Clone, Copy)]
+pub struct Answer {
+    /// When it was to be made.
+    pub due: Instant,
+    /// How long it took from then on.
+    pub took: Duration,
+}
+
 /// Requests that are being made.
 pub struct Steady {
     shared: Arc<Shared>,
@@ -44,8 +53,7 @@ struct Shared {
     answered: AtomicU64,
     stopped: AtomicBool,
     faults: Mutex<Vec<String>>,
-    /// How long each took, from the moment at which it was due.
-    took: Mutex<Vec<Duration>>,
+    took: Mutex<Vec<Answer>>,
 }
 
 impl Steady {
@@ -73,9 +81,9 @@ impl Steady {
         self.shared.answered.load(Ordering::SeqCst)
     }
 
-    /// How long the requests took that were answered since this was last asked. A request that had to wait for the one before
-    /// counts from when it was due, so that what a slow answer holds up is not left out.
-    pub fn latencies(&self) -> Vec<Duration> {
+    /// The requests that were answered since this was last asked. One that had to wait for the one before counts from when it was
+    /// due, so that what a slow answer holds up is not left out.
+    pub fn answers(&self) -> Vec<Answer> {
         std::mem::take(&mut self.shared.took.lock().unwrap())
     }
 
@@ -114,7 +122,7 @@ async fn drive(lane: Lane, each: Duration, shared: Arc<Shared>) {
         let due = ticks.tick().await;
         match timeout(PATIENCE, sender.ask(&lane)).await {
             Ok(Ok(())) => {
-                shared.took.lock().unwrap().push(due.elapsed());
+                shared.took.lock().unwrap().push(Answer { due: due.into_std(), took: due.elapsed() });
                 shared.answered.fetch_add(1, Ordering::SeqCst);
             }
             // The lane ends with its connection: that it was ended is the fault to be found.
