@@ -10,6 +10,7 @@
 
 mod access_log;
 mod app;
+mod asking;
 mod bridge;
 mod context;
 mod credential;
@@ -31,6 +32,7 @@ pub mod spans;
 mod tally;
 mod target;
 mod trace;
+mod turns;
 mod upload;
 mod upstream;
 
@@ -49,13 +51,15 @@ pub use context::under_way;
 
 use crate::metrics::Metrics;
 use crate::service::Services;
+use asking::Asking;
 use context::Call;
 use gate::Gate;
+use long_answer::LongAnswers;
 use open_calls::{OpenCalls, Passed};
 use plan::Plan;
-use shares::Shares;
 use tokio_util::sync::CancellationToken;
 use trace::Naming;
+use turns::Turns;
 use upstream::Resolver;
 use upstream::member::Members;
 
@@ -63,9 +67,6 @@ use upstream::member::Members;
 const HTTP2_IDLE: Duration = Duration::from_secs(75);
 /// How much of one stream's answer is held while the client takes nothing of it.
 const UNSENT: usize = 64 * 1024;
-/// How many long answers one address may have under way. A client that takes nothing of one makes the gateway hold about a quarter of a
-/// mebibyte of it: this stream's buffer, and what Pingora reads ahead.
-const LONG_ANSWERS: usize = 192;
 /// After so many streams that break the protocol, or are more than were granted, an HTTP/2 connection ends (CVE-2025-8671).
 const STREAM_FAULTS: usize = 200;
 /// Tries for one request: over its upstreams and their addresses, and once more where a pooled connection was stale. Time is the
@@ -80,6 +81,7 @@ pub struct Gateway {
     proxy: Arc<HttpProxy<Gate>>,
     http2: HttpServerOptions,
     streams: H2Options,
+    turns: Turns,
     state: Arc<GatewayState>,
 }
 
@@ -96,7 +98,8 @@ pub struct GatewayState {
     #[cfg(feature = "otlp")]
     spans: std::sync::OnceLock<spans::Spans>,
     open_calls: OpenCalls,
-    long_answers: Arc<Shares>,
+    long_answers: LongAnswers,
+    asking: Arc<Asking>,
     /// The port of the first TLS listener, for redirects; 0 where there is none.
     tls_port: AtomicU16,
 }
@@ -106,6 +109,8 @@ impl Gateway {
     #[must_use]
     pub fn new(services: Services, portal: Portal, seed: [u8; 32]) -> Self {
         let config = services.config.load_full();
+        let turns = Turns::new(config.server.workers);
+        let portal = bridge::by_turns(portal, turns.clone());
         let conf = ServerConf {
             threads: config.server.workers,
             max_retries: MAX_TRIES,
@@ -125,7 +130,8 @@ impl Gateway {
             #[cfg(feature = "otlp")]
             spans: std::sync::OnceLock::new(),
             open_calls: OpenCalls::default(),
-            long_answers: Arc::new(Shares::new(LONG_ANSWERS)),
+            long_answers: LongAnswers::default(),
+            asking: Arc::default(),
             tls_port: AtomicU16::new(0),
         };
         let state = Arc::new(state);
@@ -141,7 +147,7 @@ impl Gateway {
         // Pingora's defaults have a hundred streams at once, and 64 KiB for a head.
         let mut streams = default_h2_options();
         streams.max_send_buffer_size(UNSENT).max_local_error_reset_streams(Some(STREAM_FAULTS));
-        Self { proxy: Arc::new(proxy), http2, streams, state }
+        Self { proxy: Arc::new(proxy), http2, streams, turns, state }
     }
 
     /// Plain HTTP is redirected to this port from now on; `None`: there is no TLS.
@@ -170,6 +176,11 @@ impl Gateway {
         self.state.access.flush();
         #[cfg(feature = "otlp")]
         self.state.spans.get().into_iter().for_each(spans::Spans::finish);
+    }
+
+    /// The line of those who are not signed in yet.
+    const fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     fn state(&self) -> &GatewayState {

@@ -20,6 +20,7 @@ use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
 use super::context::Call;
+use super::turns::Turns;
 use crate::service::held::{self, Found, Release};
 use crate::service::import;
 use crate::service::session::LiveSession;
@@ -27,6 +28,11 @@ use crate::service::visit::{Ask, Failure, Visit};
 
 /// The portal as the gateway sees it.
 pub type Portal = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
+
+/// The portal, whose pages are made when their turn has come.
+pub fn by_turns(portal: Portal, turns: Turns) -> Portal {
+    Portal::new(tower::service_fn(move |request| turns.take(portal.clone().oneshot(request))))
+}
 
 /// Largest body of a form of ours (A22).
 const MAX_FORM: usize = 64 * 1024;

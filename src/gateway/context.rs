@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::GatewayState;
 use super::access_log::{End, Said};
+use super::asking::Place;
 use super::credential::Cookies;
 use super::forward_auth::Asked;
 use super::listener::proxy_protocol::Header;
@@ -207,6 +208,8 @@ pub struct Context {
     /// Bytes of the request's body that went on to the upstream.
     pub body_seen: u64,
     pub length: Length,
+    /// Among those of its address that wait for a tool to answer.
+    pub place: Option<Place>,
     /// Upstreams tried so far.
     pub tries: Tries,
     /// The status of the upstream's answer, once it has begun.
@@ -284,6 +287,7 @@ impl Context {
             kept: None,
             body_seen: 0,
             length: Length::default(),
+            place: None,
             tries: Tries::default(),
             status: None,
             upstream_asked: None,

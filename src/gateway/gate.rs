@@ -89,7 +89,8 @@ impl ProxyHttp for Gate {
             }
         }
         let answered = match verdict {
-            Verdict::Forward => return Ok(false),
+            Verdict::Forward if ctx.wait_to_ask().await => return Ok(false),
+            Verdict::Forward => bridge::plain(session, StatusCode::SERVICE_UNAVAILABLE).await,
             Verdict::Page(ask) => match &ctx.request {
                 Some(request) => {
                     let visit = request.visit(ask, session.req_header());
@@ -187,6 +188,9 @@ impl ProxyHttp for Gate {
     async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
         if let Some(call) = &ctx.call {
             call.note_answer();
+        }
+        if !head.status.is_informational() {
+            ctx.place = None;
         }
         ctx.status = Some(head.status);
         ctx.tally.answered(head.status, ctx.request.as_deref().and_then(Request::meter));

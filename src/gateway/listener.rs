@@ -139,7 +139,7 @@ impl Reception {
         };
         let socket = match tls {
             None => Socket::Plain(tcp),
-            Some(acceptor) => match timeout(HANDSHAKE, acceptor.accept(tcp)).await {
+            Some(acceptor) => match timeout(HANDSHAKE, gateway.turns().take(acceptor.accept(tcp))).await {
                 Ok(Ok(stream)) => Socket::Tls(Box::new(stream)),
                 Ok(Err(error)) => {
                     counted.tls_failed.inc();

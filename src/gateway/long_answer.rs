@@ -5,15 +5,33 @@
 //! what comes has its answers for moments only, and has a place again; streams of events, calls of gRPC and WebSockets are small
 //! pieces with pauses, and do not count.
 
+use std::sync::Arc;
+
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 
 use super::context::Context;
 use super::gate::{content_length, is_event_stream};
-use super::shares::Share;
+use super::shares::{Share, Shares};
 
+/// How many somebody's address may have under way who is signed in, and how many anybody's. A client that takes nothing of one makes
+/// the gateway hold about a quarter of a mebibyte of it: this stream's buffer, and what Pingora reads ahead.
+const KNOWN: usize = 192;
+const UNKNOWN: usize = 64;
 /// An answer of up to so many bytes costs no more than any.
 const SHORT: u64 = 64 * 1024;
+
+/// What each address has of them.
+pub struct LongAnswers {
+    known: Arc<Shares>,
+    unknown: Arc<Shares>,
+}
+
+impl Default for LongAnswers {
+    fn default() -> Self {
+        Self { known: Arc::new(Shares::new(KNOWN)), unknown: Arc::new(Shares::new(UNKNOWN)) }
+    }
+}
 
 /// What is known of an answer's length while it is under way.
 #[derive(Debug, Default)]
@@ -54,7 +72,9 @@ impl Context {
 
     fn claim_length(&mut self) -> Result<()> {
         let Some(client) = self.request.as_ref().map(|request| request.arrival.client) else { return Ok(()) };
-        match self.state.long_answers.of(client) {
+        let answers = &self.state.long_answers;
+        let is_known = self.passage().is_some_and(|(_, passage)| passage.permit.whose().is_some());
+        match if is_known { &answers.known } else { &answers.unknown }.of(client) {
             Ok(share) => {
                 self.length.share = Some(share);
                 Ok(())

@@ -15,7 +15,7 @@ pub struct Shares {
 
 /// Whose count together: one person has a whole /64 of IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Source {
+pub enum Source {
     V4(Ipv4Addr),
     V6([u16; 4]),
 }
@@ -71,7 +71,8 @@ impl Shares {
 }
 
 impl Source {
-    fn of(address: IpAddr) -> Self {
+    /// The one that this address belongs to.
+    pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self::V4(v4),
             IpAddr::V6(v6) => {

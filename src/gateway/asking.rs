@@ -1,0 +1,199 @@
+//! How many requests of one address that nobody is signed in to go to a tool at once: so many until the tool begins to answer, and the
+//! others when their turn comes.
+//!
+//! What a tool answers is read ahead before its length is known, a little of each answer, and a connection is made for each: a thousand
+//! requests in one breath would be a thousand of both. A tool that takes its time holds nobody up: who has waited for it for a second
+//! is followed by the next, for it has cost nothing but its place so far.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::context::Context;
+use super::shares::Source;
+
+/// So many of one address at once.
+const AT_ONCE: usize = 32;
+/// For so long at most does one stand in the others' way.
+const COUNTS_FOR: Duration = Duration::from_secs(1);
+/// Nobody waits longer for a place.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The lines, one for each address that asks.
+pub struct Asking {
+    lines: Mutex<HashMap<Source, Arc<Line>>>,
+    counts_for: Duration,
+    patience: Duration,
+}
+
+/// One address's requests.
+#[derive(Default)]
+struct Line {
+    asked: Mutex<Asked>,
+    left: Notify,
+}
+
+#[derive(Default)]
+struct Asked {
+    next: u64,
+    /// Those that count, the oldest first: their numbers, and since when.
+    places: Vec<(u64, Instant)>,
+}
+
+/// One place, until it is dropped, or a second has gone by.
+pub struct Place {
+    asking: Arc<Asking>,
+    source: Source,
+    line: Arc<Line>,
+    number: u64,
+}
+
+impl Context {
+    /// Waits for a place where one is needed. False: for too long.
+    pub async fn wait_to_ask(&mut self) -> bool {
+        let Some((request, passage)) = self.passage() else { return true };
+        if passage.permit.whose().is_some() {
+            return true;
+        }
+        let client = request.arrival.client;
+        self.place = self.state.asking.place(client).await;
+        if self.place.is_none() {
+            tracing::debug!(%client, "as many requests to a tool as one address may have");
+        }
+        self.place.is_some()
+    }
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self { lines: Mutex::default(), counts_for: COUNTS_FOR, patience: PATIENCE }
+    }
+}
+
+impl Asking {
+    /// A place for this address, when there is one.
+    async fn place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let source = Source::of(address);
+        let line = Arc::clone(self.lines().entry(source).or_default());
+        let until = Instant::now() + self.patience;
+        // Leaves the line behind in order, whatever ends the waiting.
+        let mut place = Place { asking: Arc::clone(self), source, line, number: 0 };
+        loop {
+            let (line, now) = (Arc::clone(&place.line), Instant::now());
+            let mut left = pin!(line.left.notified());
+            // From now on, so that nobody leaves unnoticed before this one waits.
+            left.as_mut().enable();
+            match line.enter(now, self.counts_for) {
+                Ok(number) => {
+                    place.number = number;
+                    return Some(place);
+                }
+                Err(_) if now >= until => return None,
+                Err(oldest) => _ = timeout_at((oldest + self.counts_for).min(until), left).await,
+            }
+        }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<Source, Arc<Line>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place's number, or since when the oldest of those counts that have one.
+    fn enter(&self, now: Instant, counts_for: Duration) -> Result<u64, Instant> {
+        let mut asked = self.asked();
+        asked.places.retain(|(_, since)| now.saturating_duration_since(*since) < counts_for);
+        match asked.places.first() {
+            Some((_, oldest)) if asked.places.len() >= AT_ONCE => Err(*oldest),
+            _ => {
+                asked.next += 1;
+                let number = asked.next;
+                asked.places.push((number, now));
+                Ok(number)
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.line.asked().places.retain(|(number, _)| *number != self.number);
+        self.line.left.notify_one();
+        let mut lines = self.asking.lines();
+        // The map's, this one's: nobody else stands here.
+        if Arc::strong_count(&self.line) == 2 {
+            lines.remove(&self.source);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    /// Places that count until they are given back, or for so long.
+    fn asking(counts_for: Duration, patience: Duration) -> Arc<Asking> {
+        Arc::new(Asking { counts_for, patience, ..Asking::default() })
+    }
+
+    const LONG: Duration = Duration::from_secs(3600);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn so_many_at_once_and_the_next_when_one_is_answered() {
+        let asking = asking(LONG, LONG);
+        let mut places = Vec::new();
+        for _ in 0..AT_ONCE {
+            places.push(asking.place(ADDRESS).await.unwrap());
+        }
+        assert!(asking.place("192.0.2.1".parse().unwrap()).await.is_some(), "another address has its own");
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(asking.place(ADDRESS))).collect();
+        for one in &mut waiting {
+            assert!(futures_util::poll!(one).is_pending());
+        }
+        // Two leave in one breath: two come in.
+        places.truncate(AT_ONCE - 2);
+        let mut third = waiting.pop().unwrap();
+        for one in waiting {
+            places.push(one.await.unwrap());
+        }
+        assert!(futures_util::poll!(&mut third).is_pending());
+        drop(third);
+        drop(places);
+        assert!(asking.lines().is_empty(), "an address that asks for nothing is forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_tool_that_takes_its_time_holds_nobody_up_for_longer_than_a_place_counts() {
+        let asking = asking(SHORT, LONG);
+        let began = Instant::now();
+        let mut places = Vec::new();
+        for _ in 0..3 * AT_ONCE {
+            places.push(asking.place(ADDRESS).await.unwrap());
+        }
+        assert!(began.elapsed() >= SHORT * 2);
+        drop(places);
+        assert!(asking.lines().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_has_waited_too_long_is_told_so_and_leaves_nothing_behind() {
+        let asking = asking(LONG, SHORT);
+        let all = futures_util::future::join_all((0..AT_ONCE + 5).map(|_| asking.place(ADDRESS))).await;
+        assert_eq!(all.iter().filter(|place| place.is_some()).count(), AT_ONCE);
+        drop(all);
+        assert!(asking.lines().is_empty());
+    }
+}
