@@ -43,7 +43,7 @@ pub use theme::Theme;
 pub use upstream::{
     ClientCertificate, HealthCheck, Protocol, RouteUpstream, Timeouts, Upstream, UpstreamTls, WeightedUpstream,
 };
-pub use upstream_auth::{UpstreamAuth, Way, Whose};
+pub use upstream_auth::{LoginForm, SignedIn, SignedOut, ToolCookies, UpstreamAuth, Way, Whose};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

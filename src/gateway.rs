@@ -57,6 +57,7 @@ use gate::Gate;
 use long_answer::LongAnswers;
 use open_calls::{OpenCalls, Passed};
 use plan::Plan;
+use sign_in::form::FormLogins;
 use tokio_util::sync::CancellationToken;
 use trace::Naming;
 use turns::Turns;
@@ -100,6 +101,7 @@ pub struct GatewayState {
     open_calls: OpenCalls,
     long_answers: LongAnswers,
     asking: Arc<Asking>,
+    form_logins: Arc<FormLogins>,
     /// The port of the first TLS listener, for redirects; 0 where there is none.
     tls_port: AtomicU16,
 }
@@ -132,6 +134,7 @@ impl Gateway {
             open_calls: OpenCalls::default(),
             long_answers: LongAnswers::default(),
             asking: Arc::default(),
+            form_logins: Arc::new(FormLogins::new()),
             tls_port: AtomicU16::new(0),
         };
         let state = Arc::new(state);

@@ -171,6 +171,8 @@ mod tls_listener;
 #[cfg(test)]
 mod tool_login;
 #[cfg(test)]
+mod tool_login_form;
+#[cfg(test)]
 mod traces;
 #[cfg(test)]
 mod upgrade;

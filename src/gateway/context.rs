@@ -22,6 +22,7 @@ use super::listener::stream::Signals;
 use super::long_answer::Length;
 use super::open_calls::Passed;
 use super::plan::Plan;
+use super::sign_in::form::ToolSession;
 use super::tally::{self, Tally};
 use super::target::Arrival;
 use super::trace::{Names, Trace};
@@ -257,6 +258,8 @@ pub struct Passage {
     pub shown_to_tool: Option<HeaderValue>,
     /// When the session ends that it passes in, if nothing happens until then that counts as activity.
     pub session_ends: Option<Timestamp>,
+    /// The session at the tool that the request goes on in, where sekisho has signed in by the tool's form.
+    pub tool_session: Option<ToolSession>,
 }
 
 /// A request whose target was settled.

@@ -102,6 +102,7 @@ impl Road {
             sharing: Sharing::Everybody,
             shown_to_tool: None,
             session_ends: None,
+            tool_session: None,
         };
         for_upstream(&mut head, &request, &passage, Some(0)).ok()?;
         Some(Forwarded {

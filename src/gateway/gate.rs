@@ -17,9 +17,10 @@ use tokio::time::Instant;
 
 use super::access_log::{self, End};
 use super::bridge::Answered;
-use super::context::{Context, Passage, Request};
+use super::context::{Context, Passage, Request, Stage};
 use super::hold::Keepable;
 use super::open_calls::Passed;
+use super::sign_in::form::{Asking, FormPlan};
 use super::tally::Tally;
 use super::upload::Upload;
 use super::upstream::{Break, http2};
@@ -37,6 +38,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 const SHORT: u64 = 1024 * 1024;
 /// The tool does not take what sekisho signs in with.
 const TOOL_REFUSED: ErrorType = ErrorType::Custom("ToolRefusedLogin");
+/// The tool's own session is over.
+const TOOL_SESSION_OVER: ErrorType = ErrorType::Custom("ToolSessionOver");
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// What Pingora calls for each request.
@@ -116,8 +119,12 @@ impl ProxyHttp for Gate {
         Ok(true)
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
         ctx.tally.asks();
+        if let Some(failure) = self.state.signed_in_again(session.req_header(), ctx).await {
+            ctx.instead = Some(failure);
+            return Err(Error::new(TOOL_REFUSED).into_up());
+        }
         let (Some((request, passage)), Some(call)) = (ctx.passage(), &ctx.call) else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
@@ -202,13 +209,21 @@ impl ProxyHttp for Gate {
             }
             upstream::answered(request, passage, &ctx.tries);
         }
+        if !head.status.is_informational() && self.state.tool_session_is_over(session, head, ctx) {
+            return Err(Error::new(TOOL_SESSION_OVER).into_up());
+        }
         let signs_in = ctx.passage().is_some_and(|(_, passage)| passage.shown_to_tool.is_some());
         if signs_in && sign_in::is_refused(head) {
             ctx.instead = Some(Failure::ToolRefused);
             return Err(Error::new(TOOL_REFUSED).into_up());
         }
-        if signs_in {
+        if signs_in || ctx.passage().is_some_and(|(_, passage)| passage.tool_session.is_some()) {
             head.remove_header(&WWW_AUTHENTICATE);
+        }
+        if let Some((request, passage)) = ctx.passage()
+            && let (Some(form), Some(tool)) = (passage.form(request), &passage.tool_session)
+        {
+            tool.answered(form, head, request);
         }
         if session.req_header().method != Method::HEAD {
             ctx.begin_answer(head)?;
@@ -286,6 +301,11 @@ impl ProxyHttp for Gate {
         ctx: &mut Context,
         client_reused: bool,
     ) -> Box<Error> {
+        if *e.etype() == TOOL_SESSION_OVER {
+            let again = ctx.passage().and_then(|(_, passage)| passage.tool_session.as_ref());
+            e.set_retry(again.is_some_and(|tool| tool.again) && session.response_written().is_none());
+            return e;
+        }
         let unanswered = session.response_written().is_none();
         // What changes nothing, as RFC 9110 §9.2.1 has it, and can be sent a second time as it was.
         let harmless = session.req_header().method.is_safe() && !session.retry_buffer_truncated();
@@ -411,6 +431,65 @@ pub fn content_length(head: &ResponseHeader) -> Option<u64> {
 pub fn is_event_stream(head: &ResponseHeader) -> bool {
     let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     kind.get(..EVENT_STREAM.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM))
+}
+
+impl GatewayState {
+    /// Signs in to the tool anew, where its last answer was that its session is over. Why not, where that was in vain.
+    async fn signed_in_again(&self, head: &RequestHeader, ctx: &mut Context) -> Option<Failure> {
+        let (request, passage) = ctx.passage()?;
+        let tool = passage.tool_session.as_ref().filter(|tool| tool.again)?;
+        let form = passage.form(request)?;
+        let ask = Asking { logins: &self.services.tool_logins, resolver: &self.resolver, request, passage, head };
+        let renewed = match self.form_logins.again(form, &ask, tool).await {
+            Ok(renewed) => renewed,
+            Err(failure) => return Some(failure),
+        };
+        if let Stage::Permitted(passage) = &mut ctx.stage {
+            passage.tool_session = Some(renewed);
+        }
+        // What was tried so far was another request.
+        ctx.tries = upstream::Tries::default();
+        None
+    }
+
+    /// Whether this answer says that the tool's own session is over, and is not passed on; then what becomes of the request is noted. It is
+    /// sent once more if it changes nothing, has no body, and was sent once.
+    fn tool_session_is_over(&self, session: &mut Session, head: &ResponseHeader, ctx: &mut Context) -> bool {
+        let Some((request, passage)) = ctx.passage() else { return false };
+        let (Some(form), Some(tool)) = (passage.form(request), &passage.tool_session) else { return false };
+        let repeatable = matches!(request.method, Method::GET | Method::HEAD) && !passage.websocket;
+        let repeatable = repeatable && session.is_body_empty();
+        if !form.is_over(head, request) && !(repeatable && tool.is_taken_away(form, head, request)) {
+            return false;
+        }
+        if tool.renewed {
+            tracing::warn!(route = passage.route_name(request), "the tool does not know whom it has just signed in");
+            tool.leave_alone();
+        }
+        if tool.is_left_alone() {
+            return false;
+        }
+        tool.is_over();
+        if !repeatable {
+            ctx.instead = Some(Failure::ToolSignedOut);
+        } else if let Stage::Permitted(passage) = &mut ctx.stage
+            && let Some(tool) = &mut passage.tool_session
+        {
+            tool.again = true;
+        }
+        true
+    }
+}
+
+impl Passage {
+    fn route_name<'r>(&self, request: &'r Request) -> &'r str {
+        request.plan.config.routes.get(self.route).map_or("", |route| route.name.as_str())
+    }
+
+    /// How the tool is signed in to by its form, where it is.
+    fn form<'r>(&self, request: &'r Request) -> Option<&'r FormPlan> {
+        request.plan.route(self.route)?.sign_in.as_ref()?.form()
+    }
 }
 
 impl Context {

@@ -17,7 +17,7 @@ use pingora::{Error, ErrorType};
 
 use super::context::{Passage, Request};
 use super::credential::authorization;
-use super::sign_in;
+use super::sign_in::{self, SignIn};
 use super::target::{Arrival, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::trace::{TRACEPARENT, TRACESTATE};
 use crate::authz::{Permit, RouteId};
@@ -58,6 +58,10 @@ pub fn for_upstream(
     }
     if route.is_some_and(|route| route.sign_in.is_some()) {
         sign_in::show(head, passage.shown_to_tool.as_ref())?;
+    }
+    let form = route.and_then(|route| route.sign_in.as_ref()).and_then(SignIn::form);
+    if let (Some(form), Some(session)) = (form, &passage.tool_session) {
+        session.show(form, head, request)?;
     }
     Ok(())
 }

@@ -15,6 +15,8 @@ use super::forward_auth;
 use super::gate::{Verdict, has_body, is_websocket};
 use super::listener::head::{MAX_FIELDS, check_method};
 use super::open_calls::Passed;
+use super::sign_in::SignIn;
+use super::sign_in::form::Asking;
 use super::target::{Arrival, settle};
 use super::upstream::{Sharing, http2};
 use crate::authn::session::Origin;
@@ -256,15 +258,29 @@ impl GatewayState {
             Some(sign_in) => {
                 session.req_header_mut().remove_header(&AUTHORIZATION);
                 match sign_in.shown_to_tool(&self.services.tool_logins, &permit, &route.name, request.now).await {
-                    Ok(value) => Some(value),
+                    Ok(value) => value,
                     Err(failure) => return Verdict::Page(Ask::Failure(failure)),
                 }
             }
             None => None,
         };
         let sharing = Sharing::of(session.req_header(), call, &request.arrival, permit.whose());
-        ctx.stage =
-            Stage::Permitted(Passage { permit, route: id, websocket, streams, sharing, shown_to_tool, session_ends });
+        let mut passage =
+            Passage { permit, route: id, websocket, streams, sharing, shown_to_tool, session_ends, tool_session: None };
+        if let Some(form) = plan.route(id).and_then(|route| route.sign_in.as_ref()).and_then(SignIn::form) {
+            let ask = Asking {
+                logins: &self.services.tool_logins,
+                resolver: &self.resolver,
+                request,
+                passage: &passage,
+                head: session.req_header(),
+            };
+            match self.form_logins.session(form, &ask).await {
+                Ok(found) => passage.tool_session = Some(found),
+                Err(failure) => return Verdict::Page(Ask::Failure(failure)),
+            }
+        }
+        ctx.stage = Stage::Permitted(passage);
         Verdict::Forward
     }
 

@@ -70,7 +70,7 @@ impl Plan {
 impl RoutePlan {
     fn new(route: &RouteUpstream, group: Group, meter: RouteMeter) -> Self {
         let identity = route.identity.iter().map(|(name, template)| (written_form(name), template.clone())).collect();
-        let sign_in = route.auth.as_ref().map(SignIn::new);
+        let sign_in = route.auth.as_ref().map(|auth| SignIn::new(auth, route));
         Self { identity, group, sign_in, preserve_host: route.preserve_host, meter }
     }
 

@@ -4,6 +4,15 @@
 //! nobody chooses as whom the tool takes them. What is shown instead is worked out only where there is a permit with a person or a machine in it, and
 //! goes to this route's upstreams alone. A tool that refuses it is not believed to be asking the browser: a browser that were handed such a
 //! challenge would ask for a password that never gets there.
+//!
+//! ```text
+//! form   signs in by the tool's own login form, once for a session, and again when the tool's session is over
+//! page   a login page, read and filled in               jar    the tool's cookies, kept on this side
+//! ```
+
+pub mod form;
+mod jar;
+mod page;
 
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -11,10 +20,11 @@ use http::{HeaderValue, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use zeroize::Zeroizing;
 
+use self::form::FormPlan;
 use crate::authn::tool_login::{Credentials, Kind};
 use crate::authz::Permit;
 use crate::clock::Timestamp;
-use crate::config::{UpstreamAuth, Whose};
+use crate::config::{RouteUpstream, UpstreamAuth, Way, Whose};
 use crate::secret::ExposeSecret;
 use crate::service::tool_logins::ToolLogins;
 use crate::service::visit::Failure;
@@ -26,21 +36,24 @@ pub enum SignIn {
     Everybody(HeaderValue),
     /// What is stored for each account.
     PerAccount(Kind),
+    /// The tool's own login form.
+    Form(Box<FormPlan>),
     /// What cannot stand in a header, which no configuration gets past: nobody passes.
     Unusable,
 }
 
 impl SignIn {
-    pub fn new(auth: &UpstreamAuth) -> Self {
-        match &auth.whose {
-            Whose::Everybody(credentials) => {
-                header(auth.way.kind(), credentials).map_or(Self::Unusable, Self::Everybody)
+    pub fn new(auth: &UpstreamAuth, route: &RouteUpstream) -> Self {
+        match (&auth.way, &auth.whose) {
+            (Way::Form(form), whose) => Self::Form(Box::new(FormPlan::new(form, whose, route))),
+            (way, Whose::Everybody(credentials)) => {
+                header(way.kind(), credentials).map_or(Self::Unusable, Self::Everybody)
             }
-            Whose::PerAccount => Self::PerAccount(auth.way.kind()),
+            (way, Whose::PerAccount) => Self::PerAccount(way.kind()),
         }
     }
 
-    /// What the tool of this route is shown for whoever has this permit.
+    /// What the tool of this route is shown for whoever has this permit; `None`: it is shown cookies.
     ///
     /// # Errors
     /// Why there is nothing to show: the request must not go on.
@@ -50,24 +63,44 @@ impl SignIn {
         permit: &Permit,
         route: &str,
         now: Timestamp,
-    ) -> Result<HeaderValue, Failure> {
+    ) -> Result<Option<HeaderValue>, Failure> {
         // Nobody is signed in to a tool as nobody. A machine's token names the route, and with it what the route does.
         permit.whose().ok_or(Failure::Internal)?;
         match self {
-            Self::Everybody(value) => Ok(value.clone()),
+            Self::Everybody(value) => Ok(Some(value.clone())),
             Self::PerAccount(kind) => {
-                // A machine has no account.
-                let account = permit.account().ok_or(Failure::ToolLoginMissing)?;
-                match logins.of(account.id, route, *kind, now).await {
-                    Ok(Some((credentials, _))) => header(*kind, &credentials).ok_or(Failure::Internal),
-                    Ok(None) => Err(Failure::ToolLoginMissing),
-                    Err(error) => {
-                        tracing::error!(%error, route, "what a tool is shown cannot be read: nobody passes");
-                        Err(Failure::Unavailable)
-                    }
-                }
+                let (credentials, _) = stored(logins, permit, route, *kind, now).await?;
+                header(*kind, &credentials).map(Some).ok_or(Failure::Internal)
             }
+            Self::Form(_) => Ok(None),
             Self::Unusable => Err(Failure::Internal),
+        }
+    }
+
+    /// The way by the tool's form, where it is that.
+    pub fn form(&self) -> Option<&FormPlan> {
+        match self {
+            Self::Form(plan) => Some(plan),
+            _ => None,
+        }
+    }
+}
+
+/// What is stored for this account, and since when.
+async fn stored(
+    logins: &ToolLogins,
+    permit: &Permit,
+    route: &str,
+    kind: Kind,
+    now: Timestamp,
+) -> Result<(Credentials, Timestamp), Failure> {
+    // A machine has no account.
+    let account = permit.account().ok_or(Failure::ToolLoginMissing)?;
+    match logins.of(account.id, route, kind, now).await {
+        Ok(stored) => stored.ok_or(Failure::ToolLoginMissing),
+        Err(error) => {
+            tracing::error!(%error, route, "what a tool is shown cannot be read: nobody passes");
+            Err(Failure::Unavailable)
         }
     }
 }
@@ -127,8 +160,10 @@ mod tests {
         assert_eq!(basic("test", "123\u{a3}").unwrap(), "Basic dGVzdDoxMjPCow==");
         assert_eq!(bearer("mF_9.B5f-4.1JqM").unwrap(), "Bearer mF_9.B5f-4.1JqM");
         let credentials = Credentials::new(Kind::Basic, "u", "open sesame".into()).unwrap();
-        let auth = UpstreamAuth { way: crate::config::Way::Basic, whose: Whose::Everybody(credentials) };
-        for shown in [format!("{auth:?}"), format!("{:?}", SignIn::new(&auth))] {
+        let auth = UpstreamAuth { way: Way::Basic, whose: Whose::Everybody(credentials) };
+        let Whose::Everybody(credentials) = &auth.whose else { unreachable!() };
+        let sign_in = SignIn::Everybody(header(Kind::Basic, credentials).unwrap());
+        for shown in [format!("{auth:?}"), format!("{sign_in:?}")] {
             assert!(!shown.contains("sesame") && !shown.contains("b3BlbiBzZXNhbWU"), "{shown}");
         }
     }

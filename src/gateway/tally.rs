@@ -135,7 +135,7 @@ const fn of(failure: Failure) -> Outcome {
         Failure::UpstreamUnreachable => Outcome::UpstreamUnreachable,
         Failure::Unavailable => Outcome::Unavailable,
         Failure::UpstreamTimeout => Outcome::UpstreamTimeout,
-        Failure::ToolRefused | Failure::ToolLoginMissing => Outcome::ToolLogin,
+        Failure::ToolRefused | Failure::ToolLoginMissing | Failure::ToolSignedOut => Outcome::ToolLogin,
         Failure::PlainHttp => Outcome::PlainHttp,
     }
 }

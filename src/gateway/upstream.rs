@@ -83,7 +83,7 @@ pub async fn choose(
 }
 
 /// An address of this upstream with what TLS to it asks for, and how many addresses there are.
-async fn connectable(
+pub(super) async fn connectable(
     resolver: &Resolver,
     group: &Group,
     place: &Place,
@@ -169,6 +169,6 @@ fn newest<'r>(request: &'r Request, passage: &Passage, tries: &Tries) -> Option<
     Some((group, index, group.place(index)?))
 }
 
-fn nowhere() -> Box<Error> {
+pub(super) fn nowhere() -> Box<Error> {
     Error::explain(ErrorType::ConnectNoRoute, "the route leads to no upstream").into_up()
 }

@@ -37,6 +37,7 @@ pub enum Kind {
     UpstreamTimeout,
     ToolRefused,
     ToolLoginMissing,
+    ToolSignedOut,
 }
 
 impl Kind {
@@ -62,6 +63,7 @@ impl Kind {
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamUnreachable | Self::ToolRefused => StatusCode::BAD_GATEWAY,
+            Self::ToolSignedOut => StatusCode::CONFLICT,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -90,6 +92,7 @@ impl Kind {
             Self::UpstreamTimeout => "upstream_timeout",
             Self::ToolRefused => "tool_login_refused",
             Self::ToolLoginMissing => "tool_login_missing",
+            Self::ToolSignedOut => "tool_session_ended",
         }
     }
 
@@ -99,7 +102,7 @@ impl Kind {
     }
 
     #[cfg(test)]
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -121,6 +124,7 @@ impl Kind {
         Self::UpstreamTimeout,
         Self::ToolRefused,
         Self::ToolLoginMissing,
+        Self::ToolSignedOut,
     ];
 }
 
@@ -137,6 +141,7 @@ impl From<Failure> for Kind {
             Failure::UpstreamTimeout => Self::UpstreamTimeout,
             Failure::ToolRefused => Self::ToolRefused,
             Failure::ToolLoginMissing => Self::ToolLoginMissing,
+            Failure::ToolSignedOut => Self::ToolSignedOut,
             Failure::PlainHttp => Self::PlainHttp,
         }
     }

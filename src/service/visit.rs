@@ -115,6 +115,8 @@ pub enum Failure {
     ToolRefused,
     /// 403: sekisho signs in to the tool with what the account has stored for it, and it has nothing.
     ToolLoginMissing,
+    /// 409: the tool's own session was over, and what was sent is not sent to it twice.
+    ToolSignedOut,
     /// 503
     Unavailable,
     /// 504

@@ -3,9 +3,10 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -56,6 +57,25 @@ pub fn php(page: &str) -> Tool {
         let mut command = Command::new("php");
         command.arg("-d").arg(format!("session.save_path={}", folder.path().display()));
         command.args(["-S", &address.to_string(), "-t"]).arg(folder.path()).arg(folder.path().join("index.php"));
+        command
+    })
+}
+
+/// Django's admin pages (PyPI), with the accounts alice and bob and this password.
+#[track_caller]
+pub fn django_admin(password: &str) -> Tool {
+    static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/django_admin");
+    let interpreter = INTERPRETER.get_or_init(|| {
+        let output = Command::new(tests.join("prepare")).output().expect("tests/django_admin/prepare can be run");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "Django cannot be had (Debian's `python3-venv`, and PyPI): {said}");
+        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+    });
+    start_on_free_port("django", |address, folder| {
+        let mut command = Command::new(interpreter);
+        command.arg("-u").arg(tests.join("tool.py")).arg(address.ip().to_string()).arg(address.port().to_string());
+        command.arg(folder.path()).env("TOOL_PASSWORD", password);
         command
     })
 }

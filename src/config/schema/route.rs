@@ -10,7 +10,7 @@ use super::{upstream, upstream_auth};
 use crate::authz::{Access, Allow, HostPattern, Policy, RoutePath};
 use crate::config::reader::{Field, Section};
 use crate::config::values::{self, days, hours, minutes, seconds};
-use crate::config::{HealthCheck, Protocol, Timeouts, address, diagnostic::Place};
+use crate::config::{HealthCheck, Protocol, Timeouts, ToolCookies, address, diagnostic::Place};
 
 /// One route. The parts that decide what it matches are `None` where they are wrong, so that no collision is reported
 /// that is not there.
@@ -97,6 +97,20 @@ fn route(section: &mut Section<'_>) -> Draft {
     let upstream_tls = upstream::tls(section, &upstreams);
     let forget_cookies =
         section.field("forget_cookies").list(|item| item.parse(values::cookie_name)).unwrap_or_default();
+    if let Some(form) = upstream_auth.as_ref().and_then(|(auth, _)| auth.form()) {
+        let field = section.field("upstream_auth");
+        let is_forgotten = |cookie: &String| forget_cookies.contains(cookie);
+        let forgets = !forget_cookies.is_empty() && form.success.cookie.as_ref().is_none_or(is_forgotten);
+        if form.cookies == ToolCookies::Browser && !forgets {
+            let hint = "name them in `forget_cookies`, or let sekisho keep them: `cookies: kept`".to_owned();
+            let message = "with `cookies: browser`, the tool's cookies would stay behind for whoever signs in next";
+            field.error_at_key(message, Some(hint));
+        }
+        if protocol.0 == Protocol::Http2 {
+            let hint = "login forms are sent over HTTP/1.1; leave `protocol` out".to_owned();
+            field.error_at_key("a tool that speaks HTTP/2 alone cannot be signed in to by its form", Some(hint));
+        }
+    }
     Draft {
         place: section.place(),
         name: name.unwrap_or_default(),

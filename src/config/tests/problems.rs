@@ -339,6 +339,8 @@ fn a_way_to_sign_in_to_a_tool_is_one_that_can_be_gone() {
         "upstream_auth: {basic: {per_account: true}}",
         "upstream_auth: {bearer: {token: a.b-c}}",
         "upstream_auth: {bearer: {per_account: true}}",
+        "upstream_auth: {form: {page: \"/in?a=1\", username: u, password: p, success: {cookie: sid}}}",
+        "upstream_auth: {form: {page: /in, per_account: true, success: {status: 302}, cookies: browser}}, forget_cookies: [sid]",
     ] {
         assert_eq!(of(right), "", "{right}");
     }
@@ -352,6 +354,26 @@ fn a_way_to_sign_in_to_a_tool_is_one_that_can_be_gone() {
         ("upstream_auth: {basic: {username: u, per_account: true}}", "`per_account: true` is given as well"),
         ("upstream_auth: {basic: {username: u, password: p}, bearer: {token: t}}", "is given as well"),
         ("upstream_auth: {bearer: {token: \"a b\"}}", "must be visible ASCII"),
+        ("upstream_auth: {form: {per_account: true, success: {status: 302}}}", "form.page` is missing"),
+        ("upstream_auth: {form: {page: /in, per_account: true}}", "names no sign"),
+        ("upstream_auth: {form: {page: in, per_account: true, success: {status: 302}}}", "must be a path on the tool"),
+        (
+            "upstream_auth: {form: {page: //evil.example/in, per_account: true, success: {status: 302}}}",
+            "must be a path",
+        ),
+        (
+            "upstream_auth: {form: {page: /in, per_account: true, success: {status: 302}, cookies: browser}}",
+            "name them in `forget_cookies`",
+        ),
+        (
+            "upstream_auth: {form: {page: /in, per_account: true, success: {cookie: a}, cookies: browser}}, forget_cookies: [b]",
+            "name them in `forget_cookies`",
+        ),
+        ("upstream_auth: {form: {page: /in, per_account: true, success: {redirect_to: /in}}}", "cannot be told apart"),
+        (
+            "protocol: http2, upstream_auth: {form: {page: /in, per_account: true, success: {cookie: a}}}",
+            "sent over HTTP/1.1",
+        ),
         ("access: public, path: /x, upstream_auth: {bearer: {token: t}}", "this route asks nobody who it is"),
     ] {
         assert!(of(wrong).contains(expected), "{wrong}: {}", of(wrong));

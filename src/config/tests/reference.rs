@@ -25,6 +25,9 @@ const CONDITIONAL: &[&str] = &[
     "routes[].upstream_auth.basic.password",
     "routes[].upstream_auth.basic.password_file",
     "routes[].upstream_auth.bearer.token",
+    "routes[].upstream_auth.form.username",
+    "routes[].upstream_auth.form.password",
+    "routes[].upstream_auth.form.password_file",
     "routes[].upstream_auth.bearer.token_file",
     "routes[].upstream_tls.certificate",
     "routes[].upstream_tls.key",
@@ -44,6 +47,10 @@ const COMMENTED_OUT: &[&str] = &[
     "routes[].health_check.interval",
     "routes[].upstream_auth.basic.per_account",
     "routes[].upstream_auth.bearer.per_account",
+    "routes[].upstream_auth.form.per_account",
+    "routes[].upstream_auth.form.username_field",
+    "routes[].upstream_auth.form.password_field",
+    "routes[].upstream_auth.form.cookies",
 ];
 
 fn path(name: &str) -> PathBuf {

@@ -23,6 +23,12 @@ pub fn without_own<'a>(lines: impl Iterator<Item = &'a HeaderValue>) -> Option<H
     if rest.is_empty() { None } else { HeaderValue::from_bytes(&rest).ok() }
 }
 
+/// The pairs of a line but for those with such a name.
+pub fn pairs_without(line: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = &[u8]> {
+    let named = |pair: &[u8]| pair.split(|&b| b == b'=').next().unwrap_or_default().trim_ascii().to_vec();
+    pairs(line).map(<[u8]>::trim_ascii).filter(move |pair| !pair.is_empty() && !unwanted(&named(pair)))
+}
+
 /// Whether this `Set-Cookie` would make a browser send a cookie of sekisho's name. A cookie without a name is sent as its
 /// bare value, so the value of one counts as a name too (RFC 6265bis §5.4).
 pub fn sets_own(value: &HeaderValue) -> bool {

@@ -99,6 +99,7 @@ fn sent(plan: &Arc<Plan>, peer: &str, target: &str, fields: &[(&'static str, &st
         sharing,
         shown_to_tool: None,
         session_ends: None,
+        tool_session: None,
     };
     for_upstream(&mut head, &request, &passage, Some(0)).unwrap();
     let mut lines = vec![format!("GET {}", String::from_utf8_lossy(head.raw_path()))];

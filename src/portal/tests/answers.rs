@@ -115,6 +115,7 @@ async fn a_denial_is_403_and_a_failure_has_its_status_for_people_and_programmes(
         (Ask::Failure(Failure::UpstreamTimeout), 504, "upstream_timeout"),
         (Ask::Failure(Failure::ToolRefused), 502, "tool_login_refused"),
         (Ask::Failure(Failure::ToolLoginMissing), 403, "tool_login_missing"),
+        (Ask::Failure(Failure::ToolSignedOut), 409, "tool_session_ended"),
         (Ask::Failure(Failure::PlainHttp), 403, "https_required"),
     ];
     for (ask, status, code) in asks {
