@@ -173,6 +173,8 @@ mod tool_login;
 #[cfg(test)]
 mod tool_login_form;
 #[cfg(test)]
+mod tools_behind_forms;
+#[cfg(test)]
 mod traces;
 #[cfg(test)]
 mod upgrade;

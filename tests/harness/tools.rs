@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,6 +79,54 @@ pub fn django_admin(password: &str) -> Tool {
         command.arg(folder.path()).env("TOOL_PASSWORD", password);
         command
     })
+}
+
+/// Debian's phpMyAdmin as it comes, under PHP's own server, and the database that it shows.
+pub struct PhpMyAdmin {
+    pub tool: Tool,
+    _database: Process,
+    _folder: TempDir,
+}
+
+/// phpMyAdmin in front of a MariaDB of its own, which is filled with `sql` first and listens on a socket alone.
+#[track_caller]
+pub fn phpmyadmin(sql: &str) -> PhpMyAdmin {
+    let folder = TempDir::with_prefix("sekisho-database-").unwrap();
+    let socket = folder.path().join("database.sock");
+    let mariadb = |more: &[&str]| {
+        let mut command = Command::new("/usr/sbin/mariadbd");
+        command.args(["--no-defaults", "--user=root", "--skip-networking", "--innodb-buffer-pool-size=8M"]);
+        command.arg(format!("--datadir={}", folder.path().join("data").display()));
+        command.arg(format!("--tmpdir={}", folder.path().display())).args(more);
+        command
+    };
+    // What Debian's mariadb-install-db does, without the client package that it asks for.
+    let mut all = "CREATE DATABASE mysql; \nUSE mysql;\nSET NAMES utf8mb4;\nSET @auth_root_socket=NULL;\n".to_owned();
+    for part in ["mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data"] {
+        all += &std::fs::read_to_string(format!("/usr/share/mysql/{part}.sql"))
+            .expect("Debian's mariadb-server-core is installed");
+    }
+    all = format!("{all}\nFLUSH PRIVILEGES;\n{sql}\n");
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(folder.path().join("all.sql"), all).unwrap();
+    let mut filling = mariadb(&["--bootstrap"]);
+    filling.stdin(std::fs::File::open(folder.path().join("all.sql")).unwrap());
+    let filled = filling.output().expect("Debian's mariadb-server-core is installed");
+    assert!(filled.status.success(), "{}", String::from_utf8_lossy(&filled.stderr));
+    let mut command = mariadb(&[]);
+    command.arg(format!("--socket={}", socket.display()));
+    command.arg(format!("--pid-file={}", folder.path().join("pid").display()));
+    let database = Process::start("mariadb", &mut command);
+    wait_until("the database listens", || UnixStream::connect(&socket).ok());
+    let tool = start_on_free_port("phpmyadmin", |address, folder| {
+        let mut command = Command::new("php");
+        command.arg("-d").arg(format!("mysqli.default_socket={}", socket.display()));
+        command.arg("-d").arg(format!("session.save_path={}", folder.path().display()));
+        command.args(["-S", &address.to_string(), "-t", "/usr/share/phpmyadmin"]);
+        command.env("PHP_CLI_SERVER_WORKERS", "4");
+        command
+    });
+    PhpMyAdmin { tool, _database: database, _folder: folder }
 }
 
 /// Debian's supervisor with its web interface on, and one program that it keeps.
