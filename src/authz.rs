@@ -18,7 +18,7 @@ pub mod target;
 pub use decision::{Bearer, Challenge, Decision, Denial, Facts, Permit, Whose, decide, decide_machine};
 pub use host::Host;
 pub use identity::{Account, Identity};
-pub use machine::Machine;
+pub use machine::{Machine, MachineId};
 pub use path::RoutePath;
 pub use place::Place;
 pub use requirement::{Policy, SecondFactorDemand};

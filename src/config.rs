@@ -138,6 +138,8 @@ pub struct Tls {
     /// The first one serves clients that name no host that any of them is for.
     pub certificates: Vec<Certificate>,
     pub redirect_http: bool,
+    /// Verifies clients' certificates, where clients may show some; none has to.
+    pub client_certificates: Option<Arc<dyn rustls::server::danger::ClientCertVerifier>>,
 }
 
 /// A certificate chain and its key, read and proved to belong together.
@@ -369,6 +371,12 @@ pub struct Audit {
 }
 
 impl Server {
+    /// What verifies clients' certificates; `None`: clients are asked for none.
+    #[must_use]
+    pub fn client_verifier(&self) -> Option<&Arc<dyn rustls::server::danger::ClientCertVerifier>> {
+        self.tls.as_ref()?.client_certificates.as_ref()
+    }
+
     /// The certificates of the TLS listeners; none, where there are none.
     #[must_use]
     pub fn certificates(&self) -> &[Certificate] {

@@ -12,6 +12,7 @@ mod access_log;
 mod app;
 mod asking;
 mod bridge;
+mod certificate;
 mod context;
 mod credential;
 mod forward_auth;
@@ -245,7 +246,7 @@ impl GatewayState {
     /// From now on the call is judged anew whenever another configuration is taken, or its account changes.
     /// False: it may not go on already.
     fn stays_open(&self, call: &Call, passed: Passed) -> bool {
-        let passed = self.open_calls.add(passed);
+        let passed = self.open_calls.add(passed.by(call.certificate.as_ref()));
         call.stays_open(Arc::clone(&passed));
         // Either may have come about between this request's judgement and now.
         let may_begin = passed.may_begin(&self.plan(), self.services.clock.now());

@@ -183,7 +183,7 @@ pub async fn start_with(
     let switch = Arc::new(Switch::new(store.into_engine()));
     let store = Store::new(Arc::clone(&switch) as Arc<dyn Engine>);
     let instance = random_bytes()?;
-    let tls = Arc::new(Tls::new(tls::prepare(config.server.certificates())?));
+    let tls = Arc::new(Tls::new(tls::prepare(config.server.certificates(), config.server.client_verifier())?));
     let admin_socket = config.server.admin_socket.clone();
 
     let stop_background = CancellationToken::new();

@@ -19,6 +19,8 @@ mod audit;
 #[cfg(test)]
 mod behind_nginx;
 #[cfg(test)]
+mod client_certificates;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod connection_auth;

@@ -65,8 +65,7 @@ pub fn assertion(
     signed(signer, &claims)
 }
 
-/// The assertion about this machine for this route: nobody is there, so it has no person's claims. `amr` is a word of sekisho's own, as
-/// RFC 8176 knows none for a bearer's token.
+/// The assertion about this machine for this route: nobody is there, so it has no person's claims.
 #[must_use]
 pub fn of_machine(
     signer: &Signer,
@@ -83,7 +82,7 @@ pub fn of_machine(
         iat: now.secs(),
         exp: now.plus(LIFETIME).min(machine.expires_at).secs(),
         auth_time: machine.since.secs(),
-        amr: &["token"],
+        amr: machine.means(),
         login: &login,
         name: &machine.name,
         email: None,

@@ -20,11 +20,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::identity::{Account, Identity};
-use super::machine::Machine;
+use super::machine::{Machine, MachineId};
 use super::requirement::Due;
 use super::route::{Access, Route};
 use crate::clock::Timestamp;
-use crate::id::{SessionId, TokenId};
+use crate::id::SessionId;
 
 /// What is judged of the request itself.
 #[derive(Debug, Clone, Copy)]
@@ -91,11 +91,11 @@ enum Whom {
     Machine(Arc<Machine>),
 }
 
-/// Which session or token a permit was given for: whatever is shared or kept for one bearer is kept under this.
+/// Which session, token or certificate a permit was given for: whatever is shared or kept for one bearer is kept under this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Whose {
     Session(SessionId),
-    Token(TokenId),
+    Machine(MachineId),
 }
 
 /// As whom, and on what strength.
@@ -140,13 +140,13 @@ impl Permit {
         self.bearer().map(|bearer| bearer.session)
     }
 
-    /// The session or token on whose strength it was given; `None`: nobody's.
+    /// The session, token or certificate on whose strength it was given; `None`: nobody's.
     #[must_use]
     pub fn whose(&self) -> Option<Whose> {
         match &self.whom {
             Whom::Nobody => None,
             Whom::Person(bearer) => Some(Whose::Session(bearer.session)),
-            Whom::Machine(machine) => Some(Whose::Token(machine.id)),
+            Whom::Machine(machine) => Some(Whose::Machine(machine.id)),
         }
     }
 }
@@ -187,7 +187,7 @@ pub fn decide(route: &Route, facts: &Facts<'_>, identity: Option<&Identity>, now
     }
 }
 
-/// Decides a request that shows a machine's token.
+/// Decides a request that comes with a machine's token, or by a certificate that the route lists.
 #[must_use]
 pub fn decide_machine(route: &Route, facts: &Facts<'_>, machine: &Arc<Machine>, now: Timestamp) -> Decision {
     if route.access == Access::Deny {
@@ -199,7 +199,7 @@ pub fn decide_machine(route: &Route, facts: &Facts<'_>, machine: &Arc<Machine>, 
     if now >= machine.expires_at || !machine.routes.contains(&route.name) {
         return Decision::Deny(Denial::Scope);
     }
-    // A browser that was once given a token as a password sends it along with the WebSockets of foreign pages, too.
+    // A browser that was once given a token as a password, or a certificate, shows it for the WebSockets of foreign pages, too.
     if !origin_is_welcome(route, facts) {
         return Decision::Deny(Denial::WebSocketOrigin);
     }

@@ -44,6 +44,8 @@ pub struct Route {
     pub own_idle_timeout: bool,
     /// Paths below which requests do not count as activity.
     pub idle_exempt: Vec<RoutePath>,
+    /// Names in clients' certificates that this route is open to.
+    pub client_certificates: Vec<String>,
     pub allow_encoded_slash: bool,
     /// Further origins, beside the route's own, whose pages may open WebSockets: `https://host[:port]`.
     pub websocket_origins: Vec<String>,

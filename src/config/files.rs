@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::Access;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use rustls::{Error as TlsError, InconsistentKeys};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::surroundings::{read_file, reason};
@@ -73,6 +75,37 @@ pub(super) fn authorities(path: &Path) -> Result<Arc<[CertificateDer<'static>]>,
             Err(Bad::new(format!("certificate {} of {} cannot be an authority's", index + 1, path.display())))
         }
     }
+}
+
+/// The lists of revoked certificates in a PEM file, at least one.
+pub(super) fn revoked(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, Bad> {
+    let (bytes, _) = read(path)?;
+    let shown = path.display();
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&bytes).collect();
+    let lists = lists.map_err(|_| Bad::new(format!("{shown} is not a PEM file")))?;
+    if lists.is_empty() {
+        return Err(Bad::new(format!("{shown} holds no list")).hint("a PEM file with -----BEGIN X509 CRL-----"));
+    }
+    Ok(lists)
+}
+
+/// What verifies clients' certificates, where they show some: signed by one of these, for clients, in force, and on no list. Where there are
+/// lists, a certificate whose authority has none that is in force is as good as revoked.
+pub(super) fn client_verifier(
+    authorities: &[CertificateDer<'static>],
+    revoked: Option<Vec<CertificateRevocationListDer<'static>>>,
+) -> Result<Arc<dyn ClientCertVerifier>, Bad> {
+    let mut roots = rustls::RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority.clone()).map_err(|error| Bad::new(format!("holds an unusable authority: {error}")))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .with_crls(revoked.unwrap_or_default())
+        .enforce_revocation_expiration()
+        .allow_unauthenticated()
+        .build();
+    verifier.map_err(|error| Bad::new(format!("is of no use: {error}")))
 }
 
 /// The machine's own list of authorities, as far as it can be read and used; empty where there is none.

@@ -23,6 +23,7 @@ pub(super) fn assemble(ctx: &Context<'_>, draft: schema::Draft) -> Option<Config
         report_http2_in_clear(ctx, &draft, route);
         report_idle_removals(ctx, &draft, route);
         report_host_without_sign_on(ctx, &draft, route);
+        report_certificates_of_nobody(ctx, &draft, route);
     }
     let routes = route_table(ctx, &draft);
     let upstreams = upstreams(ctx, draft.routes, &draft.identity.headers);
@@ -121,6 +122,16 @@ fn report_idle_removals(ctx: &Context<'_>, draft: &schema::Draft, route: &route:
                 format!("route `{}`: {name} is not among `identity.headers`, so nothing is removed", route.name);
             ctx.warn(*place, message, None);
         }
+    }
+}
+
+/// Whoever lists names wants somebody to come by them.
+fn report_certificates_of_nobody(ctx: &Context<'_>, draft: &schema::Draft, route: &route::Draft) {
+    let (names, place) = &route.client_certificates;
+    if !names.is_empty() && draft.server.client_verifier().is_none() {
+        let message = format!("route `{}`: no client can show a certificate", route.name);
+        let hint = "`server.tls.client_certificates` names the authorities that sign them";
+        ctx.error(*place, message, Some(hint.to_owned()));
     }
 }
 
@@ -255,6 +266,7 @@ fn settle(draft: &schema::Draft, route: &route::Draft) -> Option<(Route, Place)>
         idle_timeout: route.idle_timeout.map_or(draft.session.idle_timeout, |(timeout, _)| timeout),
         own_idle_timeout: route.idle_timeout.is_some(),
         idle_exempt: route.idle_exempt.clone(),
+        client_certificates: route.client_certificates.0.clone(),
         allow_encoded_slash: route.allow_encoded_slash,
         websocket_origins: route.websocket_origins.clone(),
     };

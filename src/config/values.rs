@@ -101,6 +101,23 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit))
 }
 
+/// A name in a client's certificate: a host, or a URI.
+pub(super) fn certificate_name(text: &str) -> Result<String, Bad> {
+    let bad = || {
+        let hint = "a host (backup.example.com) or a URI (spiffe://example.com/backup), as the certificate has it among \
+                    its alternative names";
+        Bad::new("is no name of a certificate's").hint(hint)
+    };
+    let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b',' && b != b'*');
+    if text.contains("://") {
+        return if plain { Ok(text.to_owned()) } else { Err(bad()) };
+    }
+    let host = host(text).map_err(|_| bad())?;
+    // Addresses stand elsewhere in a certificate, and are no programme's name.
+    let is_address = host.as_str().trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    if is_address { Err(bad()) } else { Ok(host.as_str().to_owned()) }
+}
+
 /// `0.0.0.0:80`, `[::1]:8080`, `systemd:NAME`.
 pub(super) fn listen(text: &str) -> Result<Listen, Bad> {
     if let Some(name) = text.strip_prefix("systemd:") {

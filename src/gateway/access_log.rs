@@ -91,7 +91,7 @@ impl GatewayState {
         // Over a page of sekisho's nobody passes, but somebody may be there all the same.
         let account = ctx.account().cloned();
         let account = account.or_else(|| request.session.as_ref().map(|live| live.account()));
-        let machine = request.token.as_ref().map(|token| token.machine().login());
+        let machine = request.machine.as_ref().map(|machine| machine.login());
         let route = request.route.and_then(|id| request.plan.config.routes.get(id));
         let trace = call.trace().map(Trace::shown);
         self.access.write(

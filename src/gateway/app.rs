@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Gateway;
+use super::certificate::Certificate;
 use super::context::{CALL, Call, Endpoints};
 use super::listener::stream::{Connection, Signals};
 use super::listener::websocket::Farewell;
@@ -37,6 +38,7 @@ pub struct App {
     gateway: Arc<Gateway>,
     endpoints: Endpoints,
     signals: Arc<Signals>,
+    certificate: Option<Arc<Certificate>>,
     /// For HTTP/2, whose streams run in tasks of Pingora's own; over HTTP/1 the connection's task is cut as a whole.
     abort: Option<CancellationToken>,
     cut: AtomicBool,
@@ -52,6 +54,7 @@ impl App {
             gateway,
             endpoints: connection.endpoints(),
             signals: Arc::clone(connection.signals()),
+            certificate: connection.certificate().cloned(),
             abort: connection.is_http2().then_some(abort),
             cut: AtomicBool::new(false),
             late: AtomicU16::new(0),
@@ -86,7 +89,8 @@ impl HttpServerApp for App {
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let call = Arc::new(Call::new(self.endpoints, Arc::clone(&self.signals), self.gateway.state().naming.next()));
+        let call = Call::new(self.endpoints, Arc::clone(&self.signals), self.gateway.state().naming.next());
+        let call = Arc::new(call.by(self.certificate.clone()));
         let work = pin!(CALL.scope(Arc::clone(&call), self.gateway.proxy().process_new_http(session, shutdown)));
         let race = Race {
             work,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::GatewayState;
 use super::access_log::{End, Said};
 use super::asking::Place;
+use super::certificate::Certificate;
 use super::credential::Cookies;
 use super::forward_auth::Asked;
 use super::listener::proxy_protocol::Header;
@@ -28,7 +29,7 @@ use super::target::Arrival;
 use super::trace::{Names, Trace};
 use super::upload::Upload;
 use super::upstream::{Sharing, Tries};
-use crate::authz::{Account, Permit, RouteId};
+use crate::authz::{Account, Machine, Permit, RouteId};
 use crate::clock::Timestamp;
 use crate::i18n;
 use crate::id::RequestId;
@@ -87,6 +88,8 @@ pub struct Call {
     pub signals: Arc<Signals>,
     pub names: Names,
     pub started: Instant,
+    /// What the client showed in its TLS handshake.
+    pub certificate: Option<Arc<Certificate>>,
     /// Known when the head is.
     trace: OnceLock<Trace>,
     /// Fires when the session on whose strength the request passed has ended.
@@ -107,6 +110,7 @@ impl Call {
             signals,
             names,
             started: Instant::now(),
+            certificate: None,
             trace: OnceLock::new(),
             ended: OnceLock::new(),
             passed: OnceLock::new(),
@@ -114,6 +118,12 @@ impl Call {
             answered: AtomicBool::new(false),
             upload: Mutex::default(),
         }
+    }
+
+    /// The same over a connection whose client showed this certificate.
+    #[must_use]
+    pub fn by(self, certificate: Option<Arc<Certificate>>) -> Self {
+        Self { certificate, ..self }
     }
 
     /// The request belongs to this trace.
@@ -275,6 +285,8 @@ pub struct Request {
     pub session: Option<Arc<LiveSession>>,
     /// A machine's token; then there is no session.
     pub token: Option<Arc<LiveToken>>,
+    /// The machine whose token, or whose connection's certificate, lets it through.
+    pub machine: Option<Arc<Machine>>,
     /// Another proxy asks about a request that it has itself: method and target are that one's.
     pub asked: Option<Asked>,
     pub route: Option<RouteId>,

@@ -91,6 +91,7 @@ impl Road {
             arrival,
             session: None,
             token: None,
+            machine: None,
             asked: None,
             route: Some(id),
         };

@@ -439,7 +439,9 @@ impl GatewayState {
         let (request, passage) = ctx.passage()?;
         let tool = passage.tool_session.as_ref().filter(|tool| tool.again)?;
         let form = passage.form(request)?;
-        let ask = Asking { logins: &self.services.tool_logins, resolver: &self.resolver, request, passage, head };
+        let certificate = ctx.call.as_ref().and_then(|call| call.certificate.as_deref());
+        let (logins, resolver) = (&self.services.tool_logins, &self.resolver);
+        let ask = Asking { logins, resolver, request, passage, certificate, head };
         let renewed = match self.form_logins.again(form, &ask, tool).await {
             Ok(renewed) => renewed,
             Err(failure) => return Some(failure),
@@ -459,7 +461,7 @@ impl GatewayState {
         let (Some(form), Some(tool)) = (passage.form(request), &passage.tool_session) else { return false };
         let repeatable = matches!(request.method, Method::GET | Method::HEAD) && !passage.websocket;
         let repeatable = repeatable && session.is_body_empty();
-        if !form.is_over(head, request) && !(repeatable && tool.is_taken_away(form, head, request)) {
+        if !(form.is_over(head, request) || repeatable && tool.is_taken_away(form, head, request)) {
             return false;
         }
         if tool.renewed {

@@ -8,6 +8,7 @@ use pingora::proxy::Session;
 
 use super::GatewayState;
 use super::access_log::Said;
+use super::certificate;
 use super::context::{Call, Context, Passage, Request, Stage};
 use super::credential::authorization::{self, Shown};
 use super::credential::{Cookies, Presented};
@@ -77,6 +78,7 @@ impl GatewayState {
             method: head.method.clone(),
             session: None,
             token: None,
+            machine: None,
             asked: None,
             route: None,
         };
@@ -176,8 +178,13 @@ impl GatewayState {
             client: request.arrival.client,
             websocket_origin: websocket.then_some(WebSocketOrigin { origin, own: &own }),
         };
-        let decision = match &request.token {
-            Some(token) => decide_machine(route, &facts, token.machine(), request.now),
+        if let Some(certificate) =
+            call.certificate.as_ref().filter(|_| certificate::may_speak_for(request, &head.headers))
+        {
+            request.machine = certificate.machine(route, config, request.now);
+        }
+        let decision = match &request.machine {
+            Some(machine) => decide_machine(route, &facts, machine, request.now),
             None => decide(route, &facts, identity.as_ref(), request.now),
         };
         let permit = match decision {
@@ -195,10 +202,10 @@ impl GatewayState {
                 };
             }
             Decision::Deny(denial) => {
-                if let Some(token) = &request.token {
+                if let Some(machine) = &request.machine {
                     let client = Origin { address: request.arrival.client.to_string(), user_agent: String::new() };
                     let denials = &self.services.denials;
-                    denials.note_machine(token.machine(), &route.name, denial, client, request.now).await;
+                    denials.note_machine(machine, &route.name, denial, client, request.now).await;
                 }
                 return Verdict::Page(match denial {
                     Denial::Scope => Ask::Token(BadToken::OtherRoute),
@@ -227,6 +234,9 @@ impl GatewayState {
             }
             session_ends = Some(identity.expires_at.min(seen.plus(route.idle_timeout)));
             call.lives_until(live.ended());
+        }
+        if let (Some(certificate), Some(_), None) = (&call.certificate, permit.machine(), &request.token) {
+            call.lives_until(certificate.ended());
         }
         if let Some(token) = &request.token {
             self.services.tokens.touch(token, request.arrival.client, request.now);
@@ -273,6 +283,7 @@ impl GatewayState {
                 resolver: &self.resolver,
                 request,
                 passage: &passage,
+                certificate: call.certificate.as_deref(),
                 head: session.req_header(),
             };
             match self.form_logins.session(form, &ask).await {
@@ -298,6 +309,7 @@ impl GatewayState {
         let by = Shower { client: request.arrival.client, user_agent: user_agent.as_deref() };
         match self.services.tokens.judge(token, by, request.now).await {
             Ok(Judged::Good(token)) => {
+                request.machine = Some(Arc::clone(token.machine()));
                 request.token = Some(token);
                 None
             }

@@ -154,21 +154,31 @@ impl Reception {
         let Ok(mut connection) = Connection::new(socket, endpoints).map(Box::new) else { return };
         let _open = counted.open(if connection.is_http2() { Protocol::Http2 } else { Protocol::Http1 });
         drop(beginning);
+        let certificate = connection.certificate().cloned();
         let app = Arc::new(App::new(self.gateway, &connection, self.abort, &self.tasks));
-        if connection.is_http2() {
-            connection.watch_frames(Watch::new(http1::HEAD, !of_many));
-            let home = Home::default();
-            let stream = Box::new(Lease::new(connection, Home::clone(&home)));
-            let _ = app.process_new(stream, &self.shutdown).await;
-            if let Some(abuse) = take_home(&home).and_then(|connection| connection.abuse()) {
-                match abuse {
-                    Abuse::Slow => counted.cut_slow.inc(),
-                    Abuse::Flood => counted.cut_flood.inc(),
+        let served = async {
+            if connection.is_http2() {
+                connection.watch_frames(Watch::new(http1::HEAD, !of_many));
+                let home = Home::default();
+                let stream = Box::new(Lease::new(connection, Home::clone(&home)));
+                let _ = app.process_new(stream, &self.shutdown).await;
+                if let Some(abuse) = take_home(&home).and_then(|connection| connection.abuse()) {
+                    match abuse {
+                        Abuse::Slow => counted.cut_slow.inc(),
+                        Abuse::Flood => counted.cut_flood.inc(),
+                    }
+                    tracing::debug!(client = %peer, %abuse, "connection cut");
                 }
-                tracing::debug!(client = %peer, %abuse, "connection cut");
+            } else {
+                http1::serve(&app, connection, &self.shutdown, &self.leaving).await;
             }
-        } else {
-            http1::serve(&app, connection, &self.shutdown, &self.leaving).await;
+        };
+        let Some(certificate) = certificate else { return served.await };
+        tokio::select! {
+            () = served => {}
+            () = gateway.outlasts(&certificate) => {
+                tracing::debug!(client = %peer, "closed, as its client's certificate is good no longer");
+            }
         }
     }
 }

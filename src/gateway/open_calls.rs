@@ -14,15 +14,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use http::Method;
 use tokio_util::sync::CancellationToken;
 
+use super::certificate::Certificate;
 use super::context::Request;
 use super::judge::is_portal_path;
 use super::plan::Plan;
 use crate::authz::decision::WebSocketOrigin;
-use crate::authz::{Decision, Facts, Identity, NormalTarget, Permit, Route, RouteId, Whose, decide, decide_machine};
+use crate::authz::{
+    Decision, Facts, Identity, Machine, MachineId, NormalTarget, Permit, Route, RouteId, Whose, decide, decide_machine,
+};
 use crate::clock::Timestamp;
+use crate::config::Config;
 use crate::id::UserId;
 use crate::service::session::LiveSession;
-use crate::service::tokens::LiveToken;
 
 /// From how many on the list is cleared of what has ended.
 const CLEAR_FROM: usize = 64;
@@ -37,7 +40,9 @@ pub struct Passed {
     /// Of a WebSocket: the origin it came from, and its own.
     handshake: Option<(Option<String>, String)>,
     session: Option<Arc<LiveSession>>,
-    token: Option<Arc<LiveToken>>,
+    machine: Option<Arc<Machine>>,
+    /// The connection's, where it is by this that the machine is known.
+    certificate: Option<Arc<Certificate>>,
     /// As whom it was let through.
     named: Option<Whose>,
     at: Timestamp,
@@ -61,7 +66,8 @@ impl Passed {
             client: request.arrival.client,
             handshake: None,
             session: request.session.clone(),
-            token: request.token.clone(),
+            machine: request.machine.clone(),
+            certificate: None,
             named: permit.whose(),
             at: request.now,
             endless,
@@ -72,6 +78,13 @@ impl Passed {
     /// A WebSocket from this origin.
     pub fn with_handshake(self, origin: Option<&str>, own: String) -> Self {
         Self { handshake: Some((origin.map(str::to_owned), own)), ..self }
+    }
+
+    /// Over a connection whose client showed this certificate.
+    pub fn by(self, certificate: Option<&Arc<Certificate>>) -> Self {
+        let by_certificate =
+            self.machine.as_ref().is_some_and(|machine| matches!(machine.id, MachineId::Certificate(_)));
+        Self { certificate: certificate.filter(|_| by_certificate).cloned(), ..self }
     }
 
     /// Fires when it may not go on.
@@ -96,10 +109,11 @@ impl Passed {
             return false;
         }
         // Had it come just as it did; and as things are now, unless the old configuration would say no by now as well.
-        self.passes(route, self.at) && (self.passes(route, now) || !self.passes(before, now))
+        let old = &self.plan.config;
+        self.passes(config, route, self.at) && (self.passes(config, route, now) || !self.passes(old, before, now))
     }
 
-    fn passes(&self, route: &Route, now: Timestamp) -> bool {
+    fn passes(&self, config: &Config, route: &Route, now: Timestamp) -> bool {
         let mut identity = self.session.as_ref().and_then(|live| live.identity_of_what_is_open(route));
         if now == self.at {
             identity = identity.map(|identity| Identity { last_seen: now, ..identity });
@@ -107,8 +121,13 @@ impl Passed {
         let handshake = self.handshake.as_ref();
         let websocket_origin = handshake.map(|(origin, own)| WebSocketOrigin { origin: origin.as_deref(), own });
         let facts = Facts { client: self.client, websocket_origin };
-        let decision = match &self.token {
-            Some(token) => decide_machine(route, &facts, token.machine(), now),
+        // What the certificate is worth is asked of the configuration that the route is of.
+        let machine = match &self.certificate {
+            Some(certificate) => certificate.machine(route, config, now),
+            None => self.machine.clone(),
+        };
+        let decision = match &machine {
+            Some(machine) => decide_machine(route, &facts, machine, now),
             None => decide(route, &facts, identity.as_ref(), now),
         };
         match decision {

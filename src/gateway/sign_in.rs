@@ -64,7 +64,7 @@ impl SignIn {
         route: &str,
         now: Timestamp,
     ) -> Result<Option<HeaderValue>, Failure> {
-        // Nobody is signed in to a tool as nobody. A machine's token names the route, and with it what the route does.
+        // Nobody is signed in to a tool as nobody. A machine's token names the route, and with it what the route does; a certificate is named by it.
         permit.whose().ok_or(Failure::Internal)?;
         match self {
             Self::Everybody(value) => Ok(Some(value.clone())),

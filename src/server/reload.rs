@@ -240,7 +240,9 @@ fn read(in_force: &Config, services: &Services, stop: CancellationToken) -> Resu
         theme.into_iter().partition(|problem| problem.severity == Severity::Error);
     warnings.extend(minor);
     let mut had = |error: StartError| problems.push(at(&anchors, &error));
-    let tls = tls::prepare(config.server.certificates()).map_err(|error| had(error.into())).ok();
+    let tls = tls::prepare(config.server.certificates(), config.server.client_verifier())
+        .map_err(|error| had(error.into()))
+        .ok();
     let outbox = config
         .mail
         .as_ref()

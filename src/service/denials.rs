@@ -60,7 +60,7 @@ impl Denials {
     /// The same for a machine, which came to this route.
     pub async fn note_machine(&self, machine: &Machine, route: &str, denial: Denial, client: Origin, now: Timestamp) {
         let route = Some(route.to_owned());
-        if !self.is_news(Whose::Token(machine.id), route.as_ref(), now) {
+        if !self.is_news(Whose::Machine(machine.id), route.as_ref(), now) {
             return;
         }
         // It has shown its token: nothing here is only claimed.

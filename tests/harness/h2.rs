@@ -5,19 +5,30 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Request;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
 use super::conn::Response;
-use super::tls::Authority;
 use super::{PATIENCE, Sekisho};
 
 /// Sends these requests over one connection, all at once, and waits for every answer. `Err`: the stream or the connection
 /// was refused, with the reason.
 #[track_caller]
 pub fn exchange(gate: &Sekisho, host: &str, requests: Vec<Request<Bytes>>) -> Vec<Result<Response, h2::Error>> {
+    exchange_as(&gate.authority().client(&["h2"]), gate, host, requests)
+}
+
+/// The same for a client of this configuration, which must offer HTTP/2.
+#[track_caller]
+pub fn exchange_as(
+    config: &Arc<ClientConfig>,
+    gate: &Sekisho,
+    host: &str,
+    requests: Vec<Request<Bytes>>,
+) -> Vec<Result<Response, h2::Error>> {
     runtime().block_on(async {
-        let all = exchange_with(gate.authority(), gate.tls_address(), host, requests);
+        let all = exchange_with(config, gate.tls_address(), host, requests);
         tokio::time::timeout(PATIENCE, all).await.expect("HTTP/2 answers in time")
     })
 }
@@ -28,7 +39,8 @@ pub fn request_over(gate: &Sekisho, tcp: std::net::TcpStream, host: &str, reques
     tcp.set_nonblocking(true).unwrap();
     runtime().block_on(async {
         let tcp = tokio::net::TcpStream::from_std(tcp).unwrap();
-        let all = exchange_over(gate.authority(), tcp, host, vec![request]);
+        let config = gate.authority().client(&["h2"]);
+        let all = exchange_over(&config, tcp, host, vec![request]);
         let mut answers = tokio::time::timeout(PATIENCE, all).await.expect("HTTP/2 answers in time");
         answers.remove(0).expect("the stream is answered")
     })
@@ -45,23 +57,23 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 async fn exchange_with(
-    authority: &Authority,
+    config: &Arc<ClientConfig>,
     address: SocketAddr,
     host: &str,
     requests: Vec<Request<Bytes>>,
 ) -> Vec<Result<Response, h2::Error>> {
     let tcp = tokio::net::TcpStream::connect(address).await.expect("the TLS listener answers");
-    exchange_over(authority, tcp, host, requests).await
+    exchange_over(config, tcp, host, requests).await
 }
 
 async fn exchange_over(
-    authority: &Authority,
+    config: &Arc<ClientConfig>,
     tcp: tokio::net::TcpStream,
     host: &str,
     requests: Vec<Request<Bytes>>,
 ) -> Vec<Result<Response, h2::Error>> {
     let name = ServerName::try_from(host.to_owned()).unwrap();
-    let connector = TlsConnector::from(Arc::clone(&authority.client(&["h2"])));
+    let connector = TlsConnector::from(Arc::clone(config));
     let tls = connector.connect(name, tcp).await.expect("the TLS handshake succeeds");
     assert_eq!(tls.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()), "HTTP/2 was not chosen");
     let (mut sender, connection) = h2::client::handshake(tls).await.expect("the HTTP/2 preface is answered");

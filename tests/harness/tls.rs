@@ -4,7 +4,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
+    RevokedCertParams, SerialNumber, date_time_ymd,
+};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -36,12 +39,28 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), certificate }
     }
 
+    /// An authority that this one has signed.
+    pub fn under(&self) -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "an authority in between");
+        params.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Self { issuer: Issuer::new(params, key), certificate }
+    }
+
     /// Writes a certificate for these names (host names or addresses), and its key, into `folder`.
     pub fn issue(&self, folder: &Path, names: &[&str]) -> CertificateFiles {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let stem = names.first().expect("a certificate has a name").replace('*', "any");
+        self.sign(folder, &stem, &CertificateParams::new(names).unwrap())
+    }
+
+    /// The same for a certificate that says all this.
+    pub fn sign(&self, folder: &Path, stem: &str, params: &CertificateParams) -> CertificateFiles {
         let key = KeyPair::generate().unwrap();
-        let signed = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let signed = params.signed_by(&key, &self.issuer).unwrap();
         let files = CertificateFiles {
             certificate: folder.join(format!("{stem}.pem")),
             key: folder.join(format!("{stem}.key")),
@@ -49,6 +68,25 @@ impl Authority {
         std::fs::write(&files.certificate, signed.pem()).unwrap();
         std::fs::write(&files.key, key.serialize_pem()).unwrap();
         files
+    }
+
+    /// A list that says these certificates are revoked, in PEM; good until 1 January of that year.
+    pub fn revokes(&self, serials: &[SerialNumber], until: i32) -> String {
+        let revoked = |serial: &SerialNumber| RevokedCertParams {
+            serial_number: serial.clone(),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
+            crl_number: SerialNumber::from(vec![1]),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 
     /// The authority's own certificate, in PEM.

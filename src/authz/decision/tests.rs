@@ -160,7 +160,7 @@ fn a_token_is_good_on_its_routes_from_their_networks_until_it_is_over_and_nowher
         let decision = match decide_machine(&route, &facts, &machine(token), NOW) {
             Decision::Forward(permit) => {
                 assert!(permit.account().is_none() && permit.session().is_none());
-                assert!(matches!(permit.whose(), Some(Whose::Token(_))));
+                assert!(matches!(permit.whose(), Some(Whose::Machine(_))));
                 format!("forward {}", permit.machine().unwrap().login())
             }
             Decision::Challenge(challenge) => format!("challenge {challenge:?}"),
@@ -183,7 +183,7 @@ fn machine(token: &str) -> Arc<Machine> {
         other => panic!("{other}"),
     };
     Arc::new(Machine {
-        id: TokenId::from_bytes([3; 10]),
+        id: MachineId::Token(crate::id::TokenId::from_bytes([3; 10])),
         name: "deploy".to_owned(),
         routes: std::collections::BTreeSet::from([route.to_owned()]),
         since: Timestamp::from_secs(1),
@@ -224,6 +224,7 @@ fn route(access: &str, allow: &str, policy: &str) -> Route {
         own_idle_timeout: false,
         idle_exempt: Vec::new(),
         allow_encoded_slash: false,
+        client_certificates: Vec::new(),
         websocket_origins: vec!["https://listed.test".to_owned()],
     }
 }

@@ -22,6 +22,7 @@ fn route(text: &str) -> Route {
         idle_timeout: Duration::from_secs(1),
         own_idle_timeout: false,
         idle_exempt: Vec::new(),
+        client_certificates: Vec::new(),
         allow_encoded_slash: words.next() == Some("encoded"),
         websocket_origins: Vec::new(),
     }

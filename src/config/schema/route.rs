@@ -36,6 +36,7 @@ pub(in crate::config) struct Draft {
     pub preserve_host: bool,
     pub timeouts: Timeouts,
     pub max_body: Option<u64>,
+    pub client_certificates: (Vec<String>, Place),
     pub allow_encoded_slash: bool,
     pub websocket_origins: Vec<String>,
     pub forget_cookies: Vec<String>,
@@ -90,6 +91,9 @@ fn route(section: &mut Section<'_>) -> Draft {
         write: section.duration("write", seconds(60), seconds(1)..=hours(24)),
     });
     let max_body = section.field("max_body").size_or_zero(1..=1 << 40).filter(|bytes| *bytes > 0);
+    let certificates = section.field("client_certificates");
+    let names = certificates.list(|item| item.parse(values::certificate_name)).unwrap_or_default();
+    let client_certificates = (names, certificates.place());
     let allow_encoded_slash = section.boolean("allow_encoded_slash", false);
     let protocol = protocol(section, health_check.is_some());
     let websocket_origins =
@@ -135,6 +139,7 @@ fn route(section: &mut Section<'_>) -> Draft {
         preserve_host,
         timeouts,
         max_body,
+        client_certificates,
         allow_encoded_slash,
         websocket_origins,
         forget_cookies,

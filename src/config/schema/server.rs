@@ -2,6 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::server::danger::ClientCertVerifier;
 
 use crate::config::reader::{Field, Section};
 use crate::config::values::{self, days, hours, seconds};
@@ -61,7 +64,23 @@ fn tls(section: &mut Section<'_>) -> Tls {
     if field.is_empty_list() {
         field.error("names no certificate", None);
     }
-    Tls { listen, certificates, redirect_http: section.boolean("redirect_http", true) }
+    let redirect_http = section.boolean("redirect_http", true);
+    let client_certificates = section.optional("client_certificates", client_certificates).flatten();
+    Tls { listen, certificates, redirect_http, client_certificates }
+}
+
+/// Whose certificates clients may show.
+fn client_certificates(section: &mut Section<'_>) -> Option<Arc<dyn ClientCertVerifier>> {
+    let ca = section.field("ca").required("a PEM file of the authorities that sign clients' certificates");
+    let authorities = ca.path().and_then(|path| reported(&ca, files::authorities(&path)));
+    let crl = section.field("crl");
+    let revoked = crl.path().and_then(|path| reported(&crl, files::revoked(&path)));
+    // A list that is named and cannot be read is an error, and never as if there were none.
+    let (authorities, at) = (authorities?, if crl.given() { &crl } else { &ca });
+    if crl.given() && revoked.is_none() {
+        return None;
+    }
+    reported(at, files::client_verifier(&authorities, revoked))
 }
 
 /// A certificate and its key, read and proved to match; for a server, or for a client of an upstream.

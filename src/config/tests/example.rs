@@ -74,6 +74,7 @@ fn the_example_shows_the_defaults() {
 fn what_the_example_has_commented_out_is_valid_too() {
     let folder = folder();
     files::write_certificate(&folder, "cert.pem", "key.pem");
+    files::write_authority(&folder, "clients.pem", "revoked.pem");
     std::fs::copy(folder.path().join("cert.pem"), folder.path().join("ca.pem")).unwrap();
     let problems = load_in(&folder, &complete_example()).unwrap_err();
     // What excludes another of them: two ways to name an upstream, two stores, TLS beside plain upstreams.

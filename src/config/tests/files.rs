@@ -9,6 +9,23 @@ pub(super) fn write_certificate(folder: &TempDir, certificate: &str, key: &str) 
     write(folder, key, &made.signing_key.serialize_pem(), 0o600);
 }
 
+/// An authority of clients' certificates, and its list of those that it has revoked: none.
+pub(super) fn write_authority(folder: &TempDir, certificate: &str, list: &str) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    write(folder, certificate, &params.self_signed(&key).unwrap().pem(), 0o644);
+    let revoked = rcgen::CertificateRevocationListParams {
+        this_update: rcgen::date_time_ymd(2020, 1, 1),
+        next_update: rcgen::date_time_ymd(2999, 1, 1),
+        crl_number: vec![1].into(),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    write(folder, list, &revoked.signed_by(&rcgen::Issuer::new(params, key)).unwrap().pem().unwrap(), 0o644);
+}
+
 const TLS: &str = "server: {tls: {listen: [\"127.0.0.1:0\"], certificates: [{certificate: cert.pem, key: key.pem}]}}";
 
 #[test]

@@ -87,6 +87,7 @@ fn sent(plan: &Arc<Plan>, peer: &str, target: &str, fields: &[(&'static str, &st
         arrival,
         session: None,
         token: None,
+        machine: None,
         asked: None,
         route: Some(RouteId(0)),
     };

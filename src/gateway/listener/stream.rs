@@ -33,6 +33,7 @@ use super::framing::Body;
 use super::head::Framing;
 use super::websocket::{Farewell, Tunnel};
 use crate::authz::target::must_be_escaped;
+use crate::gateway::certificate::Certificate;
 use crate::gateway::context::Endpoints;
 
 /// How much of what comes after a request is kept for the next one.
@@ -108,6 +109,7 @@ pub struct Connection {
     abuse: Option<Abuse>,
     signals: Arc<Signals>,
     endpoints: Endpoints,
+    certificate: Option<Arc<Certificate>>,
     digest: Arc<SocketDigest>,
     fd: i32,
     http2: bool,
@@ -131,18 +133,19 @@ impl Connection {
     /// # Errors
     /// Where the peer is gone already.
     pub fn new(socket: Socket, endpoints: Endpoints) -> io::Result<Self> {
-        let (tcp, http2, tls_version) = match &socket {
-            Socket::Plain(tcp) => (tcp, false, None),
+        let (tcp, http2, tls_version, shown) = match &socket {
+            Socket::Plain(tcp) => (tcp, false, None, None),
             Socket::Tls(tls) => {
                 let (tcp, session) = tls.get_ref();
                 let version = match session.protocol_version() {
                     Some(ProtocolVersion::TLSv1_2) => "1.2",
                     _ => "1.3",
                 };
-                (tcp, session.alpn_protocol() == Some(b"h2"), Some(version))
+                (tcp, session.alpn_protocol() == Some(b"h2"), Some(version), session.peer_certificates())
             }
         };
         let endpoints = Endpoints { tls: tls_version.is_some(), tls_version, ..endpoints };
+        let certificate = shown.and_then(Certificate::shown).map(Arc::new);
         let fd = tcp.as_raw_fd();
         let digest = SocketDigest::from_raw_fd(fd);
         // Asking the kernel later, when the socket may be closed and its number used again, would name another client.
@@ -156,6 +159,7 @@ impl Connection {
             abuse: None,
             signals: Arc::default(),
             endpoints,
+            certificate,
             digest: Arc::new(digest),
             fd,
             http2,
@@ -164,6 +168,11 @@ impl Connection {
 
     pub const fn endpoints(&self) -> Endpoints {
         self.endpoints
+    }
+
+    /// What the client showed in its handshake.
+    pub const fn certificate(&self) -> Option<&Arc<Certificate>> {
+        self.certificate.as_ref()
     }
 
     pub const fn is_http2(&self) -> bool {

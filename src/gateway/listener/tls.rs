@@ -6,7 +6,8 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::client::verify_server_name;
 use rustls::pki_types::ServerName;
-use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, NoClientAuth, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
@@ -35,16 +36,26 @@ impl Tls {
     }
 }
 
-/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, no early data, with these certificates.
+/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, no early data, with these certificates. Where clients may show certificates of their own, no session
+/// is resumed: each handshake proves anew whose it is.
 ///
 /// # Errors
 /// Where the crypto provider has none of them, which this build's has.
-pub fn prepare(certificates: &[Certificate]) -> Result<Ready, rustls::Error> {
+pub fn prepare(
+    certificates: &[Certificate],
+    clients: Option<&Arc<dyn ClientCertVerifier>>,
+) -> Result<Ready, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
+        .with_client_cert_verifier(
+            clients.map_or_else(|| Arc::new(NoClientAuth) as Arc<dyn ClientCertVerifier>, Arc::clone),
+        )
         .with_cert_resolver(Arc::new(Certificates(keys(certificates))));
+    if clients.is_some() {
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Ready(Arc::new(config)))
 }

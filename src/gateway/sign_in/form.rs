@@ -37,6 +37,7 @@ use crate::authn::tool_login::{Credentials, Kind};
 use crate::authz;
 use crate::clock::Timestamp;
 use crate::config::{LoginForm, RouteUpstream, ToolCookies, Whose};
+use crate::gateway::certificate::Certificate;
 use crate::gateway::context::{Passage, Request};
 use crate::gateway::upstream::{self, Resolver, Sharing};
 use crate::gateway::{NO_AUTHORITIES, access_log, headers};
@@ -146,6 +147,8 @@ pub struct Asking<'a> {
     pub resolver: &'a Resolver,
     pub request: &'a Request,
     pub passage: &'a Passage,
+    /// The client's, of the connection.
+    pub certificate: Option<&'a Certificate>,
     /// The client's head.
     pub head: &'a RequestHeader,
 }
@@ -238,7 +241,7 @@ impl FormLogins {
 
     fn slot(self: &Arc<Self>, ask: &Asking<'_>) -> Result<Arc<Slot>, Failure> {
         let whose = ask.passage.permit.whose().ok_or(Failure::Internal)?;
-        let ended = ended(ask.request, whose).ok_or(Failure::Internal)?;
+        let ended = ended(ask, whose).ok_or(Failure::Internal)?;
         let key = (whose, route_name(ask.request, ask.passage));
         let mut slots = lock(&self.slots);
         if let Some(slot) = slots.get(&key) {
@@ -634,11 +637,12 @@ impl State {
     }
 }
 
-/// Fires when the session or token is over that this request came with.
-fn ended(request: &Request, whose: authz::Whose) -> Option<CancellationToken> {
-    match whose {
-        authz::Whose::Session(_) => Some(request.session.as_ref()?.ended()),
-        authz::Whose::Token(_) => Some(request.token.as_ref()?.ended()),
+/// Fires when the session, token or certificate is over that this request came with.
+fn ended(ask: &Asking<'_>, whose: authz::Whose) -> Option<CancellationToken> {
+    match (whose, &ask.request.token) {
+        (authz::Whose::Session(_), _) => Some(ask.request.session.as_ref()?.ended()),
+        (authz::Whose::Machine(_), Some(token)) => Some(token.ended()),
+        (authz::Whose::Machine(_), None) => Some(ask.certificate?.ended()),
     }
 }
 

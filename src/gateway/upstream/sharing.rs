@@ -132,6 +132,7 @@ fn goes_on(value: &HeaderValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authz::MachineId;
     use crate::id::{SessionId, TokenId};
 
     fn signs_in(values: &[&'static str]) -> bool {
@@ -196,7 +197,7 @@ mod tests {
     #[test]
     fn no_two_of_them_share_a_group_nor_the_common_one() {
         let session = |byte| Some(Whose::Session(SessionId::from_bytes([byte; 10])));
-        let token = Some(Whose::Token(TokenId::from_bytes([1; 10])));
+        let token = Some(Whose::Machine(MachineId::Token(TokenId::from_bytes([1; 10]))));
         let all = [
             Sharing::Everybody,
             Sharing::Client { number: 1, whose: None },

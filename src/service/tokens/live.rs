@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lock;
 use crate::authn::machine_token::MachineToken;
-use crate::authz::Machine;
+use crate::authz::{Machine, MachineId};
 use crate::clock::Timestamp;
 use crate::secret::TokenDigest;
 
@@ -33,7 +33,7 @@ impl std::fmt::Debug for LiveToken {
 impl LiveToken {
     pub(super) fn new(record: &MachineToken, digest: TokenDigest) -> Self {
         let machine = Machine {
-            id: record.id,
+            id: MachineId::Token(record.id),
             name: record.name.as_str().to_owned(),
             routes: record.routes.clone(),
             since: record.created_at,
