@@ -4,9 +4,13 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Request;
 use serde_json::Value as Json;
 
-use crate::harness::{Builder, Client, Form, PASSWORD, Recorder, Response, Sekisho, form_to, forms, text, wait_until};
+use crate::harness::{
+    Builder, Client, Form, PASSWORD, Recorder, Response, Sekisho, form_to, forms, h2, text, wait_until,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -370,6 +374,49 @@ fn f34_nothing_that_another_site_or_a_script_sends_is_kept() {
     must_not_be_kept(&post(&mut stranger, BODY.as_bytes()), "a made-up cookie");
     assert!(gate.cli_json(&["audit", "search", "--event", "form_held"]).as_array().unwrap().is_empty());
     assert!(kept(&post(&mut alice.copy(), BODY.as_bytes())).is_some(), "her own page's form is");
+}
+
+#[test]
+fn f34_over_http2_it_is_the_same() {
+    let upstream = Recorder::ok();
+    let gate = builder(&upstream).tls(&["app.test"]).set("server.tls.redirect_http", "false").start();
+    let mut alice = Client::tls(&gate, "app.test");
+    alice.sign_in(&gate, ALICE, None);
+    end(&gate, ALICE);
+    let post = |alice: &Client, path: &str, site: &str, referer: Option<&str>, body: &str| {
+        let mut request = Request::post(format!("https://app.test{path}"))
+            .header("accept", "text/html")
+            .header("origin", "https://app.test")
+            .header("sec-fetch-site", site)
+            .header("sec-fetch-mode", "navigate")
+            .header("sec-fetch-dest", "document")
+            .header("content-type", "application/x-www-form-urlencoded");
+        // HTTP/2 clients send each cookie in a field of its own.
+        for (name, value) in &alice.cookies {
+            request = request.header("cookie", format!("{name}={value}"));
+        }
+        let request = referer.into_iter().fold(request, |request, referer| request.header("referer", referer));
+        h2::request(&gate, "app.test", request.body(Bytes::from(body.to_owned())).unwrap())
+    };
+    must_not_be_kept(&post(&alice, TARGET, "cross-site", None, BODY), "of another site");
+    let held = must_be_kept(&post(&alice, TARGET, "same-origin", None, BODY));
+    let page = log_in(&mut alice, &held, ALICE);
+    assert!(posts(&upstream).is_empty());
+
+    // As a browser presses the button: it is led to the form's own address, and sends the same once more.
+    let (button, from) = (button(&page), format!("https://app.test{held}"));
+    let answer = post(&alice, &button.action, "same-origin", Some(&from), &button.encoded());
+    assert_eq!((answer.status, answer.header("location")), (307, Some(TARGET)), "{}", answer.text());
+    let answer = post(&alice, TARGET, "same-origin", Some(&from), &button.encoded());
+    assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    let [sent] = posts(&upstream).try_into().expect("one");
+    assert_eq!((sent.target(), sent.body.as_slice()), (TARGET, BODY.as_bytes()));
+    assert_eq!(
+        (sent.header("remote-user"), sent.header("content-length")),
+        (Some(ALICE), Some(BODY.len().to_string().as_str()))
+    );
+    is_gone(&post(&alice, TARGET, "same-origin", Some(&from), &button.encoded()));
+    assert_eq!(posts(&upstream).len(), 1);
 }
 
 #[test]

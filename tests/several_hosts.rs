@@ -10,6 +10,7 @@ use crate::harness::second_step::asked_for;
 use crate::harness::{Builder, Client, Recorder, Sekisho, key_of, text, wait_until};
 
 mod attacks;
+mod held;
 mod in_the_browser;
 mod person;
 

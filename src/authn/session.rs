@@ -8,6 +8,7 @@ use super::sign_on::Elsewhere;
 use super::user::User;
 use crate::clock::Timestamp;
 use crate::id::{DeviceId, SessionId, UserId};
+use crate::secret::TokenDigest;
 
 /// A session, as it is stored under `session/SHA256`. The cookie's value is not in it: the key is its digest.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,6 +66,24 @@ pub struct Ended {
     pub user: UserId,
     pub epoch: u64,
     pub ended_at: Timestamp,
+}
+
+/// The same at another host than the portal's: leads from the value that the session had there to what is left of the session. Where nothing is
+/// left of that, this is worth nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedElsewhere {
+    pub host: String,
+    /// The value that the session stood under.
+    pub value: TokenDigest,
+    pub ended_at: Timestamp,
+}
+
+impl EndedElsewhere {
+    /// From then on nothing is known of it.
+    #[must_use]
+    pub fn forgotten_at(&self) -> Timestamp {
+        self.ended_at.plus(REMEMBERED)
+    }
 }
 
 impl Ended {

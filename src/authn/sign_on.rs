@@ -24,6 +24,8 @@ pub const CODE_LIFETIME: Duration = Duration::from_secs(60);
 const CODES: usize = 16;
 /// At how many hosts one session is signed in; with a wildcard in a route there are as many names as somebody likes.
 const HOSTS: usize = 100;
+/// Of how many hosts it is remembered which value an ended session had there.
+const REMEMBERED: usize = 16;
 
 /// A code on its way, as it is stored under `handoff/SHA256`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -136,6 +138,11 @@ impl Elsewhere {
         kept.push(Seat { host: host.as_str().to_owned(), value });
         self.hosts = kept;
         gone.into_iter().map(|seat| seat.value).collect()
+    }
+
+    /// The hosts that it came to last, as many as are remembered of a session that has ended.
+    pub fn remembered(&self) -> impl Iterator<Item = &Seat> {
+        self.hosts.iter().rev().take(REMEMBERED)
     }
 
     /// Whether this is the host's value now.

@@ -78,7 +78,8 @@ impl GatewayState {
             return Ok(None);
         }
         let Some(content_type) = hold::form_type(&head.headers).map(str::to_owned) else { return Ok(None) };
-        let claim = Claim { live, value: token.digest(), origin };
+        let host = request.arrival.target.host().clone();
+        let claim = Claim { live, value: token.digest(), place: config.place(&host), host, origin };
         let somebodys = self.services.held.is_somebodys(&claim, request.now).await?;
         Ok(somebodys.then_some(Keepable { challenge, claim, content_type, most }))
     }

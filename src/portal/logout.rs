@@ -62,6 +62,12 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
         Err(answer) => return Ok(*answer),
     };
     if exchange.visit.place() == Place::Tool && exchange.session().is_none() {
+        // What is remembered of a session that had ended by then is forgotten, so that no form of it is kept any more.
+        if let Some(session) = exchange.visit.cookies.session.clone()
+            && exchange.token_is_valid(Form::Logout { session: &session }, &fields)
+        {
+            services.sessions.end(&session, exchange.visit.client, exchange.visit.now).await?;
+        }
         return Ok(nobody(exchange));
     }
     if let Some(session) = exchange.visit.cookies.session.clone() {

@@ -22,17 +22,18 @@ use self::kept::{Share, TOTAL};
 use super::ServiceError;
 use super::context::{Context, TRIES};
 use super::events::{self, By};
-use super::session::LiveSession;
+use super::session::{LiveSession, Remembered};
 use crate::audit::{Event, Kind};
 use crate::authn::session::{Ended, Origin};
 use crate::authn::user::User;
 use crate::authz::hold::Owner;
+use crate::authz::{Host, Place};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::id::{HeldId, SessionId, UserId};
 use crate::secret::{TokenDigest, random_bytes};
 use crate::store::engine::Expect;
-use crate::store::record::{Change, Slot};
+use crate::store::record::Change;
 
 /// The pages of these forms, below the portal's path.
 pub const PAGES: &str = "/held/";
@@ -54,6 +55,9 @@ pub struct Form {
 pub struct Claim {
     pub live: Option<Arc<LiveSession>>,
     pub value: TokenDigest,
+    /// Where it is shown: a value counts at its own host, that of an ended session like any other.
+    pub host: Host,
+    pub place: Place,
     pub origin: String,
 }
 
@@ -101,7 +105,8 @@ struct Holder {
     session: SessionId,
     login: String,
     user_seen: Expect,
-    ended_seen: Option<Expect>,
+    /// The value under which the session is remembered that has ended.
+    ended: Option<(TokenDigest, Expect)>,
 }
 
 impl HeldForms {
@@ -162,8 +167,8 @@ impl HeldForms {
                 .put(&holder.session.to_string(), &of_session)
                 .unchanged::<Total>(TOTAL, total_seen)
                 .put(TOTAL, &total);
-            if let Some(seen) = holder.ended_seen {
-                change = change.unchanged::<Ended>(&claim.value.to_string(), seen);
+            if let Some((value, seen)) = holder.ended {
+                change = change.unchanged::<Ended>(&value.to_string(), seen);
             }
             if self.context.commit(change, &[event]).await?.is_some() {
                 return Ok(Ok(id));
@@ -231,17 +236,18 @@ impl HeldForms {
 
     /// Whom a claim stands for. A session that lives speaks for itself; else what is remembered of the ended one does.
     async fn holder(&self, claim: &Claim, now: Timestamp) -> Result<Option<Holder>, ServiceError> {
-        let (user, session, epoch, ended) = match &claim.live {
-            Some(live) if live.stands() => (live.account().id, live.id(), live.epoch(), None),
-            Some(_) => return Ok(None),
-            None => match self.context.sessions.remembered(&claim.value, now).await? {
-                Slot { record: Some(ended), seen } => (ended.user, ended.session, ended.epoch, Some((ended, seen))),
-                Slot { record: None, .. } => return Ok(None),
-            },
+        let (user, session, epoch, remembered) = match claim.live.as_ref().filter(|live| live.stands()) {
+            Some(live) => (live.account().id, live.id(), live.epoch(), None),
+            None => {
+                let found = self.context.sessions.remembered(&claim.value, now).await?;
+                let counts = |found: &Remembered| claim.place.takes(found.host.as_deref(), &claim.host);
+                let Some(found) = found.filter(counts) else { return Ok(None) };
+                (found.ended.user, found.ended.session, found.ended.epoch, Some(found))
+            }
         };
         let Some(found) = self.context.user(user, now).await? else { return Ok(None) };
-        let speaks = match &ended {
-            Some((ended, _)) => ended.speaks_for(&found.user, now),
+        let speaks = match &remembered {
+            Some(remembered) => remembered.ended.speaks_for(&found.user, now),
             None => found.user.epoch == epoch && !found.user.disabled,
         };
         Ok(speaks.then(|| Holder {
@@ -249,7 +255,7 @@ impl HeldForms {
             session,
             login: found.user.login.to_string(),
             user_seen: found.seen,
-            ended_seen: ended.map(|(_, seen)| seen),
+            ended: remembered.map(|remembered| (remembered.value, remembered.seen)),
         }))
     }
 

@@ -13,7 +13,7 @@ use crate::authn::login::Flow;
 use crate::authn::machine_token::MachineToken;
 use crate::authn::mail_limit::MailThrottle;
 use crate::authn::reset_link::{NewestLink, ResetLink};
-use crate::authn::session::{Ended, Session};
+use crate::authn::session::{Ended, EndedElsewhere, Session};
 use crate::authn::sign_on::{Handoff, HostSession};
 use crate::authn::user::{LoginName, User};
 use crate::clock::Timestamp;
@@ -63,6 +63,14 @@ impl Record for Handoff {
 /// `ended/SHA256`: under the digest that the session stood under.
 impl Record for Ended {
     const KIND: &'static str = "ended";
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.forgotten_at())
+    }
+}
+
+/// `ended-elsewhere/SHA256`: under the digest of the value at another host.
+impl Record for EndedElsewhere {
+    const KIND: &'static str = "ended-elsewhere";
     fn expires_at(&self) -> Option<Timestamp> {
         Some(self.forgotten_at())
     }

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use moka::sync::Cache;
 
+pub(in crate::service) use self::ended::Remembered;
 pub use self::live::LiveSession;
 use self::live::{AccountCell, Lifeline, Lines};
 use super::ServiceError;

@@ -1,5 +1,6 @@
 //! The same in a real browser, which keeps cookies by host and holds every redirect behind a form to the page's policy.
 
+use std::io::Write;
 use std::time::Duration;
 
 use super::builder;
@@ -108,4 +109,42 @@ async fn an_address_with_somebody_elses_code_says_so_and_the_way_in_is_open() {
             gate.secrets().add(&value);
         }
     }
+}
+
+/// A page with a form, and what was sent by it.
+fn form() -> Recorder {
+    Recorder::with(|request, stream| {
+        let body = match request.line.starts_with("POST ") {
+            true => format!("<!doctype html><p id=\"got\">{}</p>", String::from_utf8_lossy(&request.body)),
+            false => "<!doctype html><form method=\"post\" action=\"/save\"><textarea name=\"memo\"></textarea><button>Save</button></form>".to_owned(),
+        };
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).is_ok()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f34_what_was_typed_at_a_tools_host_arrives_there_after_the_login() {
+    let upstream = form();
+    let gate = builder(&upstream).clock().start();
+    let browser = Browser::start().await;
+    browser.open(&url(&gate, "a.test", "/edit")).await;
+    give_password(&browser, "alice").await;
+    browser.find_soon("textarea[name=memo]").await;
+    browser.fill("textarea[name=memo]", "Pack-it-well").await;
+    gate.advance(Duration::from_secs(60 * 60));
+    browser.click("form button").await;
+    browser.see("What you entered was kept").await;
+    assert!(browser.address().await.starts_with(&url(&gate, "auth.test", "/.sekisho/login")));
+    give_password(&browser, "alice").await;
+    browser.arrive("/.sekisho/held/").await;
+    let page = browser.text().await;
+    assert!(page.contains("/save") && page.contains("memo") && !page.contains("Pack"), "{page}");
+    browser.click("main form button[type=submit]").await;
+    assert_eq!(browser.text_of("#got").await, "memo=Pack-it-well");
+    assert_eq!(browser.address().await, url(&gate, "a.test", "/save"));
+    let value = browser.cookie("__Host-sekisho-session").await.expect("the host's own cookie");
+    gate.secrets().add(&value);
+    let sent: Vec<_> = upstream.requests().into_iter().filter(|request| request.line.starts_with("POST ")).collect();
+    assert_eq!((sent.len(), sent[0].header("remote-user")), (1, Some("alice")));
 }

@@ -9,7 +9,7 @@ use crate::authn::login::Flow;
 use crate::authn::machine_token::MachineToken;
 use crate::authn::mail_limit::MailThrottle;
 use crate::authn::reset_link::{NewestLink, ResetLink};
-use crate::authn::session::{Ended, Session};
+use crate::authn::session::{Ended, EndedElsewhere, Session};
 use crate::authn::sign_on::{Handoff, HostSession};
 use crate::authn::user::User;
 use crate::secret::Keys;
@@ -37,7 +37,7 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which exports have them: accounts last, so that the time in which they can change is short.
-pub static KINDS: [Kind; 27] = [
+pub static KINDS: [Kind; 28] = [
     plain::<Event>().exported(),
     plain::<AccountThrottle>().exported(),
     plain::<MailThrottle>().exported(),
@@ -60,6 +60,7 @@ pub static KINDS: [Kind; 27] = [
     sealing::<Flow>(),
     sealing::<import::Kept>(),
     plain::<Ended>(),
+    plain::<EndedElsewhere>(),
     sealing::<held::Held>(),
     plain::<held::OfSession>(),
     plain::<held::Total>(),

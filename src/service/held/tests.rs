@@ -44,7 +44,12 @@ async fn signed_in(bench: &Bench, login: &str) -> Browser {
 }
 
 fn claim(token: &Token) -> Claim {
-    Claim { live: None, value: token.digest(), origin: ORIGIN.to_owned() }
+    claim_at(token, Place::Alone, "shop.test")
+}
+
+fn claim_at(token: &Token, place: Place, host: &str) -> Claim {
+    let host = Host::parse(host).unwrap();
+    Claim { live: None, value: token.digest(), host, place, origin: ORIGIN.to_owned() }
 }
 
 async fn keep(bench: &Bench, token: &Token, bytes: usize) -> Result<HeldId, NotKept> {

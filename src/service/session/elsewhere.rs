@@ -91,7 +91,11 @@ impl Sessions {
     }
 
     /// The value under which the session stands that this belongs to.
-    async fn value_of(&self, here: &HostSession, now: Timestamp) -> Result<Option<TokenDigest>, ServiceError> {
+    pub(super) async fn value_of(
+        &self,
+        here: &HostSession,
+        now: Timestamp,
+    ) -> Result<Option<TokenDigest>, ServiceError> {
         let place = session_place(here.begun_at, here.session);
         Ok(self.store.get::<SessionAt>(&place, now).await?.record.map(|at| at.digest))
     }

@@ -89,9 +89,18 @@ impl Sessions {
             // The maximum lifetime is the record's own expiry, too.
             if let Expect::At(_) = slot.seen {
                 let event = events::detailed(self.ended(line, now).await?, "lifetime");
-                let change = Change::new().unchanged::<Session>(&name, slot.seen).delete::<Session>(&name);
-                let memory = Ended { session: line.id, user: line.user, epoch: line.epoch(), ended_at: now };
-                let change = change.put(&name, &memory);
+                let change = Change::new().unchanged::<Session>(&name, slot.seen);
+                let change = match self.expired(&digest, now).await? {
+                    Some(session) => {
+                        let change = Self::remembering(change, &digest, &session, now);
+                        Self::without(change, &[(digest, session)])
+                    }
+                    // Nobody has looked for longer than anything is remembered of it, but for what is in memory.
+                    None => {
+                        let (session, user, epoch) = (line.id, line.user, line.epoch());
+                        change.delete::<Session>(&name).put(&name, &Ended { session, user, epoch, ended_at: now })
+                    }
+                };
                 if let Outcome::Committed(_) =
                     self.store.commit(events::with(change, std::slice::from_ref(&event))).await?
                 {
