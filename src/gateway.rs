@@ -10,7 +10,6 @@
 
 mod access_log;
 mod app;
-mod asking;
 mod bridge;
 mod certificate;
 mod context;
@@ -26,6 +25,7 @@ pub mod listener;
 mod long_answer;
 mod open_calls;
 mod plan;
+mod queues;
 mod shares;
 mod sign_in;
 #[cfg(feature = "otlp")]
@@ -52,12 +52,12 @@ pub use context::under_way;
 
 use crate::metrics::Metrics;
 use crate::service::Services;
-use asking::Asking;
 use context::Call;
 use gate::Gate;
 use long_answer::LongAnswers;
 use open_calls::{OpenCalls, Passed};
 use plan::Plan;
+use queues::Queues;
 use sign_in::form::FormLogins;
 use tokio_util::sync::CancellationToken;
 use trace::Naming;
@@ -101,7 +101,7 @@ pub struct GatewayState {
     spans: std::sync::OnceLock<spans::Spans>,
     open_calls: OpenCalls,
     long_answers: LongAnswers,
-    asking: Arc<Asking>,
+    queues: Arc<Queues>,
     form_logins: Arc<FormLogins>,
     /// The port of the first TLS listener, for redirects; 0 where there is none.
     tls_port: AtomicU16,
@@ -134,7 +134,7 @@ impl Gateway {
             spans: std::sync::OnceLock::new(),
             open_calls: OpenCalls::default(),
             long_answers: LongAnswers::default(),
-            asking: Arc::default(),
+            queues: Arc::default(),
             form_logins: Arc::new(FormLogins::new()),
             tls_port: AtomicU16::new(0),
         };

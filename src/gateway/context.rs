@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::GatewayState;
 use super::access_log::{End, Said};
-use super::asking::Place;
 use super::certificate::Certificate;
 use super::credential::Cookies;
 use super::forward_auth::Asked;
@@ -23,6 +22,7 @@ use super::listener::stream::Signals;
 use super::long_answer::Length;
 use super::open_calls::Passed;
 use super::plan::Plan;
+use super::queues::Place;
 use super::sign_in::form::ToolSession;
 use super::tally::{self, Tally};
 use super::target::Arrival;

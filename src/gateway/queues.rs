@@ -24,16 +24,16 @@ const COUNTS_FOR: Duration = Duration::from_secs(1);
 /// Nobody waits longer for a place.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The lines, one for each address that asks.
-pub struct Asking {
-    lines: Mutex<HashMap<Source, Arc<Line>>>,
+/// The queues, one for each address that asks.
+pub struct Queues {
+    queues: Mutex<HashMap<Source, Arc<Queue>>>,
     counts_for: Duration,
     patience: Duration,
 }
 
 /// One address's requests.
 #[derive(Default)]
-struct Line {
+struct Queue {
     asked: Mutex<Asked>,
     left: Notify,
 }
@@ -47,9 +47,9 @@ struct Asked {
 
 /// One place, until it is dropped, or a second has gone by.
 pub struct Place {
-    asking: Arc<Asking>,
+    queues: Arc<Queues>,
     source: Source,
-    line: Arc<Line>,
+    queue: Arc<Queue>,
     number: u64,
 }
 
@@ -61,7 +61,7 @@ impl Context {
             return true;
         }
         let client = request.arrival.client;
-        self.place = self.state.asking.place(client).await;
+        self.place = self.state.queues.place(client).await;
         if self.place.is_none() {
             tracing::debug!(%client, "as many requests to a tool as one address may have");
         }
@@ -69,26 +69,26 @@ impl Context {
     }
 }
 
-impl Default for Asking {
+impl Default for Queues {
     fn default() -> Self {
-        Self { lines: Mutex::default(), counts_for: COUNTS_FOR, patience: PATIENCE }
+        Self { queues: Mutex::default(), counts_for: COUNTS_FOR, patience: PATIENCE }
     }
 }
 
-impl Asking {
+impl Queues {
     /// A place for this address, when there is one.
     async fn place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let source = Source::of(address);
-        let line = Arc::clone(self.lines().entry(source).or_default());
+        let queue = Arc::clone(self.queues().entry(source).or_default());
         let until = Instant::now() + self.patience;
-        // Leaves the line behind in order, whatever ends the waiting.
-        let mut place = Place { asking: Arc::clone(self), source, line, number: 0 };
+        // Leaves the queue behind in order, whatever ends the waiting.
+        let mut place = Place { queues: Arc::clone(self), source, queue, number: 0 };
         loop {
-            let (line, now) = (Arc::clone(&place.line), Instant::now());
-            let mut left = pin!(line.left.notified());
+            let (queue, now) = (Arc::clone(&place.queue), Instant::now());
+            let mut left = pin!(queue.left.notified());
             // From now on, so that nobody leaves unnoticed before this one waits.
             left.as_mut().enable();
-            match line.enter(now, self.counts_for) {
+            match queue.enter(now, self.counts_for) {
                 Ok(number) => {
                     place.number = number;
                     return Some(place);
@@ -99,12 +99,12 @@ impl Asking {
         }
     }
 
-    fn lines(&self) -> MutexGuard<'_, HashMap<Source, Arc<Line>>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queues(&self) -> MutexGuard<'_, HashMap<Source, Arc<Queue>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Line {
+impl Queue {
     fn asked(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,12 +127,12 @@ impl Line {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.line.asked().places.retain(|(number, _)| *number != self.number);
-        self.line.left.notify_one();
-        let mut lines = self.asking.lines();
+        self.queue.asked().places.retain(|(number, _)| *number != self.number);
+        self.queue.left.notify_one();
+        let mut queues = self.queues.queues();
         // The map's, this one's: nobody else stands here.
-        if Arc::strong_count(&self.line) == 2 {
-            lines.remove(&self.source);
+        if Arc::strong_count(&self.queue) == 2 {
+            queues.remove(&self.source);
         }
     }
 }
@@ -144,8 +144,8 @@ mod tests {
     const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     /// Places that count until they are given back, or for so long.
-    fn asking(counts_for: Duration, patience: Duration) -> Arc<Asking> {
-        Arc::new(Asking { counts_for, patience, ..Asking::default() })
+    fn queues(counts_for: Duration, patience: Duration) -> Arc<Queues> {
+        Arc::new(Queues { counts_for, patience, ..Queues::default() })
     }
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -153,13 +153,13 @@ mod tests {
 
     #[tokio::test]
     async fn so_many_at_once_and_the_next_when_one_is_answered() {
-        let asking = asking(LONG, LONG);
+        let queues = queues(LONG, LONG);
         let mut places = Vec::new();
         for _ in 0..AT_ONCE {
-            places.push(asking.place(ADDRESS).await.unwrap());
+            places.push(queues.place(ADDRESS).await.unwrap());
         }
-        assert!(asking.place("192.0.2.1".parse().unwrap()).await.is_some(), "another address has its own");
-        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(asking.place(ADDRESS))).collect();
+        assert!(queues.place("192.0.2.1".parse().unwrap()).await.is_some(), "another address has its own");
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(queues.place(ADDRESS))).collect();
         for one in &mut waiting {
             assert!(futures_util::poll!(one).is_pending());
         }
@@ -172,28 +172,28 @@ mod tests {
         assert!(futures_util::poll!(&mut third).is_pending());
         drop(third);
         drop(places);
-        assert!(asking.lines().is_empty(), "an address that asks for nothing is forgotten");
+        assert!(queues.queues().is_empty(), "an address that asks for nothing is forgotten");
     }
 
     #[tokio::test]
     async fn a_tool_that_takes_its_time_holds_nobody_up_for_longer_than_a_place_counts() {
-        let asking = asking(SHORT, LONG);
+        let queues = queues(SHORT, LONG);
         let began = Instant::now();
         let mut places = Vec::new();
         for _ in 0..3 * AT_ONCE {
-            places.push(asking.place(ADDRESS).await.unwrap());
+            places.push(queues.place(ADDRESS).await.unwrap());
         }
         assert!(began.elapsed() >= SHORT * 2);
         drop(places);
-        assert!(asking.lines().is_empty());
+        assert!(queues.queues().is_empty());
     }
 
     #[tokio::test]
     async fn who_has_waited_too_long_is_told_so_and_leaves_nothing_behind() {
-        let asking = asking(LONG, SHORT);
-        let all = futures_util::future::join_all((0..AT_ONCE + 5).map(|_| asking.place(ADDRESS))).await;
+        let queues = queues(LONG, SHORT);
+        let all = futures_util::future::join_all((0..AT_ONCE + 5).map(|_| queues.place(ADDRESS))).await;
         assert_eq!(all.iter().filter(|place| place.is_some()).count(), AT_ONCE);
         drop(all);
-        assert!(asking.lines().is_empty());
+        assert!(queues.queues().is_empty());
     }
 }
