@@ -37,6 +37,8 @@ mod demo;
 #[cfg(test)]
 mod demo_in_the_browser;
 #[cfg(test)]
+mod django_remote_user;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod enrolment_rules;

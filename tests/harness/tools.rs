@@ -161,7 +161,7 @@ fn supervisor_with(of_http_server: &str) -> Tool {
 
 /// A program cannot be handed a socket, so a port is found free and may be taken before it is used: then another is tried.
 #[track_caller]
-pub(super) fn start_on_free_port(name: &str, command: impl Fn(SocketAddr, &TempDir) -> Command) -> Tool {
+pub fn start_on_free_port(name: &str, command: impl Fn(SocketAddr, &TempDir) -> Command) -> Tool {
     for _ in 0..5 {
         let folder = TempDir::with_prefix("sekisho-tool-").unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
