@@ -294,7 +294,7 @@ fn whoever_hangs_up_has_the_tool_asked_no_oftener() {
     std::fs::write(gate.path("password"), "Wrong-secret-3").unwrap();
     gate.reload();
     let mut connection = alice.connect();
-    connection.send(&format!("GET / HTTP/1.1\r\nHost: {}\r\n{}\r\n", gate.address(), alice.cookie_header()));
+    connection.send(format!("GET / HTTP/1.1\r\nHost: {}\r\n{}\r\n", gate.address(), alice.cookie_header()));
     wait_until("the tool has the password", || (tool.posted() == 2).then_some(()));
     drop(connection);
     assert_eq!(alice.copy().get("/").status, 502);

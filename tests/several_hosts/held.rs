@@ -136,7 +136,7 @@ type End = fn(&Sekisho, &mut Person);
 #[test]
 fn f34_what_ended_the_session_decides_at_every_host() {
     let upstream = Recorder::ok();
-    let gate = builder(&upstream).start();
+    let gate = builder(&upstream).user("keeper", &["--role", "admin"]).start();
     let after_them: [(&str, End); 3] = [
         ("idle", |gate, _| gate.advance(31 * MINUTE)),
         ("session end", |gate, _| end(gate)),
@@ -169,7 +169,7 @@ fn f34_what_ended_the_session_decides_at_every_host() {
         }
     }
 
-    let not_after_them: [(&str, End); 7] = [
+    let not_after_them: [(&str, End); 8] = [
         ("a logout at the same host", |_, alice| drop(alice.copy().sign_out("a.test"))),
         ("a logout at another one", |_, alice| drop(alice.copy().sign_out("b.test"))),
         ("a logout at the portal host", |_, alice| drop(alice.copy().sign_out(PORTAL))),
@@ -184,6 +184,11 @@ fn f34_what_ended_the_session_decides_at_every_host() {
             end(gate);
             let set = gate.cli_with_input(&["user", "passwd", ALICE, "--password-stdin"], &format!("{PASSWORD}\n"));
             assert!(set.status.success(), "{set:?}");
+        }),
+        ("an account that was disabled", |gate, _| {
+            end(gate);
+            let disabled = gate.cli(&["user", "disable", ALICE]);
+            assert!(disabled.status.success(), "{disabled:?}");
         }),
     ];
     for (what, end) in not_after_them {
