@@ -12,7 +12,6 @@ use super::context::{Context, Found, TRIES};
 use super::events::{self, By};
 use super::records::{self, DeviceIndex, device_index, device_name};
 use super::rights::Authority;
-use super::session::Sessions;
 use super::users::Rejection;
 use super::visit::Visit;
 use crate::audit::Kind;
@@ -186,7 +185,8 @@ impl Devices {
                 Actor::Person(person) if person.user == user => By::InSession(person.client.clone(), person.session),
                 _ => By::Actor(actor),
             };
-            let mut change = Sessions::without(without(authority.held(Change::new()), &devices), &sessions);
+            let change = without(authority.held(Change::new()), &devices);
+            let mut change = context.sessions.without_all(change, &sessions).await?;
             let mut kept = Vec::with_capacity(devices.len());
             for (digest, device) in &devices {
                 // A key that takes a new value in this very moment must not be left over under it.

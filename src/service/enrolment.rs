@@ -12,7 +12,6 @@ use super::login::sign_in::{self, Arriving};
 use super::login::{Browser, Refusal, Step, exhausted};
 use super::mailer::Notice;
 use super::records;
-use super::session::Sessions;
 use super::visit::Visit;
 use crate::audit::Kind;
 use crate::authn::code;
@@ -199,7 +198,8 @@ impl Enrolments {
             ended = self.context.sessions.of_user(user.id, now).await?;
             let own = visit.cookies.session.as_ref().map(Token::digest);
             ended.retain(|(digest, _)| own.as_ref() != Some(digest));
-            change = self.context.without_devices(Sessions::without(change, &ended), user.id, now).await?;
+            change = self.context.sessions.without_all(change, &ended).await?;
+            change = self.context.without_devices(change, user.id, now).await?;
         }
         let by = By::Oneself(visit.origin(browser.user_agent));
         let event = events::success(Kind::Enrolment, now, Some(user.id), user.login.as_str(), by)?;

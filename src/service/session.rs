@@ -9,6 +9,7 @@
 mod count;
 mod elsewhere;
 mod ended;
+mod ending;
 mod live;
 mod own;
 mod upkeep;
@@ -265,36 +266,6 @@ impl Sessions {
         Ok(ended.then_some(Ok(true)))
     }
 
-    /// Ends all sessions of an account, where the actor may; returns how many.
-    ///
-    /// # Errors
-    /// Where the store cannot.
-    pub async fn end_all_of(
-        &self,
-        user: UserId,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> Result<Result<u64, Rejection>, ServiceError> {
-        for _ in 0..TRIES {
-            let (login, authority) = match self.may_end(user, actor, now).await? {
-                Ok(may) => may,
-                Err(rejection) => return Ok(Err(rejection)),
-            };
-            let sessions = self.of_user(user, now).await?;
-            if sessions.is_empty() {
-                return Ok(Ok(0));
-            }
-            let event = events::success(Kind::SessionEnded, now, Some(user), &login, By::Actor(actor))?;
-            let change = sessions.iter().fold(authority.held(Change::new()), |change, (digest, session)| {
-                Self::remembering(change, digest, session, now)
-            });
-            if self.delete(change, &sessions, event).await? {
-                return Ok(Ok(sessions.len() as u64));
-            }
-        }
-        Err(ServiceError::Contended)
-    }
-
     /// The login of an account, and the right to end its sessions. What is left of an account that was deleted, anybody may
     /// tidy up who may see it.
     async fn may_end(
@@ -414,18 +385,6 @@ impl Sessions {
                 _ => return Ok(found),
             }
         }
-    }
-
-    /// A change that also ends these sessions; [`Sessions::forget`] follows its commit.
-    pub(super) fn without(mut change: Change, sessions: &[(TokenDigest, Session)]) -> Change {
-        for (digest, session) in sessions {
-            change = change
-                .delete::<Session>(&digest.to_string())
-                .delete::<SessionIndex>(&session_index(session.user, digest))
-                .delete::<SessionAt>(&session_at(session));
-            change = Self::without_elsewhere(change, &session.elsewhere);
-        }
-        change
     }
 
     /// A change that also begins this session, or gives it its new value.

@@ -16,7 +16,6 @@ use super::mail_limit;
 use super::passwords;
 use super::records::{self, AdminGuard, LoginIndex};
 use super::rights::Authority;
-use super::session::Sessions;
 use super::tool_logins;
 use crate::audit::Kind;
 use crate::authn::address_change::AddressChange;
@@ -343,7 +342,8 @@ impl Users {
             let sessions = self.context.sessions.of_user(user.id, now).await?;
             let event = events::success(Kind::UserDeleted, now, Some(user.id), user.login.as_str(), By::Actor(actor))?;
             let name = user.id.to_string();
-            let change = Sessions::without(change, &sessions)
+            let change = self.context.sessions.without_all(change, &sessions).await?;
+            let change = change
                 .unchanged::<User>(&name, seen)
                 .delete::<User>(&name)
                 .delete::<LoginIndex>(&records::login_name(&user.login))

@@ -103,7 +103,8 @@ async fn replace(
         .unchanged::<User>(&name, own.account.seen)
         .put(&name, &user);
     let before = (&own.token.digest(), &own.session);
-    let change = Sessions::renewed(Sessions::without(change, &others), before, (&token.digest(), &session));
+    let change = context.sessions.without_all(change, &others).await?;
+    let change = Sessions::renewed(change, before, (&token.digest(), &session));
     let by = By::InSession(visit.origin(browser.user_agent), session.id);
     let event = events::success(Kind::PasswordChanged, now, Some(user.id), user.login.as_str(), by)?;
     if context.commit(change, &[event]).await?.is_none() {

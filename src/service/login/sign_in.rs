@@ -180,7 +180,8 @@ async fn begin(
         false => (others.len() + 1).saturating_sub(limits.max_per_user.max(1)),
     };
     ended.extend(others.into_iter().take(too_many));
-    let change = Sessions::with(Sessions::without(change, &ended), &token.digest(), &session);
+    let change = context.sessions.without_all(change, &ended).await?;
+    let change = Sessions::with(change, &token.digest(), &session);
     Ok((Aftermath { token, session: session.id, replaced, ended, rotated: None }, change))
 }
 

@@ -21,7 +21,6 @@ use crate::service::login::mailed::masked;
 use crate::service::mail_limit::{self, Letter};
 use crate::service::mailer::{AddressLetter, Notice};
 use crate::service::records;
-use crate::service::session::Sessions;
 use crate::service::visit::Visit;
 use crate::store::engine::Expect;
 use crate::store::record::Change;
@@ -245,7 +244,8 @@ impl OwnSettings {
         if after.second_factor.method == Method::Mail {
             // The mailbox is the second factor: another one is another factor.
             others = own.others(context, visit).await?;
-            change = context.without_devices(Sessions::without(change, &others), after.id, now).await?;
+            change = context.sessions.without_all(change, &others).await?;
+            change = context.without_devices(change, after.id, now).await?;
         }
         let event = self.event(own, visit, user_agent, true)?;
         if context.commit(change, &[event]).await?.is_none() {

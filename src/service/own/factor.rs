@@ -13,7 +13,6 @@ use crate::service::context::TRIES;
 use crate::service::events::{self, By};
 use crate::service::mailer::Notice;
 use crate::service::records;
-use crate::service::session::Sessions;
 use crate::service::visit::Visit;
 use crate::store::record::Change;
 
@@ -62,7 +61,8 @@ impl OwnSettings {
             let others = own.others(context, visit).await?;
             let name = user.id.to_string();
             let change = Change::new().unchanged::<User>(&name, own.account.seen).put(&name, &user);
-            let change = context.without_devices(Sessions::without(change, &others), user.id, now).await?;
+            let change = context.sessions.without_all(change, &others).await?;
+            let change = context.without_devices(change, user.id, now).await?;
             let throttle_name = records::account_throttle(user.id);
             let throttle = context.store.get::<AccountThrottle>(&throttle_name, now).await?;
             let change = match throttle.record {

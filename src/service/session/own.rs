@@ -1,5 +1,6 @@
 //! A person's own sessions, ended by themselves: found among those of the account, so that nobody ends another's by its id.
 
+use super::ending::pieces;
 use super::{ServiceError, Sessions};
 use crate::audit::Kind;
 use crate::clock::Timestamp;
@@ -42,9 +43,12 @@ impl Sessions {
                 return Ok(ended);
             }
             let actor = Actor::Person(person.clone());
-            let event = events::success(Kind::SessionEnded, now, Some(user), person.login.as_str(), By::Actor(&actor))?;
-            if self.delete(Change::new(), &sessions, event).await? {
-                ended += sessions.len() as u64;
+            for piece in pieces(&sessions) {
+                let login = person.login.as_str();
+                let event = events::success(Kind::SessionEnded, now, Some(user), login, By::Actor(&actor))?;
+                if self.delete(Change::new(), piece, event).await? {
+                    ended += piece.len() as u64;
+                }
             }
         }
         Err(ServiceError::Contended)

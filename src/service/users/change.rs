@@ -17,7 +17,6 @@ use crate::service::events::{self, By};
 use crate::service::mailer::Notice;
 use crate::service::records::{self, LoginIndex};
 use crate::service::rights::Authority;
-use crate::service::session::Sessions;
 use crate::store::record::Change;
 
 /// What a change brings with it.
@@ -156,7 +155,7 @@ impl Users {
             }
             let sessions =
                 if effect.ends_sessions { context.sessions.of_user(user.id, now).await? } else { Vec::new() };
-            change = Sessions::without(change, &sessions);
+            change = context.sessions.without_all(change, &sessions).await?;
             change = self.throttle(change, &user, &effect.throttle, now).await?;
             let event = events::success(effect.kind, now, Some(user.id), user.login.as_str(), By::Actor(actor))?;
             if context.commit(change, &[events::detailed(event, effect.detail)]).await?.is_some() {

@@ -4,6 +4,7 @@ use crate::authn::session::{Origin, Session};
 use crate::authn::sign_on::Elsewhere;
 use crate::id::{DeviceId, SessionId};
 use crate::secret::Token;
+use crate::service::session::Sessions;
 use crate::service::testing::{Bench, PASSWORD, new_user};
 
 async fn begin_session(bench: &Bench, user: &User) -> Token {
