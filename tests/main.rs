@@ -129,6 +129,8 @@ mod policies;
 #[cfg(test)]
 mod proxy_protocol;
 #[cfg(test)]
+mod rabbitmq;
+#[cfg(test)]
 mod recovery_codes;
 #[cfg(test)]
 mod reload;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest};
 
-use super::{Client, Process, Recorder, Sekisho, wait_until};
+use super::{Client, PATIENCE, Process, Recorder, Sekisho, poll};
 
 /// A tool that runs.
 pub struct Tool {
@@ -162,15 +162,21 @@ fn supervisor_with(of_http_server: &str) -> Tool {
 /// A program cannot be handed a socket, so a port is found free and may be taken before it is used: then another is tried.
 #[track_caller]
 pub fn start_on_free_port(name: &str, command: impl Fn(SocketAddr, &TempDir) -> Command) -> Tool {
+    start_within(PATIENCE, name, command)
+}
+
+/// The same for a tool that takes its time before it listens.
+#[track_caller]
+pub fn start_within(patience: Duration, name: &str, command: impl Fn(SocketAddr, &TempDir) -> Command) -> Tool {
     for _ in 0..5 {
         let folder = TempDir::with_prefix("sekisho-tool-").unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut process = Process::start_group(name, &mut command(address, &folder));
-        let answers =
-            wait_until(&format!("{name} answers on {address}"), || match TcpStream::connect(address).is_ok() {
-                true => Some(true),
-                false => (!process.is_running()).then_some(false),
-            });
+        let answers = poll(patience, || match TcpStream::connect(address).is_ok() {
+            true => Some(true),
+            false => (!process.is_running()).then_some(false),
+        });
+        let answers = answers.unwrap_or_else(|| panic!("{name} does not answer on {address} within {patience:?}"));
         if answers && process.is_running() {
             return Tool { process, address, _folder: folder };
         }
