@@ -43,6 +43,8 @@ mod docs;
 #[cfg(test)]
 mod enrolment_rules;
 #[cfg(test)]
+mod event_stream_tool;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod foreign_forms;
