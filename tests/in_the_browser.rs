@@ -117,10 +117,14 @@ async fn a_person_passes_the_wall_to_supervisor_in_japanese() {
     let stop = browser.find(Locator::LinkText("Stop")).await.unwrap();
     stop.click().await.unwrap();
     browser.see("stopped").await;
+    let through_the_wall = browser.text_of("tbody").await;
 
     browser.open(&gate.url("/.sekisho/logout")).await;
     browser.click("main form button[type=submit]").await;
     browser.see("ログアウトしました").await;
+    // Without the wall there is the same.
+    browser.open(&tool.url()).await;
+    assert_eq!(browser.text_of("tbody").await, through_the_wall);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,17 +71,21 @@ async fn people_work_in_djangos_admin_pages_without_seeing_its_login() {
     assert_eq!(browser.text_of("#result_list").await, through_the_wall);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn people_work_in_phpmyadmin_without_seeing_its_login() {
-    let fill = format!(
+/// A shop's orders, and an account that may change them.
+fn shop() -> tools::Database {
+    tools::mariadb(&format!(
         "CREATE DATABASE shop CHARACTER SET utf8mb4;\n\
          CREATE TABLE shop.orders (id INT PRIMARY KEY, article VARCHAR(80) NOT NULL, pieces INT NOT NULL);\n\
          INSERT INTO shop.orders VALUES (1, 'teapot', 3), (2, '\u{6025}\u{9808}', 12);\n\
          CREATE USER 'alice'@'localhost' IDENTIFIED BY '{SECRET}';\n\
          GRANT ALL ON shop.* TO 'alice'@'localhost';"
-    );
-    let phpmyadmin = tools::phpmyadmin(&fill);
-    let tool = &phpmyadmin.tool;
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_work_in_phpmyadmin_without_seeing_its_login() {
+    let database = shop();
+    let tool = tools::phpmyadmin(&database);
     let route = "{name: tool, upstream: UPSTREAM, upstream_auth: {form: {page: /, per_account: true, \
                  username_field: pma_username, password_field: pma_password, success: {cookie: pmaAuth-1}}}}";
     let gate = served(route, &tool.url());
@@ -113,4 +117,35 @@ async fn people_work_in_phpmyadmin_without_seeing_its_login() {
     browser.open(&format!("{}{table}", tool.url())).await;
     browser.see("4012").await;
     assert_eq!(browser.text_of(rows).await, through_the_wall);
+}
+
+/// Adminer has a login of its own, which nothing here takes over: whoever has passed the wall gives it as ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_work_in_adminer_behind_the_wall_as_without_it() {
+    let database = shop();
+    let tool = tools::adminer_for(&database);
+    let builder = Sekisho::builder().cheap_hashes().set("second_factor.policy", "off").user("alice", &[]);
+    let gate = builder.route("{name: tool, upstream: UPSTREAM}", &tool.url()).start();
+    let browser = Browser::start().await;
+    log_in(&browser, &gate, "/?username=alice").await;
+    let through_the_wall = adminer(&browser, &gate.url("/"), "4012").await;
+    assert!(through_the_wall.contains("4012") && through_the_wall.contains("\u{6025}\u{9808}"), "{through_the_wall}");
+    // A browser of its own: ports do not part cookies.
+    drop(browser);
+    let browser = Browser::start().await;
+    assert_eq!(adminer(&browser, &format!("{}/", tool.url()), "4012").await, through_the_wall);
+}
+
+/// Logs in to adminer, sets how many pieces the second order has, and reads all orders.
+async fn adminer(browser: &Browser, address: &str, pieces: &str) -> String {
+    browser.open(&format!("{address}?username=alice&db=shop")).await;
+    browser.fill("input[name='auth[password]']", SECRET).await;
+    browser.click("form input[type=submit]").await;
+    browser.see("orders").await;
+    browser.open(&format!("{address}?username=alice&db=shop&edit=orders&where%5Bid%5D=2")).await;
+    browser.fill("input[name='fields[pieces]']", pieces).await;
+    browser.click("input[type=submit]").await;
+    browser.see("Item has been updated").await;
+    browser.open(&format!("{address}?username=alice&db=shop&select=orders")).await;
+    browser.text_of("#table tbody").await
 }

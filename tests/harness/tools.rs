@@ -13,7 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest};
 
-use super::{Client, PATIENCE, Process, Recorder, Sekisho, poll};
+use super::{Client, PATIENCE, Process, Recorder, Sekisho, poll, wait_until};
 
 /// A tool that runs.
 pub struct Tool {
@@ -81,16 +81,16 @@ pub fn django_admin(password: &str) -> Tool {
     })
 }
 
-/// Debian's phpMyAdmin as it comes, under PHP's own server, and the database that it shows.
-pub struct PhpMyAdmin {
-    pub tool: Tool,
-    _database: Process,
+/// Debian's MariaDB, on a socket alone.
+pub struct Database {
+    socket: PathBuf,
+    _process: Process,
     _folder: TempDir,
 }
 
-/// phpMyAdmin in front of a MariaDB of its own, which is filled with `sql` first and listens on a socket alone.
+/// A database server of its own, which is filled with `sql` first.
 #[track_caller]
-pub fn phpmyadmin(sql: &str) -> PhpMyAdmin {
+pub fn mariadb(sql: &str) -> Database {
     let folder = TempDir::with_prefix("sekisho-database-").unwrap();
     let socket = folder.path().join("database.sock");
     let mariadb = |more: &[&str]| {
@@ -118,15 +118,31 @@ pub fn phpmyadmin(sql: &str) -> PhpMyAdmin {
     command.arg(format!("--pid-file={}", folder.path().join("pid").display()));
     let database = Process::start("mariadb", &mut command);
     wait_until("the database listens", || UnixStream::connect(&socket).ok());
-    let tool = start_on_free_port("phpmyadmin", |address, folder| {
+    Database { socket, _process: database, _folder: folder }
+}
+
+/// Debian's phpMyAdmin as it comes, under PHP's own server, for this database.
+#[track_caller]
+pub fn phpmyadmin(database: &Database) -> Tool {
+    php_for(database, "phpmyadmin", &["-t", "/usr/share/phpmyadmin"])
+}
+
+/// Debian's adminer for this database.
+#[track_caller]
+pub fn adminer_for(database: &Database) -> Tool {
+    php_for(database, "adminer", &["-t", "/usr/share/adminer", "/usr/share/adminer/adminer.php"])
+}
+
+#[track_caller]
+fn php_for(database: &Database, name: &str, pages: &[&str]) -> Tool {
+    start_on_free_port(name, |address, folder| {
         let mut command = Command::new("php");
-        command.arg("-d").arg(format!("mysqli.default_socket={}", socket.display()));
+        command.arg("-d").arg(format!("mysqli.default_socket={}", database.socket.display()));
         command.arg("-d").arg(format!("session.save_path={}", folder.path().display()));
-        command.args(["-S", &address.to_string(), "-t", "/usr/share/phpmyadmin"]);
+        command.args(["-S", &address.to_string()]).args(pages);
         command.env("PHP_CLI_SERVER_WORKERS", "4");
         command
-    });
-    PhpMyAdmin { tool, _database: database, _folder: folder }
+    })
 }
 
 /// Debian's supervisor with its web interface on, and one program that it keeps.
