@@ -80,6 +80,8 @@ mod in_the_browser;
 #[cfg(test)]
 mod json_api;
 #[cfg(test)]
+mod jupyterlab;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod licences;

@@ -174,7 +174,8 @@ impl Browser {
         self.client.current_url().await.unwrap().to_string()
     }
 
-    async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
+    /// Waits until a condition holds.
+    pub async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
         let end = tokio::time::Instant::now() + PATIENCE;
         while !condition().await {
             assert!(tokio::time::Instant::now() < end, "waited in vain: {what}; on {}", self.describe().await);

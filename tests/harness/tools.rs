@@ -15,17 +15,25 @@ use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest};
 
 use super::{Client, PATIENCE, Process, Recorder, Sekisho, poll, wait_until};
 
+/// For a tool that has much to load first.
+const SLOW_START: Duration = Duration::from_secs(120);
+
 /// A tool that runs.
 pub struct Tool {
     process: Process,
     address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Tool {
     /// `http://127.0.0.1:PORT`
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Its own folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Where it listens.
@@ -67,16 +75,60 @@ pub fn php(page: &str) -> Tool {
 pub fn django_admin(password: &str) -> Tool {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/django_admin");
-    let interpreter = INTERPRETER.get_or_init(|| {
-        let output = Command::new(tests.join("prepare")).output().expect("tests/django_admin/prepare can be run");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "Django cannot be had (Debian's `python3-venv`, and PyPI): {said}");
-        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
-    });
+    let interpreter = INTERPRETER.get_or_init(|| prepared("django_admin"));
     start_on_free_port("django", |address, folder| {
         let mut command = Command::new(interpreter);
         command.arg("-u").arg(tests.join("tool.py")).arg(address.ip().to_string()).arg(address.port().to_string());
         command.arg(folder.path()).env("TOOL_PASSWORD", password);
+        command
+    })
+}
+
+/// The interpreter of a Python environment that `tests/NAME/prepare` makes at its first use.
+#[track_caller]
+fn prepared(name: &str) -> PathBuf {
+    let prepare = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name).join("prepare");
+    let output = Command::new(&prepare).output().unwrap_or_else(|error| panic!("{}: {error}", prepare.display()));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} cannot be had (Debian's `python3-venv`, and PyPI): {said}");
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+}
+
+/// How people reach a JupyterLab.
+#[derive(Debug, Clone, Copy)]
+pub enum Jupyter<'a> {
+    /// By its own port, with its token: as it comes.
+    Token(&'a str),
+    /// By a socket in its folder, without a token: as `docs/tools/jupyterlab.md` has it.
+    Socket,
+}
+
+/// JupyterLab with a Python kernel (PyPI), everything of its own in a folder; what people make is in `work` there.
+#[track_caller]
+pub fn jupyterlab(reached: Jupyter<'_>) -> Tool {
+    static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
+    let interpreter = INTERPRETER.get_or_init(|| prepared("jupyter"));
+    let listens = |address, folder: &TempDir| match reached {
+        Jupyter::Token(_) => TcpStream::connect(address).is_ok(),
+        Jupyter::Socket => UnixStream::connect(folder.path().join("jupyter.sock")).is_ok(),
+    };
+    start_until("jupyterlab", SLOW_START, listens, |address, folder| {
+        std::fs::create_dir(folder.path().join("work")).unwrap();
+        let mut command = Command::new(interpreter);
+        command.args(["-m", "jupyterlab", "--no-browser", "--allow-root"]).current_dir(folder.path());
+        command.arg(format!("--ServerApp.root_dir={}", folder.path().join("work").display()));
+        command.env("HOME", folder.path()).env_remove("JUPYTER_TOKEN");
+        match reached {
+            Jupyter::Token(token) => {
+                command.arg(format!("--ServerApp.port={}", address.port()));
+                command.args(["--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0"]).env("JUPYTER_TOKEN", token);
+            }
+            Jupyter::Socket => {
+                command.arg(format!("--ServerApp.sock={}", folder.path().join("jupyter.sock").display()));
+                command.args(["--ServerApp.sock_mode=0660", "--IdentityProvider.token="]);
+                command.arg("--ServerApp.allow_remote_access=True");
+            }
+        }
         command
     })
 }
@@ -184,17 +236,28 @@ pub fn start_on_free_port(name: &str, command: impl Fn(SocketAddr, &TempDir) -> 
 /// The same for a tool that takes its time before it listens.
 #[track_caller]
 pub fn start_within(patience: Duration, name: &str, command: impl Fn(SocketAddr, &TempDir) -> Command) -> Tool {
+    start_until(name, patience, |address, _| TcpStream::connect(address).is_ok(), command)
+}
+
+/// The same for a tool that may listen elsewhere.
+#[track_caller]
+fn start_until(
+    name: &str,
+    patience: Duration,
+    listens: impl Fn(SocketAddr, &TempDir) -> bool,
+    command: impl Fn(SocketAddr, &TempDir) -> Command,
+) -> Tool {
     for _ in 0..5 {
         let folder = TempDir::with_prefix("sekisho-tool-").unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut process = Process::start_group(name, &mut command(address, &folder));
-        let answers = poll(patience, || match TcpStream::connect(address).is_ok() {
+        let answers = poll(patience, || match listens(address, &folder) {
             true => Some(true),
             false => (!process.is_running()).then_some(false),
         });
         let answers = answers.unwrap_or_else(|| panic!("{name} does not answer on {address} within {patience:?}"));
         if answers && process.is_running() {
-            return Tool { process, address, _folder: folder };
+            return Tool { process, address, folder };
         }
     }
     panic!("{name} does not start (is its Debian package installed?)");
