@@ -246,15 +246,15 @@ fn how_far_it_is_shows_on_a_terminal_once_it_takes_long() {
     let other = elsewhere(&gate, builder());
     let file = other.path("large.jsonl");
     std::fs::write(&file, &text).unwrap();
-    let (program, config, log) = (env!("CARGO_BIN_EXE_sekisho"), other.config(), other.path("store/db"));
-    let (file, config, log) = (file.display(), config.display(), log.display());
-    // `script` lends the terminal. Two seconds pass, as the command is held in the middle.
-    let line = format!(
-        "stty cols 100; {program} store import {file} --config {config} & pid=$!; \
-         until [ \"$(stat -c %s {log} 2>/dev/null || echo 0)\" -gt 1048576 ]; do :; done; \
-         kill -STOP $pid; sleep 2.1; kill -CONT $pid; wait $pid"
-    );
-    let output = std::process::Command::new("script").args(["-qec", &line, "/dev/null"]).output().unwrap();
+    let (program, config) = (env!("CARGO_BIN_EXE_sekisho"), other.config());
+    let (file, config) = (file.display(), config.display());
+    // `script` lends the terminal; by `strace` the file is on a slow disk, at least three seconds long for each reading.
+    let each = 3_000_000 * 8192 / text.len();
+    let slow =
+        format!("strace -f --seccomp-bpf -qq -o /dev/null -P {file} -e trace=read -e inject=read:delay_enter={each}");
+    let line = format!("stty cols 100; {slow} {program} store import {file} --config {config}");
+    let output =
+        std::process::Command::new("script").args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").output().unwrap();
     let shown = succeeds(&output);
     assert!(shown.contains("importing [") && shown.contains("everybody signs in anew"), "{shown}");
     let counts: Vec<&str> = shown.lines().filter_map(|line| line.split_once("audit ")).map(|(_, rest)| rest).collect();
