@@ -92,7 +92,7 @@ impl ProxyHttp for Gate {
             }
         }
         let answered = match verdict {
-            Verdict::Forward if ctx.wait_to_ask().await => return Ok(false),
+            Verdict::Forward if ctx.wait_to_ask(session).await? => return Ok(false),
             Verdict::Forward => bridge::plain(session, StatusCode::SERVICE_UNAVAILABLE).await,
             Verdict::Page(ask) => match &ctx.request {
                 Some(request) => {

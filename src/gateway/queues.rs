@@ -3,7 +3,8 @@
 //!
 //! What a tool answers is read ahead before its length is known, a little of each answer, and a connection is made for each: a thousand
 //! requests in one breath would be a thousand of both. A tool that takes its time holds nobody up: who has waited for it for a second
-//! is followed by the next, for it has cost nothing but its place so far.
+//! is followed by the next, for it has cost nothing but its place so far. Those who wait cost memory: they are bounded too, and whoever
+//! takes a request back (HTTP/2's RST_STREAM) waits no longer, as nobody's streams count any more once they are reset.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,6 +12,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,6 +22,8 @@ use super::shares::Source;
 
 /// So many of one address at once.
 const AT_ONCE: usize = 32;
+/// So many of one address wait for that.
+const WAITING: usize = 256;
 /// For so long at most does one stand in the others' way.
 const COUNTS_FOR: Duration = Duration::from_secs(1);
 /// Nobody waits longer for a place.
@@ -43,6 +48,7 @@ struct Asked {
     next: u64,
     /// Those that count, the oldest first: their numbers, and since when.
     places: Vec<(u64, Instant)>,
+    waiting: usize,
 }
 
 /// One place, until it is dropped, or a second has gone by.
@@ -50,22 +56,34 @@ pub struct Place {
     queues: Arc<Queues>,
     source: Source,
     queue: Arc<Queue>,
-    number: u64,
+    /// `None`: it is waited for.
+    number: Option<u64>,
 }
 
 impl Context {
-    /// Waits for a place where one is needed. False: for too long.
-    pub async fn wait_to_ask(&mut self) -> bool {
-        let Some((request, passage)) = self.passage() else { return true };
+    /// Waits for a place where one is needed. False: there is none to be had.
+    ///
+    /// # Errors
+    /// Where the client has taken the request back.
+    pub async fn wait_to_ask(&mut self, session: &mut Session) -> Result<bool> {
+        let Some((request, passage)) = self.passage() else { return Ok(true) };
         if passage.permit.whose().is_some() {
-            return true;
+            return Ok(true);
         }
         let client = request.arrival.client;
-        self.place = self.state.queues.place(client).await;
+        let place = self.state.queues.place(client);
+        self.place = match session.watch_h2_stream_close() {
+            Some(closed) => tokio::select! {
+                biased;
+                place = place => place,
+                _ = closed => return Err(Error::new(ErrorType::H2Error).into_down()),
+            },
+            None => place.await,
+        };
         if self.place.is_none() {
             tracing::debug!(%client, "as many requests to a tool as one address may have");
         }
-        self.place.is_some()
+        Ok(self.place.is_some())
     }
 }
 
@@ -82,7 +100,10 @@ impl Queues {
         let queue = Arc::clone(self.queues().entry(source).or_default());
         let until = Instant::now() + self.patience;
         // Leaves the queue behind in order, whatever ends the waiting.
-        let mut place = Place { queues: Arc::clone(self), source, queue, number: 0 };
+        let mut place = Place { queues: Arc::clone(self), source, queue, number: None };
+        if !place.queue.wait() {
+            return None;
+        }
         loop {
             let (queue, now) = (Arc::clone(&place.queue), Instant::now());
             let mut left = pin!(queue.left.notified());
@@ -90,7 +111,7 @@ impl Queues {
             left.as_mut().enable();
             match queue.enter(now, self.counts_for) {
                 Ok(number) => {
-                    place.number = number;
+                    place.number = Some(number);
                     return Some(place);
                 }
                 Err(_) if now >= until => return None,
@@ -109,6 +130,13 @@ impl Queue {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// One more waits. False: those are too many.
+    fn wait(&self) -> bool {
+        let mut asked = self.asked();
+        asked.waiting += 1;
+        asked.waiting <= WAITING
+    }
+
     /// A place's number, or since when the oldest of those counts that have one.
     fn enter(&self, now: Instant, counts_for: Duration) -> Result<u64, Instant> {
         let mut asked = self.asked();
@@ -117,6 +145,7 @@ impl Queue {
             Some((_, oldest)) if asked.places.len() >= AT_ONCE => Err(*oldest),
             _ => {
                 asked.next += 1;
+                asked.waiting -= 1;
                 let number = asked.next;
                 asked.places.push((number, now));
                 Ok(number)
@@ -127,7 +156,12 @@ impl Queue {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.queue.asked().places.retain(|(number, _)| *number != self.number);
+        let mut asked = self.queue.asked();
+        match self.number {
+            Some(own) => asked.places.retain(|(number, _)| *number != own),
+            None => asked.waiting -= 1,
+        }
+        drop(asked);
         self.queue.left.notify_one();
         let mut queues = self.queues.queues();
         // The map's, this one's: nobody else stands here.
@@ -185,6 +219,23 @@ mod tests {
         }
         assert!(began.elapsed() >= SHORT * 2);
         drop(places);
+        assert!(queues.queues().is_empty());
+    }
+
+    #[tokio::test]
+    async fn no_more_than_so_many_wait_and_the_next_is_told_at_once() {
+        let queues = queues(LONG, LONG);
+        let mut all: Vec<_> = (0..AT_ONCE + WAITING).map(|_| Box::pin(queues.place(ADDRESS))).collect();
+        let mut polled = Vec::new();
+        for one in &mut all {
+            polled.push(futures_util::poll!(one));
+        }
+        assert_eq!(polled.iter().filter(|place| place.is_ready()).count(), AT_ONCE);
+        assert!(queues.place(ADDRESS).await.is_none());
+        // Who gives up makes room for another one.
+        all.pop();
+        assert!(futures_util::poll!(&mut Box::pin(queues.place(ADDRESS))).is_pending());
+        drop((all, polled));
         assert!(queues.queues().is_empty());
     }
 

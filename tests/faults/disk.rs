@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::mounts::{Mounted, in_its_own_namespace};
 use crate::harness::second_step::asked_for;
-use crate::harness::{Builder, Client, Conn, PASSWORD, Recorder, Sekisho, form_with, text, wait_until};
+use crate::harness::{Builder, Client, PASSWORD, Recorder, Sekisho, form_with, text, wait_until};
 
 const LOGIN: &str = "/.sekisho/api/login";
 
@@ -25,20 +25,6 @@ fn builder(upstream: &Recorder) -> Builder {
 /// A login's first step, which is one durable commit: its status.
 fn first_step(gate: &Sekisho, login: &str) -> u16 {
     Client::new(gate).post_json(LOGIN, &json!({"login": login, "password": PASSWORD})).status
-}
-
-fn scraped(gate: &Sekisho, path: &str) -> (u16, String) {
-    let mut conn = Conn::plain(gate.metrics_address());
-    conn.send(format!("GET {path} HTTP/1.1\r\nHost: metrics\r\nConnection: close\r\n\r\n"));
-    let answer = conn.response();
-    (answer.status, answer.text())
-}
-
-fn sample(gate: &Sekisho, name: &str) -> f64 {
-    let text = scraped(gate, "/metrics").1;
-    let line = text.lines().find(|line| line.split(' ').next() == Some(name));
-    let value = line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok());
-    value.unwrap_or_else(|| panic!("no {name} in:\n{text}"))
 }
 
 #[test]
@@ -86,13 +72,13 @@ fn full_store() {
     let disabled = gate.cli(&["user", "disable", "bob"]);
     let said = String::from_utf8_lossy(&disabled.stderr).into_owned();
     assert!(disabled.status.code() == Some(1) && said.contains("store"), "{said}");
-    assert!(sample(&gate, "sekisho_store_errors_total{operation=\"commit\"}") > 0.0);
+    assert!(gate.sample("sekisho_store_errors_total{operation=\"commit\"}") > 0.0);
     let said = gate.logs().join("\n");
     assert!(said.contains("the store failed") && said.contains("No space left"), "{said}");
 
     disk.make_room();
     wait_until("logins go on", || (first_step(&gate, "alice") == 200).then_some(()));
-    assert_eq!((scraped(&gate, "/ready").0, sample(&gate, "sekisho_store_up")), (200, 1.0));
+    assert_eq!((gate.scraped("/ready").0, gate.sample("sekisho_store_up")), (200, 1.0));
     assert!(gate.logs().iter().any(|line| line.contains("the store is open again")));
     // What was refused did not happen, or it did: not twice.
     let again: Vec<bool> = (0..2)
@@ -266,7 +252,7 @@ fn full_events() {
     disk.fill();
     wait_until("events are lost to the file", || {
         assert_eq!(first_step(&gate, "alice"), 200, "a login that the store has");
-        (sample(&gate, "sekisho_audit_file_lost_events_total") > 0.0).then_some(())
+        (gate.sample("sekisho_audit_file_lost_events_total") > 0.0).then_some(())
     });
     let said = |line: &String| line.contains("the audit file cannot take these events");
     wait_until("it is told", || gate.logs().iter().any(said).then_some(()));

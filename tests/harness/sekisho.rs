@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::clock::Clock;
 use super::secrets::Secrets;
 use super::tls::Authority;
-use super::{PASSWORD, Process, poll, totp, unix_now, wait_until};
+use super::{Conn, PASSWORD, Process, poll, totp, unix_now, wait_until};
 
 /// What a gateway is started with; see [`Sekisho::builder`].
 pub struct Builder {
@@ -386,6 +386,24 @@ impl Sekisho {
         };
         // The newest: a reload may have moved it.
         lines.filter_map(address).next_back().expect("the gateway was given server.metrics and runs")
+    }
+
+    /// What is served there: the status, and the text.
+    #[track_caller]
+    pub fn scraped(&self, path: &str) -> (u16, String) {
+        let mut conn = Conn::plain(self.metrics_address());
+        conn.send(format!("GET {path} HTTP/1.1\r\nHost: metrics\r\nConnection: close\r\n\r\n"));
+        let answer = conn.response();
+        (answer.status, answer.text())
+    }
+
+    /// One of its metrics, by its name and labels.
+    #[track_caller]
+    pub fn sample(&self, name: &str) -> f64 {
+        let text = self.scraped("/metrics").1;
+        let line = text.lines().find(|line| line.split(' ').next() == Some(name));
+        let value = line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok());
+        value.unwrap_or_else(|| panic!("no {name} in:\n{text}"))
     }
 
     /// The authority that signed its certificates.
