@@ -164,6 +164,16 @@ fn a21_requests_that_are_taken_back_while_they_wait_do_not_wait_on() {
     }
     wait_until("all are over", || (under_way() == 0.0).then_some(()));
     assert!(strangers(&upstream) < 200, "{} of 240 went on", strangers(&upstream));
+
+    // What the tool was asked in vain counts for a second: of a hundred such the last wait for two.
+    let (began, mut conn) = (Instant::now(), connect(&gate));
+    for stream in streams(100) {
+        let seen = strangers(&upstream);
+        conn.send(get(stream, "/public/slow"));
+        wait_until("the tool is asked", || (strangers(&upstream) > seen).then_some(()));
+        conn.send(reset(stream));
+    }
+    assert!(began.elapsed() >= Duration::from_secs(2), "a hundred in {:?}", began.elapsed());
     assert_eq!(status(&mut connect(&gate), &get(1, "/public/x")), Some(200));
 }
 

@@ -196,8 +196,8 @@ impl ProxyHttp for Gate {
         if let Some(call) = &ctx.call {
             call.note_answer();
         }
-        if !head.status.is_informational() {
-            ctx.place = None;
+        if let (Some(place), false) = (&mut ctx.place, head.status.is_informational()) {
+            place.answered();
         }
         ctx.status = Some(head.status);
         ctx.tally.answered(head.status, ctx.request.as_deref().and_then(Request::meter));
@@ -342,6 +342,9 @@ impl ProxyHttp for Gate {
 
     async fn logging(&self, session: &mut Session, _e: Option<&Error>, ctx: &mut Context) {
         ctx.logged = true;
+        if let (Some(place), false) = (&mut ctx.place, ctx.tally.client_has_gone()) {
+            place.ended_in_order();
+        }
         self.state.note_end(ctx, End::of(session));
     }
 

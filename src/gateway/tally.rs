@@ -95,6 +95,11 @@ impl Tally {
         });
     }
 
+    /// It was not served to its end because the client did not wait for that.
+    pub fn client_has_gone(&self) -> bool {
+        self.outcome == Some(Outcome::ClientGone)
+    }
+
     fn meter<'a>(&'a self, request: Option<&'a Request>) -> &'a RouteMeter {
         match request.and_then(Request::meter) {
             Some(meter) => meter,
