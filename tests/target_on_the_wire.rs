@@ -116,10 +116,11 @@ fn what_reaches_the_upstream_is_the_path_that_was_matched() {
 /// A03: headers that name another path, for the upstream or for us, are not heard and not passed on.
 #[test]
 fn the_request_line_alone_says_what_is_asked_for() {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 9] = [
         "X-Forwarded-Uri",
         "X-Original-URL",
         "X-Rewrite-URL",
+        "X-Script-Name",
         "X-Original-Uri",
         "X-Forwarded-Prefix",
         "X-Forwarded-Path",

@@ -24,7 +24,7 @@ const IDENTITY: [&str; 6] = [
 ];
 /// Names that tell of the road so far; they count where a trusted proxy sent them.
 const FORWARDING_PREFIX: &str = "x-forwarded-";
-const FORWARDING: [&str; 14] = [
+const FORWARDING: [&str; 16] = [
     "forwarded",
     "x-real-ip",
     "x-client-ip",
@@ -38,6 +38,8 @@ const FORWARDING: [&str; 14] = [
     "x-original-method",
     "x-original-forwarded-for",
     "x-rewrite-url",
+    "x-script-name",
+    "x-scheme",
     "x-host",
 ];
 /// By these some tools take another method than the request line's: removed where a route depends on the method.
