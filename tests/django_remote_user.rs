@@ -6,17 +6,10 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::harness::tools::{Tool, start_on_free_port};
+use crate::harness::tools::{Tool, prepared, start_on_free_port};
 use crate::harness::{Browser, Client, Conn, PASSWORD, Sekisho};
 
 const HOST: &str = "shop.test";
-
-fn python() -> String {
-    let prepare = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/django_remote_user/prepare");
-    let output = Command::new(prepare).output().expect("tests/django_remote_user/prepare can be run");
-    assert!(output.status.success(), "Django cannot be fetched: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
 
 /// The site, with its database in `folder`.
 fn site(folder: &TempDir) -> Tool {
@@ -25,7 +18,7 @@ fn site(folder: &TempDir) -> Tool {
     let mut blocks = page.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next());
     let (middleware, settings) = (blocks.next().unwrap(), blocks.next().unwrap());
     let settings = settings.replace("shop.example.com", HOST);
-    let python = python();
+    let python = prepared("django_remote_user");
     start_on_free_port("django", |address, _| {
         let mut command = Command::new(&python);
         command.arg(root.join("tests/django_remote_user/tool.py")).arg(address.port().to_string()).arg(folder.path());
@@ -42,14 +35,6 @@ fn past(tool: &Tool, path: &str, headers: &str) -> String {
     let mut conn = Conn::plain(tool.address());
     conn.send(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{headers}Connection: close\r\n\r\n"));
     conn.response().text()
-}
-
-async fn sign_in(browser: &Browser, login: &str) {
-    browser.arrive("/.sekisho/login").await;
-    browser.fill("input[name=login]", login).await;
-    browser.fill("input[name=password]", PASSWORD).await;
-    browser.click("main form button[type=submit]").await;
-    browser.leave("/.sekisho/").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +54,7 @@ async fn django_takes_who_is_there_from_sekisho_and_from_nobody_else() {
     // Staff work in the admin pages at once; forms pass Django's own check of where they come from.
     let browser = Browser::start().await;
     browser.open(&url("/admin/auth/group/add/")).await;
-    sign_in(&browser, "alice").await;
+    browser.sign_in("alice").await;
     browser.fill("input[name=name]", "Shop keepers 三").await;
     browser.click("input[name=_save]").await;
     browser.see("was added successfully").await;
@@ -84,7 +69,7 @@ async fn django_takes_who_is_there_from_sekisho_and_from_nobody_else() {
     browser.open(&url("/.sekisho/logout")).await;
     browser.click("main form button[type=submit]").await;
     browser.open(&url("/me")).await;
-    sign_in(&browser, "bob").await;
+    browser.sign_in("bob").await;
     assert_eq!(browser.text_of("#me").await, "bob");
     browser.open(&url("/admin/")).await;
     browser.see("You are authenticated as bob, but are not authorized").await;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::tools::{Tool, start_on_free_port};
-use crate::harness::{Browser, Client, Conn, PASSWORD, Response, Sekisho, free_address, poll, wait_until};
+use crate::harness::{Browser, Client, Conn, Response, Sekisho, free_address, poll, wait_until};
 
 /// Within which a stream ends after its session.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -99,14 +99,6 @@ async fn ask(browser: &Browser, script: &str) -> Value {
     browser.execute(&format!("return {script}"), Vec::new()).await.unwrap()
 }
 
-async fn sign_in(browser: &Browser) {
-    browser.arrive("/.sekisho/login").await;
-    browser.fill("input[name=login]", "alice").await;
-    browser.fill("input[name=password]", PASSWORD).await;
-    browser.click("main form button[type=submit]").await;
-    browser.leave("/.sekisho/").await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_nchan_come_at_once_and_end_with_the_session() {
     let nchan = Nchan::start();
@@ -121,7 +113,7 @@ async fn events_of_nchan_come_at_once_and_end_with_the_session() {
     let browser = Browser::start().await;
     let behind = browser.window().await.unwrap();
     browser.open(&gate.url("/")).await;
-    sign_in(&browser).await;
+    browser.sign_in("alice").await;
     let past = browser.new_window(false).await.unwrap().handle;
     browser.switch_to_window(past.clone()).await.unwrap();
     browser.open(&nchan.tool.url()).await;
@@ -171,7 +163,7 @@ async fn events_of_nchan_come_at_once_and_end_with_the_session() {
     assert!(!browser.text().await.contains("Said meanwhile"));
     let anew = Client::new(&gate).request("GET", "/events", "Accept: text/event-stream\r\n", b"");
     assert_eq!(anew.status, 401);
-    sign_in(&browser).await;
+    browser.sign_in("alice").await;
     browser.see("[Said meanwhile]").await;
 
     // Scripts of other sites are not given them, as the page says.

@@ -8,7 +8,7 @@ use fantoccini::key::Key;
 use serde_json::{Value, json};
 
 use crate::harness::tools::{self, Jupyter, Tool};
-use crate::harness::{Browser, Client, PASSWORD, Sekisho, wait_until};
+use crate::harness::{Browser, Client, Sekisho, wait_until};
 
 /// Some 300 kB from one cell, none of whose lines is like another.
 const MUCH: &str = "for i in range(5000): print(f'{i:06} {i * i:012} \u{6025}\u{9808} {i * 7919 % 10007:040}')";
@@ -119,10 +119,7 @@ async fn people_work_in_jupyterlab_as_without_the_wall_and_lose_its_kernels_with
 
     let browser = watching().await;
     browser.open(&gate.url("/lab/workspaces/fresh")).await;
-    browser.arrive("/.sekisho/login").await;
-    browser.fill("#login", "alice").await;
-    browser.fill("#password", PASSWORD).await;
-    browser.click("main form button[type=submit]").await;
+    browser.sign_in("alice").await;
     let through_the_wall = work(&browser, &tool, &file).await;
     assert_eq!(through_the_wall.1[0], "42");
     let lines: Vec<&str> = through_the_wall.1[1].lines().collect();

@@ -2,28 +2,19 @@
 //! real browser its management pages do what they do without the wall, and RabbitMQ itself is asked what has come of it.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use crate::harness::tools::{Tool, start_within};
+use crate::harness::tools::{Tool, prepared, start_within};
 use crate::harness::{Browser, Client, Conn, PASSWORD, Process, Response, Sekisho, free_address, poll, wait_until};
 
 const SECRET: &str = "Broker-secret-63";
 /// Erlang and the broker take half a minute where the machine is busy.
 const START: Duration = Duration::from_secs(180);
 const PAYLOAD: &str = "Order 7: 三 × \"blue\" & <b>bold</b>";
-
-/// Where Debian's packages lie, which are not installed.
-fn root() -> PathBuf {
-    let prepare = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rabbitmq/prepare");
-    let output = Command::new(prepare).output().expect("tests/rabbitmq/prepare can be run");
-    assert!(output.status.success(), "RabbitMQ cannot be fetched: {}", String::from_utf8_lossy(&output.stderr));
-    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
-}
 
 /// A broker with its management pages, a port mapper of its own, and no other listener.
 struct Broker {
@@ -33,7 +24,7 @@ struct Broker {
 
 impl Broker {
     fn start() -> Self {
-        let root = root();
+        let root = prepared("rabbitmq");
         let erlang = root.join("usr/lib/erlang");
         let mapper = free_address();
         let epmd = std::fs::read_dir(&erlang).unwrap().map(|entry| entry.unwrap().path().join("bin/epmd"));
@@ -155,9 +146,7 @@ async fn people_work_in_rabbitmqs_pages_without_its_password() {
 
     let browser = Browser::start().await;
     browser.open(&gate.url("/")).await;
-    browser.fill("input[name=login]", "alice").await;
-    browser.fill("input[name=password]", PASSWORD).await;
-    browser.click("main form button[type=submit]").await;
+    browser.sign_in("alice").await;
     // Its form comes all the same, as it comes before the pages ask anything; what is typed there does not count.
     give(&browser, "anyone", "anything").await;
     browser.see("User alice-mq").await;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::picture::Picture;
-use super::{PATIENCE, Process};
+use super::{PASSWORD, PATIENCE, Process};
 
 /// Two cores do not run many browsers at a time.
 static SLOTS: Semaphore = Semaphore::const_new(2);
@@ -198,6 +198,15 @@ impl Browser {
     pub async fn click(&self, css: &str) {
         self.find_soon(css).await;
         self.again_while_stale(async || self.client.find(Locator::Css(css)).await?.click().await).await;
+    }
+
+    /// Gives an account's password to the login page, where it is due, and goes on to what was asked for.
+    pub async fn sign_in(&self, login: &str) {
+        self.arrive("/.sekisho/login").await;
+        self.fill("input[name=login]", login).await;
+        self.fill("input[name=password]", PASSWORD).await;
+        self.click("main form button[type=submit]").await;
+        self.leave("/.sekisho/").await;
     }
 
     /// The key in the QR code that an element shows, read from its picture as a phone would.

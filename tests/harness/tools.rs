@@ -84,13 +84,13 @@ pub fn django_admin(password: &str) -> Tool {
     })
 }
 
-/// The interpreter of a Python environment that `tests/NAME/prepare` makes at its first use.
+/// What `tests/NAME/prepare` makes at its first use: the interpreter of a Python environment, or where packages are laid out.
 #[track_caller]
-fn prepared(name: &str) -> PathBuf {
+pub fn prepared(name: &str) -> PathBuf {
     let prepare = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name).join("prepare");
     let output = Command::new(&prepare).output().unwrap_or_else(|error| panic!("{}: {error}", prepare.display()));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name} cannot be had (Debian's `python3-venv`, and PyPI): {said}");
+    assert!(output.status.success(), "{} cannot be had: {said}", prepare.display());
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 
