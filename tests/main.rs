@@ -129,6 +129,8 @@ mod passwords_in_the_browser;
 #[cfg(test)]
 mod pending_login;
 #[cfg(test)]
+mod pgadmin;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod proxy_protocol;

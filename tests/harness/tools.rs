@@ -94,6 +94,44 @@ pub fn prepared(name: &str) -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 
+/// pgAdmin (PyPI) on a port of its own, which takes who is there from `Remote-User`, as `docs/tools/pgadmin.md` has it.
+#[track_caller]
+pub fn pgadmin() -> Tool {
+    static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
+    let interpreter = INTERPRETER.get_or_init(|| prepared("pgadmin"));
+    let in_folder = |folder: &TempDir, module: &str| {
+        let mut command = Command::new(interpreter);
+        command.args(["-m", module]).current_dir(folder.path()).env("HOME", folder.path());
+        command.env("CONFIG_DISTRO_FILE_PATH", folder.path().join("config.py"));
+        command.env("PGADMIN_SETUP_EMAIL", "admin@example.com").env("PGADMIN_SETUP_PASSWORD", "Setup-secret-77");
+        command
+    };
+    start_within(SLOW_START, "pgadmin", |address, folder| {
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let text = format!(
+            "SERVER_MODE = True\nAUTHENTICATION_SOURCES = ['webserver']\nWEBSERVER_REMOTE_USER = 'Remote-User'\n\
+             WEBSERVER_REMOTE_USER_FROM_HEADER = True\nWEBSERVER_TRUSTED_PROXIES = ['127.0.0.1/32']\n\
+             MASTER_PASSWORD_REQUIRED = False\nSHOW_GRAVATAR_IMAGE = False\nUPGRADE_CHECK_ENABLED = False\nDEFAULT_SERVER_PORT = {}\n\
+             DATA_DIR = {:?}\nLOG_FILE = {:?}\nSQLITE_PATH = {:?}\nSESSION_DB_PATH = {:?}\nSTORAGE_DIR = {:?}\n\
+             AZURE_CREDENTIAL_CACHE_DIR = {:?}\nKERBEROS_CCACHE_DIR = {:?}\n",
+            address.port(),
+            path("data"),
+            path("data/log"),
+            path("data/pgadmin4.db"),
+            path("data/sessions"),
+            path("data/storage"),
+            path("data/azure"),
+            path("data/kerberos"),
+        );
+        std::fs::write(folder.path().join("config.py"), text).unwrap();
+        // Its own database, which takes longer to make than pgAdmin then takes to start.
+        let mut setup = in_folder(folder, "pgadmin4.setup");
+        let made = setup.arg("setup-db").output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        in_folder(folder, "pgadmin4.pgAdmin4")
+    })
+}
+
 /// How people reach a JupyterLab.
 #[derive(Debug, Clone, Copy)]
 pub enum Jupyter<'a> {
@@ -133,11 +171,18 @@ pub fn jupyterlab(reached: Jupyter<'_>) -> Tool {
     })
 }
 
-/// Debian's MariaDB, on a socket alone.
+/// Debian's MariaDB or PostgreSQL, on a socket alone.
 pub struct Database {
     socket: PathBuf,
     _process: Process,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+impl Database {
+    /// Its own folder, with the socket.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 /// A database server of its own, which is filled with `sql` first.
@@ -170,7 +215,41 @@ pub fn mariadb(sql: &str) -> Database {
     command.arg(format!("--pid-file={}", folder.path().join("pid").display()));
     let database = Process::start("mariadb", &mut command);
     wait_until("the database listens", || UnixStream::connect(&socket).ok());
-    Database { socket, _process: database, _folder: folder }
+    Database { socket, _process: database, folder }
+}
+
+/// A PostgreSQL server of its own, whose `postgres` has this password.
+#[track_caller]
+pub fn postgresql(password: &str) -> Database {
+    let root = prepared("postgresql");
+    let folder = TempDir::with_prefix("sekisho-database-").unwrap();
+    let libraries = std::fs::read_dir(root.join("usr/lib")).unwrap().map(|entry| entry.unwrap().path());
+    let libraries = libraries.into_iter().find(|path| path.join("libpq.so.5").exists()).expect("libpq5 is unpacked");
+    let postgresql = |name: &str| {
+        let program = root.join("usr/lib/postgresql/15/bin").join(name);
+        // It refuses to run as root, so root gives it another number.
+        let mut command = match rustix::process::geteuid().is_root() {
+            true => {
+                let mut command = Command::new("unshare");
+                command.args(["--user", "--map-user=1000", "--map-group=1000"]).arg(program);
+                command
+            }
+            false => Command::new(program),
+        };
+        command.env("LD_LIBRARY_PATH", &libraries).arg("-D").arg(folder.path().join("data"));
+        command
+    };
+    std::fs::write(folder.path().join("password"), password).unwrap();
+    let mut making = postgresql("initdb");
+    making.args(["--no-sync", "--no-locale", "--encoding=UTF8", "--username=postgres", "--auth=scram-sha-256"]);
+    let made = making.arg("--pwfile").arg(folder.path().join("password")).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut command = postgresql("postgres");
+    command.args(["-c", "fsync=off", "-c", "jit=off", "-c", "listen_addresses=", "-k"]).arg(folder.path());
+    let database = Process::start_group("postgresql", &mut command);
+    let socket = folder.path().join(".s.PGSQL.5432");
+    wait_until("the database listens", || UnixStream::connect(&socket).ok());
+    Database { socket, _process: database, folder }
 }
 
 /// Debian's phpMyAdmin as it comes, under PHP's own server, for this database.
