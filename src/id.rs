@@ -66,7 +66,7 @@ macro_rules! ids {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.to_string()
+                ALPHABET.encode(&id.0)
             }
         }
     )+};

@@ -10,8 +10,8 @@ pub mod managed;
 pub mod response;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use http::header::{AUTHORIZATION, COOKIE, HOST};
+use http::{HeaderMap, HeaderValue};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 
@@ -117,20 +117,26 @@ fn strip(head: &mut RequestHeader, request: &Request) {
 
 /// RFC 7239 has a better header for it, but these are the ones that tools read.
 fn forwarding(head: &mut RequestHeader, arrival: &Arrival) -> Result<(), Box<pingora::Error>> {
-    let peer = arrival.peer.to_string();
+    let peer = value(arrival.peer.to_string());
+    let client = if arrival.client == arrival.peer { peer.clone() } else { value(arrival.client.to_string()) };
     // What a trusted proxy said is left there by `strip`; anybody else's is gone.
-    let entries = head.headers.get_all(X_FORWARDED_FOR).iter().flat_map(|value| value.as_bytes().split(|&b| b == b','));
-    let entries = entries.filter_map(|entry| std::str::from_utf8(entry).ok()).map(str::trim);
-    let entries = entries.filter(|entry| !entry.is_empty() && entry.is_ascii());
-    let chain = entries.chain([peer.as_str()]).collect::<Vec<_>>().join(", ");
-    head.insert_header("X-Forwarded-For", value(chain))?;
+    let chain = if head.headers.contains_key(X_FORWARDED_FOR) { chain(&head.headers, &peer) } else { peer };
+    head.insert_header("X-Forwarded-For", chain)?;
     let scheme = if arrival.secure { "https" } else { "http" };
     head.remove_header(&X_FORWARDED_PROTO);
     head.insert_header("X-Forwarded-Proto", HeaderValue::from_static(scheme))?;
     if !head.headers.contains_key(X_FORWARDED_HOST) {
         head.insert_header("X-Forwarded-Host", value(arrival.target.authority()))?;
     }
-    head.insert_header("X-Real-IP", value(arrival.client.to_string()))
+    head.insert_header("X-Real-IP", client)
+}
+
+/// Those that were named before, and the one who brought it.
+fn chain(headers: &HeaderMap, peer: &HeaderValue) -> HeaderValue {
+    let named = headers.get_all(X_FORWARDED_FOR).iter().flat_map(|value| value.as_bytes().split(|&b| b == b','));
+    let named = named.map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty() && entry.is_ascii());
+    let entries = named.chain([peer.as_bytes()]).collect::<Vec<_>>();
+    HeaderValue::try_from(entries.join(b", ".as_slice())).unwrap_or_else(|_| peer.clone())
 }
 
 /// Text of our own making; one that cannot be a header value becomes an empty one.

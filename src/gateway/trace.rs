@@ -5,9 +5,9 @@
 //! begins a new trace. The ids are names and give no right. What a stranger can do is what they can do without sekisho: choose
 //! a trace's name, and ask for it to be recorded. So where sekisho records itself, only a trusted proxy's word on that counts.
 
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
@@ -63,7 +63,12 @@ impl Trace {
     /// What the upstream is told.
     pub fn header(&self) -> HeaderValue {
         let mut text = String::with_capacity(55);
-        let _ = write!(text, "00-{}-{}-{:02x}", hex(&self.id), hex(&self.call), self.flags);
+        text.push_str("00-");
+        HEXLOWER.encode_append(&self.id, &mut text);
+        text.push('-');
+        HEXLOWER.encode_append(&self.call, &mut text);
+        text.push('-');
+        HEXLOWER.encode_append(&[self.flags], &mut text);
         HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
@@ -101,11 +106,11 @@ fn parse(text: &[u8]) -> Option<([u8; 16], [u8; 8], u8)> {
 }
 
 fn bytes<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    data_encoding::HEXLOWER.decode(text).ok()?.try_into().ok()
+    HEXLOWER.decode(text).ok()?.try_into().ok()
 }
 
 fn hex(bytes: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(bytes)
+    HEXLOWER.encode(bytes)
 }
 
 /// Makes names: unique, no secrets, and no call to the kernel for each.

@@ -33,7 +33,7 @@ fn encoded(text: String, encoding: HeaderEncoding) -> Option<HeaderValue> {
         HeaderEncoding::Rfc2047 if plain && !text.contains("=?") => text,
         HeaderEncoding::Rfc2047 => rfc2047(&text),
     };
-    HeaderValue::from_bytes(encoded.as_bytes()).ok()
+    HeaderValue::try_from(encoded).ok()
 }
 
 fn fill(HeaderTemplate(parts): &HeaderTemplate, mut write: impl FnMut(&TemplatePart, &mut String)) -> String {

@@ -93,6 +93,9 @@ pub async fn serve(
             }
             return;
         }
+        if connection.has_unsent() && !matches!(timeout(LINGER, connection.send_rest()).await, Ok(Ok(()))) {
+            return;
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! can be closed in order.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -40,6 +40,9 @@ use crate::gateway::context::Endpoints;
 const MAX_AHEAD: usize = 64 * 1024;
 /// How much is read from the socket at once.
 const READ_SIZE: usize = 16 * 1024;
+/// Answers up to this size go out by one call to the kernel, as Pingora writes heads and bodies apart: when it says so, or when it turns to
+/// the client.
+const WRITE_SIZE: usize = 4 * 1024;
 
 /// A socket with or without TLS.
 pub enum Socket {
@@ -103,6 +106,8 @@ pub struct Connection {
     socket: Socket,
     /// What came and was not handed on yet.
     buffer: BytesMut,
+    /// What was written over HTTP/1, and is to go out with what follows.
+    unsent: BytesMut,
     feed: Feed,
     /// Once the upstream has switched protocols.
     tunnel: Option<Box<Tunnel>>,
@@ -154,6 +159,7 @@ impl Connection {
         Ok(Self {
             socket,
             buffer: BytesMut::new(),
+            unsent: BytesMut::new(),
             feed: Feed::All,
             tunnel: None,
             abuse: None,
@@ -263,12 +269,27 @@ impl Connection {
     /// # Errors
     /// As the socket's.
     pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.send_rest().await?;
         self.socket.write_all(bytes).await?;
         self.socket.flush().await
     }
 
+    /// Whether something was written that has yet to go out.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Sends it.
+    ///
+    /// # Errors
+    /// As the socket's.
+    pub async fn send_rest(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_send_rest(cx)).await
+    }
+
     /// Says that nothing more will be written.
     pub async fn finish_writing(&mut self) {
+        let _ = self.send_rest().await;
         let _ = self.socket.shutdown().await;
     }
 
@@ -292,6 +313,10 @@ impl Connection {
     }
 
     fn poll_request(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // Whoever turns to the client has nothing to add for now: a head must not wait for a body that is long in coming.
+        if let Poll::Ready(sent) = self.poll_send_rest(cx) {
+            sent?;
+        }
         let (head, body) = match &mut self.feed {
             Feed::Request { head, body } => (head, body),
             Feed::Frames(_) => return self.poll_frames(cx, out),
@@ -387,13 +412,49 @@ impl Connection {
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.signals.is_tunnel() {
+            ready!(self.poll_send_rest(cx))?;
             return self.poll_write_down(cx, bytes);
         }
-        let written = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes))?;
         if let Feed::Frames(watch) = &mut self.feed {
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes))?;
             watch.wrote(written);
+            return Poll::Ready(Ok(written));
         }
-        Poll::Ready(Ok(written))
+        if self.unsent.len() + bytes.len() <= WRITE_SIZE {
+            self.unsent.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        loop {
+            if self.unsent.is_empty() {
+                return Pin::new(&mut self.socket).poll_write(cx, bytes);
+            }
+            let both = [IoSlice::new(&self.unsent), IoSlice::new(bytes)];
+            let written = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, &both))?;
+            let before = written.min(self.unsent.len());
+            self.unsent.advance(before);
+            if written > before {
+                return Poll::Ready(Ok(written - before));
+            }
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+    }
+
+    fn poll_send_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, &self.unsent))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unsent.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send_rest(cx))?;
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     /// To the client, in a tunnel. Once that is to be closed, the frame that has begun goes out, and what comes after it nowhere.
@@ -481,14 +542,15 @@ impl AsyncWrite for Lease {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection()?.socket).poll_flush(cx)
+        self.connection()?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.connection()?;
+        ready!(connection.poll_flush(cx))?;
         if connection.signals.farewell().is_some() {
             // What is said last is said when the connection has come home.
-            return Pin::new(&mut connection.socket).poll_flush(cx);
+            return Poll::Ready(Ok(()));
         }
         Pin::new(&mut connection.socket).poll_shutdown(cx)
     }
@@ -553,6 +615,17 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),
+            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, pieces),
         }
     }
 
