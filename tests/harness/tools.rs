@@ -41,6 +41,11 @@ impl Tool {
         self.address
     }
 
+    /// Its process, whose children may do the work.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// What it has printed so far.
     pub fn lines(&self) -> Vec<String> {
         self.process.lines()
