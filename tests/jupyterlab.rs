@@ -8,7 +8,7 @@ use fantoccini::key::Key;
 use serde_json::{Value, json};
 
 use crate::harness::tools::{self, Jupyter, Tool};
-use crate::harness::{Browser, Client, Sekisho, wait_until};
+use crate::harness::{Browser, Client, Conn, Sekisho, wait_until};
 
 /// Some 300 kB from one cell, none of whose lines is like another.
 const MUCH: &str = "for i in range(5000): print(f'{i:06} {i * i:012} \u{6025}\u{9808} {i * 7919 % 10007:040}')";
@@ -144,4 +144,29 @@ async fn people_work_in_jupyterlab_as_without_the_wall_and_lose_its_kernels_with
     let browser = watching().await;
     browser.open(&format!("{}/lab/workspaces/fresh?token={TOKEN}", tool.url())).await;
     assert_eq!(work(&browser, &tool, &file).await, through_the_wall);
+}
+
+/// On a port, with the token that sekisho has and people have not.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_work_in_jupyterlab_by_a_token_of_sekishos() {
+    const TOKEN: &str = "jupyters-own-token-2290";
+    let tool = tools::jupyterlab(Jupyter::Token(TOKEN));
+    let builder = Sekisho::builder().cheap_hashes().set("second_factor.policy", "off").user("alice", &[]);
+    std::fs::write(builder.folder().join("token"), TOKEN).unwrap();
+    let route = "{name: jupyter, upstream: UPSTREAM, upstream_auth: {bearer: {token_file: token}}}";
+    let gate = builder.route(route, &tool.url()).start();
+
+    let mut past = Conn::plain(tool.address());
+    past.send(format!("GET /api/kernels HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", tool.address()));
+    assert_eq!(past.response().status, 403, "nobody comes in without it");
+    assert_ne!(Client::new(&gate).get("/api/kernels").status, 200, "nor through the wall by being there");
+
+    let browser = watching().await;
+    browser.open(&gate.url("/lab/workspaces/fresh")).await;
+    browser.sign_in("alice").await;
+    browser.click(".jp-LauncherCard[data-category='Notebook']").await;
+    browser.see("(ipykernel) | Idle").await;
+    run_cell(&browser, 0, "answer = 6 * 7; answer").await;
+    browser.find_soon(".jp-OutputArea-executeResult").await;
+    assert_eq!(browser.text_of(".jp-OutputArea-executeResult .jp-OutputArea-output").await, "42");
 }
