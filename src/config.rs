@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! text ─▶ yaml (+ places) ─▶ tree ─▶ surroundings (${NAME}) ─▶ schema ─▶ Draft ─▶ validate ─▶ Config
-//!                                          reader, values, address, template, files   not_yet
+//!                                          reader, values, address, database, template, files
 //! ```
 //!
 //! Whoever holds a `Config` need not check it again: files were read, addresses parsed, routes proved unambiguous.
@@ -11,11 +11,11 @@
 
 mod address;
 mod anchors;
+mod database;
 pub mod diagnostic;
 mod files;
 mod fixed;
 mod load;
-mod not_yet;
 mod places;
 mod reach;
 mod reader;
@@ -33,6 +33,9 @@ pub(crate) mod yaml;
 mod tests;
 
 pub use anchors::Anchors;
+pub use database::Database;
+#[cfg(test)]
+pub use database::testing;
 pub use diagnostic::{Diagnostic, Severity};
 pub use files::read_keys;
 pub use fixed::{Unusable, load_beside};
@@ -174,9 +177,11 @@ pub enum Store {
     Sled {
         path: PathBuf,
     },
-    /// Accepted by the schema, refused with a clear message until the engine is there.
     Postgres {
-        url: SecretString,
+        database: Database,
+        /// The file of the authorities that sign the servers' certificates; none: the machine's own.
+        ca: Option<PathBuf>,
+        /// How long what is known already is trusted while the database is out of reach.
         stale_for: Duration,
     },
 }

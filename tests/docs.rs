@@ -150,6 +150,7 @@ fn check(place: &str, block: &str, given: &serde_yaml::Mapping) {
         match key {
             "certificate" | "ca" => drop(std::fs::copy(folder.join(pair["certificate"].as_str().unwrap()), to)),
             "key" => drop(std::fs::copy(folder.join(pair["key"].as_str().unwrap()), to)),
+            "url_file" => std::fs::write(to, "postgresql://sekisho:a-secret@db.example.com/sekisho").unwrap(),
             key if key.ends_with("_file") && key != "key_file" => std::fs::write(to, "a-secret").unwrap(),
             _ => {}
         }

@@ -237,17 +237,6 @@ fn a_certificate_that_does_not_fit_is_refused() {
 }
 
 #[test]
-fn what_is_not_there_yet_is_said_and_not_ignored() {
-    let gate = Sekisho::builder()
-        .upstream("http://127.0.0.1:9")
-        .set("store", "{engine: postgres, url: \"postgresql://localhost/x\"}")
-        .write_only();
-    gate.make_key();
-    let (_, said) = fails_to_serve(&gate);
-    says(&said, &["store.engine", "not available in this version"]);
-}
-
-#[test]
 fn a_password_that_is_too_weak_is_refused_and_no_account_is_made() {
     let gate = builder().prepare();
     for weak in ["short-1A", "aaaaaaaaaaaaaaa"] {

@@ -1,5 +1,5 @@
 //! Who carries a command out: the gateway that runs, over its control socket, or, where none runs, this process itself on
-//! the embedded store.
+//! the store; on a database that other nodes use as well, they are told.
 
 use std::path::Path;
 use std::pin::pin;
@@ -17,7 +17,7 @@ use crate::config::{self, Config};
 use crate::control::{self, Client, ClientError, Command, Reply};
 use crate::service::Services;
 use crate::store::engine::StoreError;
-use crate::store::open::{open, open_copy, open_or_create};
+use crate::store::open::{self, open, open_copy};
 use crate::store::record::Store;
 
 /// A gateway that is just starting has its store before its control socket, and another command soon gives it back: how
@@ -212,11 +212,12 @@ impl Backend {
     }
 
     async fn open_own(&self) -> Result<Result<(Option<TempDir>, Store), StoreError>, Failure> {
+        // A database is not changed by being opened, nor had by one alone: it is read as it is.
         let config::Store::Sled { path } = &self.config.store else {
-            return Ok(open_store(&self.config, false).map(|store| (None, store)));
+            return Ok(open_store(&self.config, self.may_create).await.map(|store| (None, store)));
         };
         if !self.on_a_copy {
-            return Ok(open_store(&self.config, self.may_create).map(|store| (None, store)));
+            return Ok(open_store(&self.config, self.may_create).await.map(|store| (None, store)));
         }
         let folder = tempfile::Builder::new().prefix("sekisho-verify-").tempdir();
         let folder = folder.map_err(|error| Failure::of("cannot make a folder for a copy of the store", &error))?;
@@ -276,22 +277,16 @@ fn services(config: &Config, store: Store) -> Services {
     services
 }
 
-/// Opens the embedded store. Blocks.
-pub fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError> {
-    match &config.store {
-        config::Store::Sled { path } if may_create => open_or_create(path, &config.key_file),
-        config::Store::Sled { path } => open(path, &config.key_file),
-        config::Store::Postgres { .. } => {
-            Err(StoreError::Unavailable("store.engine: postgres is not there yet; sled is".into()))
-        }
-    }
+/// Opens the store.
+pub async fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError> {
+    open::configured(&config.store, &config.key_file, may_create).await
 }
 
-/// Opens the embedded store for a gateway. A command that has it just now soon gives it back; another gateway does not.
+/// Opens the store for a gateway. A command that has it just now soon gives it back; another gateway does not.
 pub async fn open_for_gateway(config: &Config) -> Result<Store, StoreError> {
     let mut tries = TRIES;
     loop {
-        match open_store(config, false) {
+        match open_store(config, false).await {
             Err(StoreError::Locked(_))
                 if tries > 0
                     && matches!(Client::connect(&config.server.admin_socket).await, Err(ClientError::NobodyThere)) =>

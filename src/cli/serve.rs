@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use futures_util::future::BoxFuture;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::spawn_blocking;
 use tracing_subscriber::EnvFilter;
 
 use super::backend::{open_for_gateway, open_store, store_failure};
@@ -148,9 +148,7 @@ async fn refused(successor: Successor, error: &StartError) -> Failure {
 async fn own_store(config: &Config) -> Result<Store, StoreError> {
     let mut tries = TRIES;
     loop {
-        let config = config.clone();
-        let opened = spawn_blocking(move || open_store(&config, false)).await;
-        match opened.unwrap_or_else(|_| Err(StoreError::Unavailable("opening it broke off".into()))) {
+        match open_store(config, false).await {
             Err(StoreError::Locked(_)) if tries > 0 => {
                 tries -= 1;
                 tokio::time::sleep(BETWEEN_TRIES).await;
@@ -164,7 +162,11 @@ async fn own_store(config: &Config) -> Result<Store, StoreError> {
 fn following(file: &ConfigFile, config: &Config) -> Result<Following, Failure> {
     let launch = Launch::of_this_process(&file.config).map_err(|error| Failure::of("cannot start", &error))?;
     let config = config.clone();
-    Ok(Following { launch, reopen: Arc::new(move || open_store(&config, false)) })
+    let reopen = move || -> BoxFuture<'static, _> {
+        let config = config.clone();
+        Box::pin(async move { open_store(&config, false).await })
+    };
+    Ok(Following { launch, reopen: Arc::new(reopen) })
 }
 
 fn runtime(config: &Config) -> Result<Runtime, Failure> {

@@ -58,13 +58,19 @@ fn differences(old: &Config, new: &Config) -> Vec<(&'static str, String)> {
     ];
     found.push(match (&old.store, &new.store) {
         (Store::Sled { path: old }, Store::Sled { path: new }) => ("store.path", old == new, old.display().to_string()),
-        (Store::Postgres { url: old, .. }, Store::Postgres { url: new, .. }) => {
+        (Store::Postgres { database: old, .. }, Store::Postgres { database: new, .. }) => {
             // It may hold a password.
-            ("store.url", old.expose_secret() == new.expose_secret(), String::new())
+            ("store.url", old.url().expose_secret() == new.url().expose_secret(), String::new())
         }
         (Store::Sled { .. }, Store::Postgres { .. }) => ("store.engine", false, "sled".to_owned()),
         (Store::Postgres { .. }, Store::Sled { .. }) => ("store.engine", false, "postgres".to_owned()),
     });
+    if let (Store::Postgres { ca: old_ca, stale_for: old, .. }, Store::Postgres { ca: new_ca, stale_for: new, .. }) =
+        (&old.store, &new.store)
+    {
+        found.push(("store.ca", old_ca == new_ca, String::new()));
+        found.push(("store.stale_for", old == new, format!("{}s", old.as_secs())));
+    }
     let said = |was: String| if was.is_empty() { was } else { format!(", where it is {was}") };
     found.into_iter().filter(|(_, same, _)| !same).map(|(key, _, was)| (key, said(was))).collect()
 }

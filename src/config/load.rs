@@ -9,7 +9,7 @@ use super::anchors::Anchors;
 use super::diagnostic::{Diagnostic, Place, Severity};
 use super::reader::{Context, Section};
 use super::surroundings::{self, BadVariable, Variables, process_variables};
-use super::{Config, not_yet, schema, validate, yaml};
+use super::{Config, schema, validate, yaml};
 
 /// A configuration, and what may be wise to change in it.
 #[derive(Debug)]
@@ -80,7 +80,6 @@ pub(super) fn read(text: &str, ctx: &Context<'_>) -> Option<(Config, Anchors)> {
         ctx.error(node.place, message, hint.map(str::to_owned));
     });
     let draft = Section::root(ctx, &root, schema::read);
-    not_yet::report(ctx, &root);
     let config = validate::assemble(ctx, draft)?;
     Some((config, Anchors::new(ctx.file().to_owned(), &root)))
 }

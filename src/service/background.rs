@@ -57,6 +57,10 @@ async fn upkeep(context: &Context, clock: &dyn Clock) {
         if let Some(jump) = watch.look(now, monotonic()) {
             jump.tell();
         }
+        if context.store.trust().is_over() {
+            context.sessions.look_anew(now).await;
+            context.tokens.look_anew(now).await;
+        }
         context.sessions.write_behind(now, false).await;
         context.tokens.write_behind(now, false).await;
         if count % OVERDUE_EVERY == 0 {

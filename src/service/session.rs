@@ -109,7 +109,7 @@ impl Sessions {
     /// The cached session of this cookie value: no await, no lock, no allocation. `None` says only that it is not cached.
     #[must_use]
     pub fn cached(&self, digest: &TokenDigest) -> Option<Arc<LiveSession>> {
-        self.cache.get(digest)
+        self.cache.get(digest).filter(|live| self.store.trust().holds(live.read_in))
     }
 
     /// The session of this cookie value, from the cache or from the store; `None`: there is no such session any more.
@@ -117,11 +117,24 @@ impl Sessions {
     /// # Errors
     /// Where the store cannot tell: then nobody passes.
     pub async fn find(&self, digest: &TokenDigest, now: Timestamp) -> Result<Option<Arc<LiveSession>>, ServiceError> {
+        match self.find_stored(digest, now).await {
+            // It has turned out meanwhile that the store is out of reach: then what is known may count for a while.
+            Err(error) => self.cached(digest).map(|live| Some(live).filter(|live| live.stands())).ok_or(error),
+            found => found,
+        }
+    }
+
+    async fn find_stored(
+        &self,
+        digest: &TokenDigest,
+        now: Timestamp,
+    ) -> Result<Option<Arc<LiveSession>>, ServiceError> {
         for _ in 0..TRIES {
             if let Some(live) = self.cached(digest) {
                 return Ok(Some(live).filter(|live| live.stands()));
             }
             let seen = *self.stripe(digest);
+            let read_in = self.store.trust().turn();
             let Some(session) = self.store.get::<Session>(&digest.to_string(), now).await?.record else {
                 return self.find_elsewhere(digest, now).await;
             };
@@ -140,6 +153,7 @@ impl Sessions {
                     line,
                     cell,
                     config,
+                    read_in,
                 };
                 let live = Arc::new(live);
                 self.cache.insert(*digest, Arc::clone(&live));
@@ -425,9 +439,10 @@ impl Sessions {
     pub(super) async fn refresh(&self, user: UserId, now: Timestamp) {
         let _one_reader = self.loading(user).lock().await;
         let Some(cell) = lock(&self.cells).get(&user).and_then(Weak::upgrade) else { return };
+        let read_in = self.store.trust().turn();
         match self.store.get::<User>(&user.to_string(), now).await {
             Ok(slot) => {
-                let changed = cell.update(slot.record.as_ref());
+                let changed = cell.update(slot.record.as_ref(), read_in);
                 if changed.standing {
                     self.cut(user, &cell, now).await;
                 }
@@ -439,7 +454,7 @@ impl Sessions {
             }
             Err(error) => {
                 tracing::error!(%error, %user, "an account could not be read again; its sessions wait");
-                let _ = cell.update(None);
+                let _ = cell.update(None, read_in);
                 lock(&self.cells).remove(&user);
                 let lines: Vec<_> = lock(&self.lines).iter().filter(|line| line.user == user).cloned().collect();
                 lines.iter().for_each(|line| self.cache.invalidate(&line.digest()));
@@ -525,15 +540,24 @@ impl Sessions {
 
     /// The account's cell; `None`: there is no such account.
     async fn cell(&self, user: UserId, now: Timestamp) -> Result<Option<Arc<AccountCell>>, ServiceError> {
-        if let Some(cell) = lock(&self.cells).get(&user).and_then(Weak::upgrade) {
+        let known = || lock(&self.cells).get(&user).and_then(Weak::upgrade);
+        if let Some(cell) = known() {
+            if self.store.trust().holds(cell.read_in()) {
+                return Ok(Some(cell));
+            }
+            self.refresh(user, now).await;
+        }
+        // Where it could not be read just now, it is not there any more.
+        if let Some(cell) = known() {
             return Ok(Some(cell));
         }
         let _one_reader = self.loading(user).lock().await;
-        if let Some(cell) = lock(&self.cells).get(&user).and_then(Weak::upgrade) {
+        if let Some(cell) = known() {
             return Ok(Some(cell));
         }
+        let read_in = self.store.trust().turn();
         let Some(record) = self.store.get::<User>(&user.to_string(), now).await?.record else { return Ok(None) };
-        let cell = Arc::new(AccountCell::new(&record));
+        let cell = Arc::new(AccountCell::new(&record, read_in));
         lock(&self.cells).insert(user, Arc::downgrade(&cell));
         Ok(Some(cell))
     }

@@ -231,7 +231,8 @@ impl Tokens {
     }
 
     fn cached(&self, digest: &TokenDigest, now: Timestamp) -> Option<Arc<LiveToken>> {
-        self.read().tokens.get(digest).filter(|live| live.stands(now)).cloned()
+        let trusted = |live: &Arc<LiveToken>| live.stands(now) && self.store.trust().holds(live.read_in());
+        self.read().tokens.get(digest).filter(|live| trusted(live)).cloned()
     }
 
     async fn find(&self, digest: &TokenDigest, now: Timestamp) -> Result<Option<Arc<LiveToken>>, ServiceError> {
@@ -240,7 +241,11 @@ impl Tokens {
                 return Ok(Some(live));
             }
             let seen = self.read().generation;
+            let read_in = self.store.trust().turn();
             let Some(record) = self.store.get::<MachineToken>(&digest.to_string(), now).await?.record else {
+                if self.read().tokens.contains_key(digest) {
+                    self.forget(digest);
+                }
                 return Ok(None);
             };
             if now >= record.expires_at {
@@ -248,7 +253,9 @@ impl Tokens {
             }
             let mut living = self.write();
             if living.generation == seen {
-                let live = living.tokens.entry(*digest).or_insert_with(|| Arc::new(LiveToken::new(&record, *digest)));
+                let new = || Arc::new(LiveToken::new(&record, *digest, read_in));
+                let live = living.tokens.entry(*digest).or_insert_with(new);
+                live.set_read_in(read_in);
                 return Ok(Some(Arc::clone(live)).filter(|live| live.stands(now)));
             }
         }

@@ -3,12 +3,14 @@
 
 use std::fmt;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::figures::Snapshot;
+use super::trust::Trust;
 
 /// A record's key: segments parted by `/`, as `session/…`; ordered by its UTF-8 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -103,6 +105,9 @@ pub enum StoreError {
         "{path} is no store: it holds `{entry}`, which sekisho did not make; give the store a directory of its own"
     )]
     NotAStore { path: String, entry: String },
+    /// A database whose schema a newer sekisho has brought to a form that this one does not know.
+    #[error("the store at {path} has form {found}, and this sekisho knows {known} and the one after it")]
+    TooNew { path: String, found: i32, known: i32 },
     /// Damaged files.
     #[error("the store at {path} is damaged: {detail}; restore it from an export")]
     Corrupt { path: String, detail: String },
@@ -151,7 +156,8 @@ pub trait Engine: Send + Sync + 'static {
     /// All or nothing: if every compare holds, all puts and deletes happen, visible together.
     async fn commit(&self, commit: Commit) -> Result<Outcome, StoreError>;
 
-    /// Changes under `prefix`, by whomever they were made, in the order of the commits.
+    /// Changes under `prefix`, by whomever they were made; those that one process has made in the order of its commits. Whoever is told reads
+    /// anew: what stands there may be newer than what was told.
     fn watch(&self, prefix: &str) -> Box<dyn Watch>;
 
     /// Returns when everything committed before is durable.
@@ -160,5 +166,15 @@ pub trait Engine: Send + Sync + 'static {
     /// What it has counted of itself, where it counts. Never waits for a commit.
     fn figures(&self) -> Option<Snapshot> {
         None
+    }
+
+    /// How far what was read from it earlier may be believed: always the same one.
+    fn trust(&self) -> Arc<Trust> {
+        Trust::complete()
+    }
+
+    /// Whether other processes may use the same store at the same time.
+    fn is_shared(&self) -> bool {
+        false
     }
 }

@@ -11,6 +11,7 @@
 //! One that is filled from an export ([`fill`]) gets its id last, in the commit that takes away the mark of an unfinished one:
 //! before that it counts as no store, and the next attempt begins with an empty one.
 
+use std::any::Any;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,12 +20,52 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
 use super::engine::{Commit, Key, StoreError, Version};
+use super::postgres;
 use super::record::{self, Change, Record, Store};
 use super::sled::files::{self, Directory, Found, Owner};
 use super::sled::{Check, Disk, SledEngine};
+use crate::config;
 use crate::secret::random_bytes;
+
+/// Opens the store that the configuration names, of whichever engine; `may_make`: makes one where there is none and the key file has not had
+/// one.
+///
+/// # Errors
+/// As [`open`] or [`open_or_create`].
+pub async fn configured(place: &config::Store, key_file: &Path, may_make: bool) -> Result<Store, StoreError> {
+    match place {
+        config::Store::Sled { path } => {
+            let (path, key_file) = (path.clone(), key_file.to_owned());
+            let open = move || if may_make { open_or_create(&path, &key_file) } else { open(&path, &key_file) };
+            spawn_blocking(open).await.unwrap_or_else(|_| Err(broke_off()))
+        }
+        config::Store::Postgres { database, stale_for, .. } => {
+            let making = if may_make { Making::Allowed } else { Making::Refused };
+            postgres::open(database, *stale_for, key_file, making).await
+        }
+    }
+}
+
+/// Makes the store that the configuration names, to be filled.
+///
+/// # Errors
+/// As [`fill`].
+pub async fn fill_configured(place: &config::Store, key_file: &Path) -> Result<Filling, StoreError> {
+    match place {
+        config::Store::Sled { path } => {
+            let (path, key_file) = (path.clone(), key_file.to_owned());
+            spawn_blocking(move || fill(&path, &key_file)).await.unwrap_or_else(|_| Err(broke_off()))
+        }
+        config::Store::Postgres { database, stale_for, .. } => postgres::fill(database, *stale_for, key_file).await,
+    }
+}
+
+fn broke_off() -> StoreError {
+    StoreError::Unavailable("opening it broke off".into())
+}
 
 /// Opens the store that belongs to the key file. Blocks; a large store is read once.
 ///
@@ -74,6 +115,8 @@ pub struct Filling {
     id: String,
     begun: PathBuf,
     kept: PathBuf,
+    /// What keeps others from filling the same one.
+    lock: Option<Box<dyn Any + Send>>,
 }
 
 /// Makes a store to be filled, where there is none and the key file has not had one. What an earlier attempt has left there goes.
@@ -85,6 +128,14 @@ pub fn fill(path: &Path, key_file: &Path) -> Result<Filling, StoreError> {
 }
 
 impl Filling {
+    pub(super) const fn new(store: Store, id: String, begun: PathBuf, kept: PathBuf) -> Self {
+        Self { store, id, begun, kept, lock: None }
+    }
+
+    pub(super) fn holding(self, lock: Box<dyn Any + Send>) -> Self {
+        Self { lock: Some(lock), ..self }
+    }
+
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
@@ -98,12 +149,13 @@ impl Filling {
         let change = Change::new().put(ID, &StoreId { id: self.id }).delete::<Unfinished>(UNFINISHED);
         self.store.commit(change).await?;
         keep(&self.begun, &self.kept)?;
+        drop(self.lock);
         Ok(self.store)
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Making {
+pub(super) enum Making {
     Allowed,
     Refused,
     /// Not even an id that was left half made is kept.
@@ -112,27 +164,27 @@ enum Making {
 
 /// The store's id, as it stands in the store.
 #[derive(Debug, Serialize, Deserialize)]
-struct StoreId {
-    id: String,
+pub(super) struct StoreId {
+    pub(super) id: String,
 }
 
 impl Record for StoreId {
     const KIND: &'static str = "meta";
 }
 
-const ID: &str = "store-id";
-const ID_KEY: &str = "meta/store-id";
+pub(super) const ID: &str = "store-id";
+pub(super) const ID_KEY: &str = "meta/store-id";
 
 /// The mark of a store that is being filled.
 #[derive(Debug, Serialize, Deserialize)]
-struct Unfinished {}
+pub(super) struct Unfinished {}
 
 impl Record for Unfinished {
     const KIND: &'static str = "meta";
 }
 
-const UNFINISHED: &str = "unfinished";
-const UNFINISHED_KEY: &str = "meta/unfinished";
+pub(super) const UNFINISHED: &str = "unfinished";
+pub(super) const UNFINISHED_KEY: &str = "meta/unfinished";
 
 /// What is known before the store is touched.
 struct Opening<'a> {
@@ -144,9 +196,9 @@ struct Opening<'a> {
 }
 
 /// A file beside the key file that holds a store's id.
-struct Beside {
-    file: PathBuf,
-    id: Option<String>,
+pub(super) struct Beside {
+    pub(super) file: PathBuf,
+    pub(super) id: Option<String>,
 }
 
 impl<'a> Opening<'a> {
@@ -241,7 +293,7 @@ impl<'a> Opening<'a> {
         disk.sync(first)?;
         directory.settle();
         directory.sync().map_err(|error| files::io_error(self.path, &error))?;
-        Ok(Filling { store: start(disk, directory)?, id, begun: self.begun.file, kept: self.kept.file })
+        Ok(Filling::new(start(disk, directory)?, id, self.begun.file, self.kept.file))
     }
 
     fn make(self) -> Result<Store, StoreError> {
@@ -295,7 +347,7 @@ impl<'a> Opening<'a> {
 }
 
 impl Beside {
-    fn read(key_file: &Path, suffix: &str) -> Result<Self, StoreError> {
+    pub(super) fn read(key_file: &Path, suffix: &str) -> Result<Self, StoreError> {
         let mut name = key_file.as_os_str().to_owned();
         name.push(suffix);
         let file = PathBuf::from(name);
@@ -309,7 +361,7 @@ impl Beside {
     }
 
     /// Durably; mode 0600, and the owner of the store, who has to read it.
-    fn write(&self, id: &str, owner: Option<Owner>) -> Result<(), StoreError> {
+    pub(super) fn write(&self, id: &str, owner: Option<Owner>) -> Result<(), StoreError> {
         let write = || {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.file)?;
             writeln!(file, "{id}")?;
@@ -321,13 +373,13 @@ impl Beside {
     }
 }
 
-fn new_id() -> Result<String, StoreError> {
+pub(super) fn new_id() -> Result<String, StoreError> {
     let random: [u8; 16] = random_bytes().map_err(|error| StoreError::Unavailable(error.to_string()))?;
     Ok(HEXLOWER.encode(&random))
 }
 
 /// The id of a store whose making was begun is that of one that is there.
-fn keep(begun: &Path, kept: &Path) -> Result<(), StoreError> {
+pub(super) fn keep(begun: &Path, kept: &Path) -> Result<(), StoreError> {
     let rename = || {
         std::fs::rename(begun, kept)?;
         files::sync_parent(kept)

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::engine::{Commit, Durability, Engine, Expect, Key, Outcome, StoreError, Watch};
 use super::figures::Snapshot;
+use super::trust::Trust;
 use crate::clock::Timestamp;
 
 pub use raw::Raw;
@@ -48,6 +49,7 @@ pub struct Listed<R> {
 #[derive(Clone)]
 pub struct Store {
     engine: Arc<dyn Engine>,
+    trust: Arc<Trust>,
 }
 
 /// A change in the making: what was read is compared, what is new is put.
@@ -68,7 +70,14 @@ impl Store {
     /// A store over this engine.
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine }
+        let trust = engine.trust();
+        Self { engine, trust }
+    }
+
+    /// How far what was read from it earlier may be believed.
+    #[must_use]
+    pub const fn trust(&self) -> &Arc<Trust> {
+        &self.trust
     }
 
     /// The engine behind it.

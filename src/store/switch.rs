@@ -14,10 +14,14 @@ use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
 use super::engine::{Change, Commit, Engine, Key, Outcome, StoreError, Versioned, Watch};
 use super::figures::Snapshot;
+use super::trust::Trust;
 
 /// An engine that stands for another one.
 pub struct Switch {
     place: Arc<RwLock<Place>>,
+    /// Of the first engine. One that is shared is never exchanged; the others are complete, like whatever takes their place.
+    trust: Arc<Trust>,
+    is_shared: bool,
 }
 
 struct Place {
@@ -30,7 +34,8 @@ impl Switch {
     /// Stands for `engine` at first.
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { place: Arc::new(RwLock::new(Place { engine, turn: 0 })) }
+        let (trust, is_shared) = (engine.trust(), engine.is_shared());
+        Self { place: Arc::new(RwLock::new(Place { engine, turn: 0 })), trust, is_shared }
     }
 
     /// Waits until nobody uses the engine; from then on whoever wants to, waits.
@@ -100,6 +105,14 @@ impl Engine for Switch {
     fn figures(&self) -> Option<Snapshot> {
         // While it is paused there are none.
         self.place.try_read().ok().and_then(|place| place.engine.figures())
+    }
+
+    fn trust(&self) -> Arc<Trust> {
+        Arc::clone(&self.trust)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
     }
 }
 

@@ -9,7 +9,6 @@ use super::counted;
 use crate::cli::backend::{Backend, store_failure};
 use crate::cli::output::{self, Progress};
 use crate::cli::{ConfigFile, Failure, Format};
-use crate::config;
 use crate::service::care::restore::{self, NotRestored};
 use crate::store::engine::StoreError;
 use crate::store::open;
@@ -17,9 +16,6 @@ use crate::store::open;
 pub fn run(file: &Path, config: &ConfigFile, format: Format) -> Result<(), Failure> {
     let backend = Backend::open(config)?;
     let config = backend.config();
-    let config::Store::Sled { path } = &config.store else {
-        return Err(Failure::because("store.engine: postgres is not there yet; sled is"));
-    };
     if backend.gateway_runs()? {
         return Err(Failure::because("a gateway runs with this configuration, so there is a store already")
             .hint("an export is taken into a new store only; docs/backup.md says how"));
@@ -38,7 +34,8 @@ pub fn run(file: &Path, config: &ConfigFile, format: Format) -> Result<(), Failu
             .hint("the export needs the key file of its time: the keys that are in it may be put behind each other, one a line")
     })?;
 
-    let filling = open::fill(path, &config.key_file).map_err(|error| match error {
+    let filling = backend.run(open::fill_configured(&config.store, &config.key_file));
+    let filling = filling.map_err(|error| match error {
         StoreError::Present(_) => store_failure(&error, config).hint(format!(
             "an export is taken into a new store only: move the old one away, and {}.store-id too",
             config.key_file.display()

@@ -8,8 +8,9 @@ use rustls::server::danger::ClientCertVerifier;
 
 use crate::config::reader::{Field, Section};
 use crate::config::values::{self, days, hours, seconds};
-use crate::config::{AccessLog, Certificate, Listen, Log, LogFormat, Server, Store, Tls, address, files, reach};
-use crate::secret::SecretString;
+use crate::config::{
+    AccessLog, Certificate, Database, Listen, Log, LogFormat, Server, Store, Tls, address, files, reach,
+};
 
 pub(super) fn server(section: &mut Section<'_>) -> Server {
     let listen_field = section.field("listen");
@@ -185,26 +186,33 @@ pub(super) fn store(section: &mut Section<'_>) -> Option<Store> {
     let is_postgres = section.choice("engine", false, &[("sled", false), ("postgres", true)]);
     let path = section.field("path");
     let url = section.text_or_file("url", "url_file").secret();
+    let ca = section.field("ca");
+    let ca_path = ca.path();
     let stale_for = section.duration("stale_for", seconds(30), seconds(0)..=hours(1));
     if is_postgres {
         if path.given() {
             path.error("belongs to `engine: sled`", Some("remove it: the database is named by `url`".to_owned()));
         }
         let url = url.required("like postgresql://user@host/database, or url_file");
-        return url.parse(postgres_url).map(|url| Store::Postgres { url, stale_for });
+        let authorities = ca_path.as_deref().and_then(|path| reported(&ca, files::authorities(path)));
+        if ca.given() && authorities.is_none() {
+            return None;
+        }
+        let trusted = || authorities.unwrap_or_else(files::system_authorities);
+        let database = url.parse(|text| Database::parse(text, trusted))?;
+        if let Some(host) = database.in_clear() {
+            let hint = "sslmode=verify-full, with `store.ca` where the certificate is of an authority of your own";
+            url.warn(format!("everything crosses the network to {host} in clear"), Some(hint.to_owned()));
+        }
+        return Some(Store::Postgres { database, ca: ca_path, stale_for });
     }
-    if url.given() {
-        url.error("belongs to `engine: postgres`", Some("add `engine: postgres`, or remove it".to_owned()));
+    for (field, hint) in [(&url, "add `engine: postgres`, or remove it"), (&ca, "it is for the database's certificate")]
+    {
+        if field.given() {
+            field.error("belongs to `engine: postgres`", Some(hint.to_owned()));
+        }
     }
     // The contract shows a path for sled, and everything that it shows is a default.
     let path = if path.given() { path.path()? } else { PathBuf::from("/var/lib/sekisho") };
     Some(Store::Sled { path })
-}
-
-fn postgres_url(text: &str) -> Result<SecretString, values::Bad> {
-    let rest = text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"));
-    match rest {
-        Some(rest) if !rest.is_empty() && !text.chars().any(|c| c.is_control() || c == ' ') => Ok(text.into()),
-        _ => Err(values::Bad::new("must be a URL like postgresql://user@host/database")),
-    }
 }

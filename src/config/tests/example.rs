@@ -78,12 +78,7 @@ fn what_the_example_has_commented_out_is_valid_too() {
     std::fs::copy(folder.path().join("cert.pem"), folder.path().join("ca.pem")).unwrap();
     let problems = load_in(&folder, &complete_example()).unwrap_err();
     // What excludes another of them: two ways to name an upstream, two stores, TLS beside plain upstreams.
-    let expected = [
-        "not available in this version",
-        "is given as well",
-        "belongs to `engine: postgres`",
-        "leads to an upstream without TLS",
-    ];
+    let expected = ["is given as well", "belongs to `engine: postgres`", "leads to an upstream without TLS"];
     let unexpected: Vec<_> = problems
         .iter()
         .filter(|problem| problem.severity == Severity::Error)

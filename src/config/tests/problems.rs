@@ -383,14 +383,19 @@ fn a_way_to_sign_in_to_a_tool_is_one_that_can_be_gone() {
 }
 
 #[test]
-fn what_is_not_there_yet_is_refused_by_name() {
-    let refused = [("store: {engine: postgres, url: \"postgresql://h/d\"}", "store.engine")];
-    for (snippet, key) in refused {
-        let said = said(snippet);
-        let expected = format!("error: `{key}`: not available in this version (");
-        assert!(said.iter().any(|line| line.contains(&expected)), "{snippet}\n{said:#?}");
-        assert!(load_in(&folder(), &completed(snippet)).is_err(), "{snippet}");
-    }
+fn a_database_is_asked_for_over_tls_and_whoever_wants_none_is_warned() {
+    let one = |rest: &str| said(&format!("store: {{engine: postgres, {rest}}}")).join("\n");
+    assert_eq!(one("url: \"postgresql://u@localhost/d\""), "");
+    assert_eq!(one("url: \"postgresql://u@db.example.com/d\", stale_for: 5s"), "");
+    let warned = one("url: \"postgresql://u@db.example.com/d?sslmode=disable\"");
+    assert!(
+        warned.contains("warning: `store.url`: everything crosses the network to db.example.com in clear"),
+        "{warned}"
+    );
+    assert!(one("url: \"postgresql://u@h/d\", path: /x").contains("belongs to `engine: sled`"));
+    assert!(one("url: \"postgresql://u@h/d\", ca: nowhere.pem").contains("error: `store.ca`"));
+    assert!(one("stale_for: 5s").contains("`store.url` is missing"));
+    assert!(said("store: {path: /x, ca: a.pem}").join("\n").contains("belongs to `engine: postgres`"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::sync::{Mutex, watch};
@@ -22,7 +23,7 @@ use crate::server::listeners::Listeners;
 use crate::server::notify;
 use crate::server::observation::Observation;
 use crate::service::Services;
-use crate::store::engine::StoreError;
+use crate::store::engine::{Engine as _, StoreError};
 use crate::store::record::Store;
 use crate::store::relay::Remote;
 use crate::store::switch::{Paused, Switch};
@@ -42,7 +43,7 @@ const REOPEN: Duration = Duration::from_secs(30);
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// Opens the store again.
-pub type Reopen = Arc<dyn Fn() -> Result<Store, StoreError> + Send + Sync>;
+pub type Reopen = Arc<dyn Fn() -> BoxFuture<'static, Result<Store, StoreError>> + Send + Sync>;
 
 /// A gateway that can be followed by another process.
 pub struct Predecessor {
@@ -181,6 +182,23 @@ impl Predecessor {
         };
         tracing::info!(pid, took_ms = millis(began.elapsed()), "upgrade: the new process has the sockets");
 
+        if self.switch.is_shared() {
+            // Both use it: there is nothing to give, and nobody waits.
+            return match self.give_store(&mut link).await {
+                Ok(control) => {
+                    heir.let_go();
+                    let beside = link.into_stream();
+                    tokio::spawn(async move { tokio::io::copy(&mut { beside }, &mut tokio::io::sink()).await });
+                    self.retire(CancellationToken::new(), pid, control);
+                    Ok(HandedOver { pid, version, pause: Duration::ZERO })
+                }
+                Err(error) => {
+                    drop(link);
+                    heir.kill().await;
+                    Err(error)
+                }
+            };
+        }
         let paused_at = Instant::now();
         let mut paused = timeout(PAUSE, self.switch.pause()).await.map_err(|_| NotHandedOver::Store("it is busy"))?;
         let engine = paused.take().ok_or(NotHandedOver::Store("somebody else uses it"))?;
@@ -192,7 +210,10 @@ impl Predecessor {
             Ok(control) => {
                 let pause = paused_at.elapsed();
                 heir.let_go();
-                self.retire(link, paused, pid, control);
+                let remote = Remote::new(link.into_stream());
+                let broken = remote.broken();
+                paused.resume(Arc::new(remote));
+                self.retire(broken, pid, control);
                 Ok(HandedOver { pid, version, pause })
             }
             Err(error) => {
@@ -254,11 +275,8 @@ impl Predecessor {
         }
     }
 
-    /// From here on there is no way back.
-    fn retire(&self, link: Link, paused: Paused, pid: u32, control: bool) {
-        let remote = Remote::new(link.into_stream());
-        let broken = remote.broken();
-        paused.resume(Arc::new(remote));
+    /// From here on there is no way back. `broken` fires when nobody can tell any more what has ended.
+    fn retire(&self, broken: CancellationToken, pid: u32, control: bool) {
         // First, so that nobody is told that no listener is open.
         self.observation.leave();
         self.listeners.stop_accepting();
@@ -273,9 +291,7 @@ impl Predecessor {
     async fn take_back(&self, paused: Paused) -> Result<(), NotHandedOver> {
         let began = Instant::now();
         loop {
-            let reopen = Arc::clone(&self.reopen);
-            let opened = spawn_blocking(move || reopen()).await;
-            match opened.unwrap_or_else(|_| Err(StoreError::Unavailable("opening it broke off".into()))) {
+            match (self.reopen)().await {
                 Ok(store) => {
                     paused.resume(store.into_engine());
                     tracing::info!(took_ms = millis(began.elapsed()), "upgrade: the store is this process's again");

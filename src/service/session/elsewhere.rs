@@ -14,6 +14,7 @@ use crate::secret::TokenDigest;
 use crate::service::records::{SessionAt, parse_digest, session_place};
 use crate::store::engine::Change as Seen;
 use crate::store::record::Change;
+use crate::store::trust::Turn;
 
 /// What a value was found to be, and the generations before it was looked for.
 struct Read {
@@ -22,6 +23,7 @@ struct Read {
     cell: Arc<AccountCell>,
     seen: u64,
     session_seen: u64,
+    read_in: Turn,
 }
 
 impl Sessions {
@@ -39,6 +41,7 @@ impl Sessions {
                 return Ok(Some(live).filter(|live| live.stands()));
             }
             let seen = *self.stripe(digest);
+            let read_in = self.store.trust().turn();
             let Some(here) = self.store.get::<HostSession>(&digest.to_string(), now).await?.record else {
                 return Ok(None);
             };
@@ -58,7 +61,7 @@ impl Sessions {
             if !cell.stands(here.epoch) {
                 return Ok(None);
             }
-            let read = Read { here, session, cell, seen, session_seen };
+            let read = Read { here, session, cell, seen, session_seen, read_in };
             if let Some(live) = self.keep(digest, &value, read) {
                 return Ok(Some(live));
             }
@@ -85,6 +88,7 @@ impl Sessions {
             line,
             cell: read.cell,
             config: Arc::clone(&self.config),
+            read_in: read.read_in,
         });
         self.cache.insert(*digest, Arc::clone(&live));
         Some(live)

@@ -18,6 +18,7 @@ use crate::clock::Timestamp;
 use crate::config::{self, Current};
 use crate::id::{SessionId, UserId};
 use crate::secret::TokenDigest;
+use crate::store::trust::Turn;
 
 /// The standing of an account that nobody may act as: disabled, deleted, or not readable. No epoch ever gets there.
 const GONE: u64 = u64::MAX;
@@ -27,15 +28,23 @@ pub(super) struct AccountCell {
     account: ArcSwap<Account>,
     /// The account's epoch, or [`GONE`]: one read tells whether a session still stands.
     standing: AtomicU64,
+    read_in: Mutex<Turn>,
 }
 
 impl AccountCell {
-    pub(super) fn new(user: &User) -> Self {
-        Self { account: ArcSwap::from_pointee(account(user)), standing: AtomicU64::new(standing(user)) }
+    pub(super) fn new(user: &User, read_in: Turn) -> Self {
+        let (account, standing) = (ArcSwap::from_pointee(account(user)), AtomicU64::new(standing(user)));
+        Self { account, standing, read_in: Mutex::new(read_in) }
+    }
+
+    /// When it was last read.
+    pub(super) fn read_in(&self) -> Turn {
+        *self.read_in.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over what the store says now, and tells what is different.
-    pub(super) fn update(&self, user: Option<&User>) -> Changed {
+    pub(super) fn update(&self, user: Option<&User>, read_in: Turn) -> Changed {
+        *self.read_in.lock().unwrap_or_else(PoisonError::into_inner) = read_in;
         let new = user.map_or(GONE, standing);
         let mut facts = false;
         if let Some(user) = user {
@@ -262,6 +271,8 @@ pub struct LiveSession {
     pub(super) line: Arc<Lifeline>,
     pub(super) cell: Arc<AccountCell>,
     pub(super) config: Current,
+    /// When it was read: once changes were missed, it is read anew.
+    pub(super) read_in: Turn,
 }
 
 impl std::fmt::Debug for LiveSession {

@@ -26,8 +26,8 @@ const WRITE_EVERY: Duration = Duration::from_secs(30);
 impl Sessions {
     /// Writes last-seen times behind. `all`: also those that were written a moment ago, durably (at a stop).
     pub(in crate::service) async fn write_behind(&self, now: Timestamp, all: bool) {
-        let dirty = std::mem::take(&mut *lock(&self.dirty));
-        for line in dirty {
+        let mut dirty = std::mem::take(&mut *lock(&self.dirty)).into_iter();
+        while let Some(line) = dirty.next() {
             let written_at = Timestamp::from_millis(line.written_at.load(Ordering::Relaxed));
             if !all && now.since(written_at) < WRITE_EVERY {
                 lock(&self.dirty).push(line);
@@ -41,6 +41,9 @@ impl Sessions {
                 Err(error) => {
                     tracing::warn!(%error, "a session's last-seen time could not be written");
                     self.again(line);
+                    // Nor could the others': where the store is out of reach, each would wait for it.
+                    lock(&self.dirty).extend(dirty);
+                    return;
                 }
             }
         }
@@ -153,6 +156,25 @@ impl Sessions {
                 }
             }
         }
+    }
+
+    /// Nothing that was read earlier can be believed: what is open is looked at anew, and all of it ends where the store cannot tell.
+    pub(in crate::service) async fn look_anew(&self, now: Timestamp) {
+        let lines: Vec<_> = lock(&self.lines).iter().cloned().collect();
+        for line in &lines {
+            let digest = line.digest();
+            match self.store.get::<Session>(&digest.to_string(), now).await {
+                Ok(slot) if slot.record.is_some() => {}
+                Ok(_) => self.value_gone(&digest, now).await,
+                Err(error) => {
+                    tracing::warn!(%error, sessions = lines.len(), "nobody can tell which sessions have ended: what is open is closed");
+                    self.cache.invalidate_all();
+                    lines.iter().for_each(|line| self.forget(&line.digest(), Some(line.id)));
+                    return;
+                }
+            }
+        }
+        self.user_changed(Seen::Lagged, now).await;
     }
 
     /// The value is dead at once; what is open ends too, unless the session lives on under another value.

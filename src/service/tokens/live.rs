@@ -11,6 +11,7 @@ use crate::authn::machine_token::MachineToken;
 use crate::authz::{Machine, MachineId};
 use crate::clock::Timestamp;
 use crate::secret::TokenDigest;
+use crate::store::trust::Turn;
 
 /// See the module.
 pub struct LiveToken {
@@ -22,6 +23,7 @@ pub struct LiveToken {
     /// In the list of what is to be written behind.
     pub(super) dirty: AtomicBool,
     pub(super) written_at: AtomicU64,
+    read_in: Mutex<Turn>,
 }
 
 impl std::fmt::Debug for LiveToken {
@@ -31,7 +33,7 @@ impl std::fmt::Debug for LiveToken {
 }
 
 impl LiveToken {
-    pub(super) fn new(record: &MachineToken, digest: TokenDigest) -> Self {
+    pub(super) fn new(record: &MachineToken, digest: TokenDigest, read_in: Turn) -> Self {
         let machine = Machine {
             id: MachineId::Token(record.id),
             name: record.name.as_str().to_owned(),
@@ -48,7 +50,17 @@ impl LiveToken {
             last_address: Mutex::new(record.last_address.as_deref().and_then(|address| address.parse().ok())),
             dirty: AtomicBool::new(false),
             written_at: AtomicU64::new(last_used),
+            read_in: Mutex::new(read_in),
         }
+    }
+
+    /// When it was last read.
+    pub(super) fn read_in(&self) -> Turn {
+        *lock(&self.read_in)
+    }
+
+    pub(super) fn set_read_in(&self, read_in: Turn) {
+        *lock(&self.read_in) = read_in;
     }
 
     /// Who shows it.

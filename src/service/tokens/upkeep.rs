@@ -18,8 +18,8 @@ const WRITE_EVERY: Duration = Duration::from_secs(60);
 impl Tokens {
     /// Writes last uses behind. `all`: also those that were written a moment ago, durably (at a stop).
     pub(in crate::service) async fn write_behind(&self, now: Timestamp, all: bool) {
-        let dirty = std::mem::take(&mut *lock(&self.dirty));
-        for live in dirty {
+        let mut dirty = std::mem::take(&mut *lock(&self.dirty)).into_iter();
+        while let Some(live) = dirty.next() {
             let written_at = Timestamp::from_millis(live.written_at.load(Ordering::Relaxed));
             if !all && now.since(written_at) < WRITE_EVERY {
                 lock(&self.dirty).push(live);
@@ -33,6 +33,8 @@ impl Tokens {
                 Err(error) => {
                     tracing::warn!(%error, "a token's last use could not be written");
                     self.again(live);
+                    lock(&self.dirty).extend(dirty);
+                    return;
                 }
             }
         }
@@ -66,6 +68,18 @@ impl Tokens {
         let overdue = overdue(&self.read());
         for digest in overdue {
             self.forget(&digest);
+        }
+    }
+
+    /// Nothing that was read earlier can be believed: what is open is looked at anew, and all of it ends where the store cannot tell.
+    pub(in crate::service) async fn look_anew(&self, now: Timestamp) {
+        let digests: Vec<_> = self.read().tokens.keys().copied().collect();
+        for digest in &digests {
+            match self.store.get::<MachineToken>(&digest.to_string(), now).await {
+                Ok(slot) if slot.record.is_some() => {}
+                Ok(_) => self.forget(digest),
+                Err(_) => return digests.iter().for_each(|digest| self.forget(digest)),
+            }
         }
     }
 

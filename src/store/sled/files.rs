@@ -223,7 +223,7 @@ impl Directory {
 }
 
 /// Root acts for whoever owns the directory in which the store's stands; where that is root, for whoever owns the store's.
-fn owner(path: &Path) -> io::Result<Option<Owner>> {
+pub(in crate::store) fn owner(path: &Path) -> io::Result<Option<Owner>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
