@@ -153,6 +153,8 @@ mod session_values;
 #[cfg(test)]
 mod several_hosts;
 #[cfg(test)]
+mod several_nodes;
+#[cfg(test)]
 mod sign_in;
 #[cfg(test)]
 mod single_use;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde_yaml::{Mapping, Value};
 use tempfile::TempDir;
 
 use super::clock::Clock;
+use super::postgres::{self, Server};
 use super::secrets::Secrets;
 use super::tls::Authority;
 use super::{Conn, PASSWORD, Process, poll, totp, unix_now, wait_until};
@@ -118,6 +120,22 @@ impl Builder {
         self
     }
 
+    /// Keeps its records in this database.
+    #[must_use]
+    pub fn database(self, url: &str) -> Self {
+        let file = self.folder.path().join("database-url");
+        std::fs::write(&file, url).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        self.set("store", &format!("{{engine: postgres, url_file: {file:?}}}"))
+    }
+
+    /// In a database of its own, on the server that all tests share.
+    #[must_use]
+    pub fn shared_database(self) -> Self {
+        let server = Server::shared();
+        self.database(&server.url(&server.database()))
+    }
+
     /// Runs it under libfaketime, so that [`Sekisho::advance`] moves its clock.
     #[must_use]
     pub fn clock(mut self) -> Self {
@@ -180,6 +198,7 @@ impl Builder {
             wrapper: self.wrapper,
             secrets: Secrets::default(),
         };
+        gate.secrets.add(postgres::PASSWORD);
         std::fs::write(gate.config(), serde_yaml::to_string(&self.yaml).unwrap()).unwrap();
         gate
     }
@@ -194,16 +213,51 @@ impl Sekisho {
         let events = path("audit.jsonl");
         let yaml = Value::Mapping(Mapping::new());
         let (environment, wrapper) = (Vec::new(), Vec::new());
-        Builder { folder, yaml, users: Vec::new(), authority: None, clock: false, environment, wrapper }
+        let builder = Builder { folder, yaml, users: Vec::new(), authority: None, clock: false, environment, wrapper };
+        let builder = match std::env::var("SEKISHO_TEST_ENGINE").as_deref() {
+            Ok("postgres") => builder.shared_database(),
+            Ok(other) if other != "sled" => panic!("SEKISHO_TEST_ENGINE: {other}?"),
+            _ => builder.set("store.path", &store),
+        };
+        builder
             .set("server.listen", "[\"127.0.0.1:0\"]")
             .set("server.admin_socket", &socket)
             .set("server.workers", "2")
             .set("server.shutdown_grace", "2s")
             .set("log", "{access: json, format: json}")
-            .set("store.path", &store)
             .set("secrets.key_file", &key)
             .set("audit.file", &events)
             .set("portal.languages", "[en, ja]")
+    }
+
+    /// Another node on the same database, which has copies of the key file and of what stands beside it; it does not run yet.
+    #[track_caller]
+    pub fn beside(&self) -> Self {
+        let folder = TempDir::with_prefix("sekisho-test-").unwrap();
+        for name in ["secret.key", "secret.key.store-id"] {
+            std::fs::copy(self.path(name), folder.path().join(name)).unwrap();
+        }
+        let mut yaml: Value = serde_yaml::from_str(&std::fs::read_to_string(self.config()).unwrap()).unwrap();
+        for (key, name) in
+            [("server.admin_socket", "admin.sock"), ("secrets.key_file", "secret.key"), ("audit.file", "audit.jsonl")]
+        {
+            set(&mut yaml, key, folder.path().join(name).to_str().unwrap());
+        }
+        let node = Self {
+            process: None,
+            successors: Vec::new(),
+            folder,
+            earlier: Vec::new(),
+            plain: Vec::new(),
+            tls: Vec::new(),
+            authority: None,
+            clock: None,
+            environment: self.environment.clone(),
+            wrapper: Vec::new(),
+            secrets: self.secrets.clone(),
+        };
+        std::fs::write(node.config(), serde_yaml::to_string(&yaml).unwrap()).unwrap();
+        node
     }
 
     /// From now on commands have this variable in their environment.
