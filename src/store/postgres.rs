@@ -70,7 +70,7 @@ impl PostgresEngine {
     /// Starts the engine over a database that has its schema; it hears of changes before this returns.
     async fn start(hosts: Hosts, stale_for: Duration, node: String) -> Result<Self, StoreError> {
         let sessions = Sessions::new(&hosts)?;
-        let ear = Ear::open(&hosts).await.map_err(|trouble| trouble.into_store(hosts.shown()))?;
+        let ear = Ear::open_at_leisure(&hosts).await.map_err(|trouble| trouble.into_store(hosts.shown()))?;
         let trust = Trust::none_yet();
         trust.extend(ear.since(), UNHEARD);
         let shared = Arc::new(Shared {

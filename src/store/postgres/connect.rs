@@ -26,6 +26,10 @@ const FREE: Duration = Duration::from_secs(3);
 /// How long a statement may take, on the server as well.
 const STATEMENT: Duration = Duration::from_secs(5);
 
+/// The same where no request waits; and how often a connection is tried then.
+const LEISURE: Duration = Duration::from_secs(65);
+const TRIES: u32 = 5;
+
 /// What every session of ours begins with. An operator's settings of the role must not weaken what a commit promises; a stronger one
 /// (remote_apply) stays. Keys are looked up by the index alone, whatever the planner knows of a table that has just been filled.
 const SESSION: &str = "SET statement_timeout = 5000; \
@@ -184,6 +188,34 @@ impl Sessions {
 
     pub(super) fn close(&self) {
         self.pool.close();
+    }
+}
+
+/// A connection for what nobody waits for in a request: opening a store, making its schema. It is tried for longer, and its statements may take
+/// longer.
+pub(super) async fn at_leisure(hosts: &Hosts) -> Result<Bare, Trouble> {
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        match hosts.connect().await {
+            Err(Trouble::Late) if left > 0 => {}
+            bare => return bare,
+        }
+    }
+}
+
+/// Begins a session on such a connection, which somebody runs by now.
+pub(super) async fn begin_at_leisure(client: &Client) -> Result<(), Trouble> {
+    leisurely(client.batch_execute(SESSION)).await?;
+    leisurely(client.batch_execute("SET statement_timeout = 60000; SET idle_in_transaction_session_timeout = 60000"))
+        .await
+}
+
+/// An answer on such a connection.
+pub(super) async fn leisurely<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Trouble> {
+    match timeout(LEISURE, answer).await {
+        Ok(answer) => answer.map_err(Trouble::Driver),
+        Err(_) => Err(Trouble::Late),
     }
 }
 

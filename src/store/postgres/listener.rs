@@ -49,6 +49,14 @@ impl Drop for Ear {
 }
 
 impl Ear {
+    /// For a store that is being opened: a slow server is waited for.
+    pub(super) async fn open_at_leisure(hosts: &Hosts) -> Result<Self, Trouble> {
+        match Self::open(hosts).await {
+            Err(Trouble::Late) => Self::open(hosts).await,
+            ear => ear,
+        }
+    }
+
     pub(super) async fn open(hosts: &Hosts) -> Result<Self, Trouble> {
         let (client, mut driver) = hosts.connect().await?;
         let (tell, heard) = mpsc::unbounded_channel();

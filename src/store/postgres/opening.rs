@@ -12,7 +12,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 
 use super::PostgresEngine;
-use super::connect::{Guard, Hosts, Trouble, begin, within};
+use super::connect::{Guard, Hosts, Trouble, at_leisure, begin_at_leisure, leisurely};
 use super::schema::{self, FORM, Form};
 use crate::config::Database;
 use crate::secret::random_bytes;
@@ -79,11 +79,11 @@ pub async fn fill(database: &Database, stale_for: Duration, key_file: &Path) -> 
             None => opening.nothing_here(),
         });
     }
-    let (client, driver) = opening.hosts.connect().await.map_err(|trouble| opening.trouble(trouble))?;
+    let (client, driver) = at_leisure(&opening.hosts).await.map_err(|trouble| opening.trouble(trouble))?;
     let guard = Guard::run(driver);
     let alone = async {
-        begin(&client).await?;
-        within(client.query_one(FILLING, &[])).await?.try_get::<_, bool>(0).map_err(Trouble::Driver)
+        begin_at_leisure(&client).await?;
+        leisurely(client.query_one(FILLING, &[])).await?.try_get::<_, bool>(0).map_err(Trouble::Driver)
     };
     if !alone.await.map_err(|trouble| opening.trouble(trouble))? {
         return Err(StoreError::Locked(opening.shown()));
@@ -97,7 +97,7 @@ pub async fn fill(database: &Database, stale_for: Duration, key_file: &Path) -> 
     }
     let id = new_id()?;
     opening.begun.write(&id, opening.owner)?;
-    within(client.batch_execute("TRUNCATE sekisho.record")).await.map_err(|trouble| opening.trouble(trouble))?;
+    leisurely(client.batch_execute("TRUNCATE sekisho.record")).await.map_err(|trouble| opening.trouble(trouble))?;
     store.commit(Change::new().put(UNFINISHED, &Unfinished {})).await?;
     Ok(Filling::new(store, id, opening.begun.file, opening.kept.file).holding(Box::new((client, guard))))
 }
@@ -135,9 +135,9 @@ impl Opening {
     /// is none, one is made.
     async fn look(&self, may_make: bool) -> Result<Option<PostgresEngine>, StoreError> {
         let trouble = |trouble| self.trouble(trouble);
-        let (mut client, driver) = self.hosts.connect().await.map_err(trouble)?;
+        let (mut client, driver) = at_leisure(&self.hosts).await.map_err(trouble)?;
         let _guard = Guard::run(driver);
-        begin(&client).await.map_err(trouble)?;
+        begin_at_leisure(&client).await.map_err(trouble)?;
         if !schema::is_utf8(&client).await.map_err(trouble)? {
             return Err(StoreError::Unavailable(format!("{}: its encoding is not UTF8", self.shown())));
         }

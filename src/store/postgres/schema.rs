@@ -7,7 +7,7 @@
 
 use tokio_postgres::Client;
 
-use super::connect::{Trouble, within};
+use super::connect::{Trouble, leisurely};
 
 /// The form that this sekisho makes.
 pub(super) const FORM: i32 = 1;
@@ -78,11 +78,11 @@ pub(super) enum Form {
 
 /// Looks, and changes nothing.
 pub(super) async fn look(client: &Client) -> Result<Form, Trouble> {
-    let present = within(client.query_one("SELECT to_regclass('sekisho.form') IS NOT NULL", &[])).await?;
+    let present = leisurely(client.query_one("SELECT to_regclass('sekisho.form') IS NOT NULL", &[])).await?;
     if !present.try_get::<_, bool>(0).map_err(Trouble::Driver)? {
         return Ok(Form::None);
     }
-    let row = within(client.query_opt("SELECT number, least FROM sekisho.form", &[])).await?;
+    let row = leisurely(client.query_opt("SELECT number, least FROM sekisho.form", &[])).await?;
     let Some(row) = row else { return Ok(Form::None) };
     let (number, least): (i32, i32) =
         (row.try_get(0).map_err(Trouble::Driver)?, row.try_get(1).map_err(Trouble::Driver)?);
@@ -91,17 +91,17 @@ pub(super) async fn look(client: &Client) -> Result<Form, Trouble> {
 
 /// Whether the database keeps text as sekisho needs it: any character, ordered by its bytes.
 pub(super) async fn is_utf8(client: &Client) -> Result<bool, Trouble> {
-    let row = within(client.query_one("SELECT current_setting('server_encoding') = 'UTF8'", &[])).await?;
+    let row = leisurely(client.query_one("SELECT current_setting('server_encoding') = 'UTF8'", &[])).await?;
     row.try_get(0).map_err(Trouble::Driver)
 }
 
 /// Makes the schema, or brings it to this sekisho's form. Does nothing where it has that, or a newer one.
 pub(super) async fn make(client: &mut Client) -> Result<(), Trouble> {
-    let transaction = within(client.transaction()).await?;
-    within(transaction.batch_execute(LOCK)).await?;
-    let present = within(transaction.query_one("SELECT to_regnamespace('sekisho') IS NOT NULL", &[])).await?;
+    let transaction = leisurely(client.transaction()).await?;
+    leisurely(transaction.batch_execute(LOCK)).await?;
+    let present = leisurely(transaction.query_one("SELECT to_regnamespace('sekisho') IS NOT NULL", &[])).await?;
     if !present.try_get::<_, bool>(0).map_err(Trouble::Driver)? {
-        within(transaction.batch_execute("CREATE SCHEMA sekisho")).await?;
+        leisurely(transaction.batch_execute("CREATE SCHEMA sekisho")).await?;
     }
     let mut number = match look(transaction.client()).await? {
         Form::None => 0,
@@ -109,10 +109,10 @@ pub(super) async fn make(client: &mut Client) -> Result<(), Trouble> {
         Form::TooNew(_) => return Ok(()),
     };
     for step in STEPS.iter().skip(usize::try_from(number).unwrap_or_default()) {
-        within(transaction.batch_execute(step)).await?;
+        leisurely(transaction.batch_execute(step)).await?;
         number += 1;
         let least = (number - 1).max(1);
-        within(transaction.execute("UPDATE sekisho.form SET number = $1, least = $2", &[&number, &least])).await?;
+        leisurely(transaction.execute("UPDATE sekisho.form SET number = $1, least = $2", &[&number, &least])).await?;
     }
-    within(transaction.commit()).await
+    leisurely(transaction.commit()).await
 }
