@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::engine::{Outcome, StoreError};
+
 /// Upper bounds of durations, in milliseconds: a fast disk syncs within two, a bad one within some hundred.
 const BOUNDS_MS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 
@@ -88,8 +90,14 @@ impl Figures {
 }
 
 impl Waiting<'_> {
-    pub fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+    /// It was answered like this.
+    pub fn answered(self, answer: &Result<Outcome, StoreError>) {
+        let figures = self.figures;
+        match answer {
+            Ok(Outcome::Committed(_)) => figures.commits.note(self.began.elapsed()),
+            Ok(Outcome::Conflict) => _ = figures.conflicts.fetch_add(1, Ordering::Relaxed),
+            Err(_) => _ = figures.failed_commits.fetch_add(1, Ordering::Relaxed),
+        }
     }
 }
 

@@ -131,14 +131,9 @@ impl Engine for PostgresEngine {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
-        let figures = &self.shared.figures;
-        let waiting = figures.begin();
+        let waiting = self.shared.figures.begin();
         let answer = commit::commit(&self.shared, commit).await;
-        match &answer {
-            Ok(Outcome::Committed(_)) => figures.commits.note(waiting.elapsed()),
-            Ok(Outcome::Conflict) => _ = figures.conflicts.fetch_add(1, Ordering::Relaxed),
-            Err(_) => _ = figures.failed_commits.fetch_add(1, Ordering::Relaxed),
-        }
+        waiting.answered(&answer);
         answer
     }
 

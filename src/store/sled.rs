@@ -173,14 +173,9 @@ impl Engine for SledEngine {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Outcome, StoreError> {
-        let figures = &self.shared.figures;
-        let waiting = figures.begin();
+        let waiting = self.shared.figures.begin();
         let answer = self.ask(|reply| Job::Commit(commit, reply)).await;
-        match &answer {
-            Ok(Outcome::Committed(_)) => figures.commits.note(waiting.elapsed()),
-            Ok(Outcome::Conflict) => _ = figures.conflicts.fetch_add(1, Ordering::Relaxed),
-            Err(_) => _ = figures.failed_commits.fetch_add(1, Ordering::Relaxed),
-        }
+        waiting.answered(&answer);
         answer
     }
 
