@@ -6,6 +6,7 @@ pub mod head;
 mod http1;
 pub mod places;
 pub mod proxy_protocol;
+mod socket;
 pub mod stream;
 pub mod tls;
 pub mod websocket;
@@ -29,7 +30,8 @@ use crate::metrics::Protocol;
 use frames::{Abuse, Watch};
 use places::Places;
 use proxy_protocol::BadHeader;
-use stream::{Connection, Home, Lease, Socket, take_home};
+use socket::Socket;
+use stream::{Connection, Home, Lease, take_home};
 use tls::Tls;
 
 /// A client that is silent is asked whether it is still there; one that is not frees its place after two minutes.
