@@ -5,26 +5,23 @@ use std::time::Duration;
 
 /// What these processes and all that descend from them have taken so far. The kernel counts in hundredths of a second.
 pub fn of(roots: &[u32]) -> Duration {
-    let all = processes();
-    let mut wanted: Vec<u32> = roots.to_vec();
-    let mut ticks = 0;
-    while let Some(id) = wanted.pop() {
-        ticks += all.get(&id).map_or(0, |process| process.ticks);
-        wanted.extend(all.iter().filter(|(_, process)| process.parent == id).map(|(child, _)| *child));
-    }
-    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    Duration::from_millis(sum(roots, |process| process.ticks) * 1000 / rustix::param::clock_ticks_per_second())
 }
 
 /// The memory that they hold, in bytes.
 pub fn resident(roots: &[u32]) -> u64 {
+    sum(roots, |process| process.pages) * rustix::param::page_size() as u64
+}
+
+fn sum(roots: &[u32], figure: fn(&Process) -> u64) -> u64 {
     let all = processes();
     let mut wanted: Vec<u32> = roots.to_vec();
-    let mut pages = 0;
+    let mut sum = 0;
     while let Some(id) = wanted.pop() {
-        pages += all.get(&id).map_or(0, |process| process.pages);
+        sum += all.get(&id).map_or(0, figure);
         wanted.extend(all.iter().filter(|(_, process)| process.parent == id).map(|(child, _)| *child));
     }
-    pages * rustix::param::page_size() as u64
+    sum
 }
 
 struct Process {
