@@ -10,6 +10,7 @@
 //! Nothing here stops at the first problem, and no message repeats a secret.
 
 mod address;
+mod agreement;
 mod anchors;
 mod database;
 pub mod diagnostic;
@@ -32,6 +33,7 @@ pub(crate) mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use agreement::Agreement;
 pub use anchors::Anchors;
 pub use database::Database;
 #[cfg(test)]
@@ -102,6 +104,16 @@ pub struct Config {
     pub routes: RouteTable,
     /// One for each route, in the table's order.
     pub upstreams: Vec<RouteUpstream>,
+    /// What the file says that nodes on one database must have in common.
+    pub agreed: Agreement,
+}
+
+impl Config {
+    /// What nodes on one database must have in common: a digest for each section.
+    #[must_use]
+    pub fn agreement(&self) -> Agreement {
+        agreement::with_keys(self.agreed.clone(), &self.keys)
+    }
 }
 
 #[derive(Debug, Clone)]

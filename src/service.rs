@@ -25,6 +25,7 @@ pub mod login;
 mod mail_limit;
 mod mailer;
 pub mod own;
+mod nodes;
 mod passwords;
 mod records;
 pub mod reload;

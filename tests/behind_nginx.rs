@@ -1,72 +1,21 @@
 //! Debian's nginx in front, configured as `docs/behind-nginx.md` says, word for word but for addresses and file names.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::Command;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
-use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::{self, Message, client::IntoClientRequest};
 
-use crate::harness::{Client, Process, Recorder, Sekisho, tls::Authority, tools, wait_until};
+use crate::harness::nginx::{self, Nginx};
+use crate::harness::{Client, Recorder, Sekisho, tools};
 
 const HOST: &str = "tool.example.com";
 
-struct Nginx {
-    address: SocketAddr,
-    authority: Authority,
-    _process: Process,
-    _folder: TempDir,
-}
-
-/// The block of the page that is nginx's.
-fn documented() -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/behind-nginx.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    page.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).expect("nginx's block").to_owned()
-}
-
-impl Nginx {
-    /// In front of this gateway, on a free port.
-    fn before(gate: &Sekisho) -> Self {
-        let (authority, folder) = (Authority::new(), TempDir::with_prefix("sekisho-nginx-").unwrap());
-        let files = authority.issue(folder.path(), &[HOST]);
-        for _ in 0..5 {
-            let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let (address, plain) = (free(), free());
-            let site = documented()
-                .replace("listen 443 ssl", &format!("listen {address} ssl"))
-                .replace("listen 80", &format!("listen {plain}"))
-                .replace("/etc/nginx/tool.example.com.pem", files.certificate.to_str().unwrap())
-                .replace("/etc/nginx/tool.example.com.key", files.key.to_str().unwrap())
-                .replace("http://127.0.0.1:8080", &format!("http://{}", gate.address()));
-            let path = folder.path().display();
-            let whole = format!(
-                "daemon off; pid {path}/pid; error_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n\
-                 client_body_temp_path {path}/body; proxy_temp_path {path}/proxy; fastcgi_temp_path {path}/fastcgi; \
-                 uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;\n{site}}}\n"
-            );
-            let file = folder.path().join("nginx.conf");
-            std::fs::write(&file, whole).unwrap();
-            let mut command = Command::new("/usr/sbin/nginx");
-            command.arg("-e").arg("stderr").arg("-p").arg(folder.path()).arg("-c").arg(&file);
-            let mut process = Process::start_group("nginx", &mut command);
-            let answers = wait_until("nginx answers", || match TcpStream::connect(address).is_ok() {
-                true => Some(true),
-                false => (!process.is_running()).then_some(false),
-            });
-            if answers && process.is_running() {
-                return Self { address, authority, _process: process, _folder: folder };
-            }
-        }
-        panic!("nginx does not start (is its Debian package installed?)");
-    }
-
-    fn client(&self, gate: &Sekisho) -> Client {
-        Client::through(gate, self.address, &self.authority, HOST)
-    }
+/// In front of this gateway.
+fn before(gate: &Sekisho) -> Nginx {
+    let site = nginx::documented("behind-nginx.md");
+    Nginx::start(HOST, &site[0].replace("http://127.0.0.1:8080", &format!("http://{}", gate.address())))
 }
 
 fn gate(upstream: &str) -> Sekisho {
@@ -83,7 +32,7 @@ fn gate(upstream: &str) -> Sekisho {
 fn people_sign_in_through_nginx_and_nothing_that_a_client_claims_is_believed() {
     let upstream = Recorder::ok();
     let gate = gate(&upstream.url());
-    let nginx = Nginx::before(&gate);
+    let nginx = before(&gate);
     let mut alice = nginx.client(&gate);
     let away = alice.get("/orders?page=2");
     assert_eq!((away.status, away.header("location")), (303, Some("/.sekisho/login?return_to=%2Forders%3Fpage%3D2")));
@@ -124,13 +73,13 @@ fn without_nginx_the_plain_port_signs_nobody_in_who_claims_https() {
 fn a_websocket_passes_through_nginx() {
     let upstream = tools::WebSocketEcho::start();
     let gate = gate(&upstream.url());
-    let nginx = Nginx::before(&gate);
+    let nginx = before(&gate);
     let mut alice = nginx.client(&gate);
     alice.sign_in_by_password_alone(&gate);
-    let tcp = TcpStream::connect(nginx.address).unwrap();
+    let tcp = TcpStream::connect(nginx.address()).unwrap();
     tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let name = ServerName::try_from(HOST).unwrap();
-    let stream = StreamOwned::new(ClientConnection::new(nginx.authority.client(&["http/1.1"]), name).unwrap(), tcp);
+    let stream = StreamOwned::new(ClientConnection::new(nginx.authority().client(&["http/1.1"]), name).unwrap(), tcp);
     let mut request = format!("wss://{HOST}/ticks").into_client_request().unwrap();
     request.headers_mut().insert("origin", format!("https://{HOST}").parse().unwrap());
     let cookies = alice.cookie_header();

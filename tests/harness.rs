@@ -21,7 +21,7 @@
 //!   [`h2`]: requests over HTTP/2; [`frames`]: HTTP/2 byte by byte; [`Client`]: a browser without a screen; [`totp`]: `oathtool`;
 //!   [`MailServer`]: aiosmtpd, also in its bad moods; [`Browser`]: Chromium through chromedriver; [`tools`]: adminer,
 //!   supervisor, WebSocket and event-stream upstreams; [`readers`]: servers that tell how they have read a path;
-//!   [`Load`]: many clients that count what goes wrong; [`postgres::Server`]: databases.
+//!   [`Load`]: many clients that count what goes wrong; [`postgres::Server`]: databases; [`nginx::Nginx`]: what stands in front.
 //! - With `SEKISHO_TEST_ENGINE=postgres` every gateway has a database of its own in the place of a folder: `tests/run` does so for the
 //!   tests of behaviour, in a second pass. [`Builder::database`] asks for one, [`Sekisho::beside`] puts another node beside it.
 //! - Everything but the browser is blocking: use it in `#[test]`, and in `#[tokio::test]` where a browser takes part.
@@ -40,6 +40,7 @@ mod html;
 mod load;
 pub mod mail;
 pub mod mounts;
+pub mod nginx;
 pub mod picture;
 #[path = "postgres/server.rs"]
 pub mod postgres;

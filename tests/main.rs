@@ -17,6 +17,8 @@ mod attack_cases;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod behind_a_balancer;
+#[cfg(test)]
 mod behind_nginx;
 #[cfg(test)]
 mod client_certificates;
@@ -30,6 +32,10 @@ mod control_socket;
 mod crash;
 #[cfg(test)]
 mod credentials;
+#[cfg(test)]
+mod database_failover;
+#[cfg(test)]
+mod database_hosts;
 #[cfg(test)]
 mod debian_package;
 #[cfg(test)]
@@ -91,6 +97,8 @@ mod log_injection;
 mod login_storm;
 #[cfg(test)]
 mod login_under_attack;
+#[cfg(test)]
+mod lost_answers;
 #[cfg(test)]
 mod machine_tokens;
 #[cfg(test)]

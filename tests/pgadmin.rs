@@ -3,27 +3,26 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::tools::{self, Database};
-use crate::harness::{Browser, Client, Conn, PASSWORD, Sekisho};
+use crate::harness::postgres::{self, Server};
+use crate::harness::{Browser, Client, Conn, PASSWORD, Sekisho, tools};
 
 /// Where pgAdmin tells its page who is there.
 const WHO: &str = "/browser/js/utils.js";
-const SECRET: &str = "Database-secret-58";
 const MAKES: &str =
     "CREATE TABLE orders AS SELECT n, n * n AS square, '三 <b>' || n AS word FROM generate_series(1, 2000) n;";
 const READS: &str = "SELECT * FROM orders ORDER BY n";
 
 /// Connects to the database and asks it something, in pgAdmin's own page; hands back the first rows that it shows.
-async fn query(browser: &Browser, database: &Database, sql: &str) -> Value {
+async fn query(browser: &Browser, database: &Server, sql: &str) -> Value {
     browser.click("button[data-label='Query Tool Workspace']").await;
-    let host = database.folder().to_str().unwrap();
+    let (host, port) = (database.folder().to_str().unwrap(), database.address().port().to_string());
     for (field, value) in [
         ("server_name", "Shop"),
         ("host", host),
-        ("port", "5432"),
+        ("port", &port),
         ("did", "postgres"),
-        ("user", "postgres"),
-        ("password", SECRET),
+        ("user", "tester"),
+        ("password", postgres::PASSWORD),
     ] {
         browser.fill(&format!("input[name={field}]"), value).await;
     }
@@ -40,7 +39,7 @@ async fn query(browser: &Browser, database: &Database, sql: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "pgAdmin and what it needs are 600 MB: tests/full fetches them and runs this"]
 async fn people_are_themselves_in_pgadmin_without_a_second_login() {
-    let (tool, database) = (tools::pgadmin(), tools::postgresql(SECRET));
+    let (tool, database) = (tools::pgadmin(), Server::start());
     let gate = Sekisho::builder()
         .cheap_hashes()
         .set("second_factor.policy", "off")
@@ -48,7 +47,6 @@ async fn people_are_themselves_in_pgadmin_without_a_second_login() {
         .user("alice", &[])
         .user("bob", &[])
         .start();
-    gate.secrets().add(SECRET);
     let browser = Browser::start().await;
     browser.open(&gate.url("/")).await;
     browser.sign_in("alice").await;

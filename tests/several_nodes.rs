@@ -112,6 +112,64 @@ fn wrong_passwords_count_over_all_nodes() {
     }
 }
 
+/// The sections of the last warning that another node differs.
+fn warned_of(node: &Sekisho) -> Option<String> {
+    let warning = |line: &String| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        let fields = &line["fields"];
+        let warns = line["level"] == "WARN"
+            && fields["message"] == "another node on this database has another configuration"
+            && fields["node"].as_str().is_some_and(|name| !name.is_empty());
+        warns.then(|| fields["sections"].as_str().unwrap().to_owned())
+    };
+    node.logs().iter().rev().find_map(warning)
+}
+
+#[test]
+fn nodes_with_another_configuration_are_noticed_and_told_and_go_on_serving() {
+    let upstream = Recorder::ok();
+    let builder = builder(&upstream).set("server.metrics", "\"127.0.0.1:0\"").set("second_factor.policy", "off");
+    let a = builder.user("alice", &[]).start();
+    let mut b = a.beside();
+    // Each machine's own.
+    b.change("log.access", "off");
+    b.change("server.workers", "1");
+    b.serve();
+    let figures = |node: &Sekisho| [node.sample("sekisho_nodes"), node.sample("sekisho_nodes_differing")];
+    let all = |expected: [f64; 2]| {
+        wait_until("both have noticed", || [&a, &b].iter().all(|node| figures(node) == expected).then_some(()));
+    };
+    all([2.0, 0.0]);
+    assert_eq!((warned_of(&a), warned_of(&b)), (None, None));
+
+    b.change("lockout.max_failures", "7");
+    b.change("routes", &format!("[{{name: all, upstream: \"{}\", idle_timeout: 5m}}]", upstream.url()));
+    b.reload();
+    all([2.0, 1.0]);
+    assert_eq!(
+        (warned_of(&a).as_deref(), warned_of(&b).as_deref()),
+        (Some("lockout, routes"), Some("lockout, routes"))
+    );
+    let listed = a.cli_json(&["store", "nodes"]);
+    let mut differs: Vec<_> = listed.as_array().unwrap().iter().map(|node| node["differs"].clone()).collect();
+    differs.sort_by_key(|sections| sections.as_array().unwrap().len());
+    assert_eq!(differs, [serde_json::json!([]), serde_json::json!(["lockout", "routes"])], "{listed}");
+    for node in [&a, &b] {
+        Client::new(node).sign_in(node, "alice", None);
+    }
+
+    // The new one goes round.
+    a.change("lockout.max_failures", "7");
+    a.change("routes", &format!("[{{name: all, upstream: \"{}\", idle_timeout: 5m}}]", upstream.url()));
+    a.reload();
+    all([2.0, 0.0]);
+    let table = String::from_utf8(a.cli(&["store", "nodes"]).stdout).unwrap();
+    assert_eq!(table.lines().count(), 3, "{table}");
+    assert!(!table.contains("lockout"), "{table}");
+    b.stop();
+    wait_until("it is gone", || (a.sample("sekisho_nodes") == 1.0).then_some(()));
+}
+
 #[test]
 fn with_the_database_away_those_who_are_known_go_on_for_a_while_and_all_heals_by_itself() {
     let upstream = Recorder::ok();

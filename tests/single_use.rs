@@ -11,7 +11,7 @@ use crate::harness::{Builder, Client, Form, MailServer, PASSWORD, Recorder, Resp
 use crate::passwords::{ask_for_a_link, link_to};
 
 const AT_ONCE: usize = 50;
-const ROUNDS: usize = 20;
+pub(crate) const ROUNDS: usize = 20;
 
 fn builder(upstream: &Recorder) -> Builder {
     Sekisho::builder()
@@ -22,26 +22,30 @@ fn builder(upstream: &Recorder) -> Builder {
 }
 
 /// A browser that stands before the code, with the form that it is about to send.
-struct Ready {
+pub(crate) struct Ready {
     browser: Client,
     form: Form,
+}
+
+impl Ready {
+    /// This browser, with the right password.
+    #[track_caller]
+    pub(crate) fn with(mut browser: Client, login: &str, path: &str) -> Self {
+        let page = browser.give_password(login, PASSWORD);
+        assert_eq!(asked_for(&page), "code", "{}", browser.path);
+        let page = browser.open(path);
+        Self { browser, form: form_with(&page, "code") }
+    }
 }
 
 /// `count` browsers with the right password.
 #[track_caller]
 fn before_the_code(gate: &Sekisho, login: &str, path: &str, count: usize) -> Vec<Ready> {
-    let browsers = (0..count).map(|_| {
-        let mut browser = Client::new(gate);
-        let page = browser.give_password(login, PASSWORD);
-        assert_eq!(asked_for(&page), "code", "{}", browser.path);
-        let page = browser.open(path);
-        Ready { browser, form: form_with(&page, "code") }
-    });
-    browsers.collect()
+    (0..count).map(|_| Ready::with(Client::new(gate), login, path)).collect()
 }
 
 /// Sends the same code from all of them at once, fifty times in all; the browsers that got in.
-fn post_all(ready: &[Ready], code: &str) -> Vec<Client> {
+pub(crate) fn post_all(ready: &[Ready], code: &str) -> Vec<Client> {
     let start = Barrier::new(AT_ONCE);
     std::thread::scope(|scope| {
         let posts: Vec<_> = (0..AT_ONCE)
@@ -62,7 +66,7 @@ fn post_all(ready: &[Ready], code: &str) -> Vec<Client> {
 
 /// Exactly one is in, and its session is a living one.
 #[track_caller]
-fn one_is_in(mut winners: Vec<Client>, round: usize) {
+pub(crate) fn one_is_in(mut winners: Vec<Client>, round: usize) {
     assert_eq!(winners.len(), 1, "round {round}");
     let winner = &mut winners[0];
     assert_eq!(winner.get("/").text(), "ok", "round {round}");

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::backend::Backend;
-use super::output::{self, Progress};
+use super::output::{self, Progress, Table, moment};
 use super::{ConfigFile, Failure, Format};
 use crate::control::{Command, Problem, Reply};
 
@@ -51,6 +51,13 @@ pub enum StoreCommand {
         #[command(flatten)]
         format: Format,
     },
+    /// List the gateways that share a database, and which sections of their configuration are not as here
+    Nodes {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        format: Format,
+    },
 }
 
 pub fn run(command: StoreCommand) -> Result<(), Failure> {
@@ -59,6 +66,7 @@ pub fn run(command: StoreCommand) -> Result<(), Failure> {
         StoreCommand::Import { file, config, format } => import::run(&file, &config, format),
         StoreCommand::Verify { config, format } => verify(&config, format),
         StoreCommand::Sweep { config, format } => sweep(&config, format),
+        StoreCommand::Nodes { config, format } => nodes(&config, format),
     }
 }
 
@@ -121,6 +129,21 @@ fn sweep(config: &ConfigFile, format: Format) -> Result<(), Failure> {
         Reply::Swept(kinds) if format.json => output::json(&kinds),
         Reply::Swept(kinds) if kinds.is_empty() => output::line("nothing had expired"),
         Reply::Swept(kinds) => output::line(format_args!("removed: {}", counted(&kinds))),
+        other => Err(Backend::unexpected(&other)),
+    }
+}
+
+fn nodes(config: &ConfigFile, format: Format) -> Result<(), Failure> {
+    match Backend::ask(config, Command::StoreNodes)? {
+        Reply::Nodes(nodes) if format.json => output::json(&nodes),
+        Reply::Nodes(nodes) => {
+            let mut table = Table::new(&["NODE", "VERSION", "LAST SEEN (UTC)", "DIFFERS IN"]);
+            for node in nodes {
+                let differs = if node.differs.is_empty() { "-".to_owned() } else { node.differs.join(", ") };
+                table.row([node.name, node.version, moment(&node.seen), differs]);
+            }
+            table.print()
+        }
         other => Err(Backend::unexpected(&other)),
     }
 }

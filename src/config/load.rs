@@ -9,7 +9,7 @@ use super::anchors::Anchors;
 use super::diagnostic::{Diagnostic, Place, Severity};
 use super::reader::{Context, Section};
 use super::surroundings::{self, BadVariable, Variables, process_variables};
-use super::{Config, schema, validate, yaml};
+use super::{Config, agreement, schema, validate, yaml};
 
 /// A configuration, and what may be wise to change in it.
 #[derive(Debug)]
@@ -80,6 +80,7 @@ pub(super) fn read(text: &str, ctx: &Context<'_>) -> Option<(Config, Anchors)> {
         ctx.error(node.place, message, hint.map(str::to_owned));
     });
     let draft = Section::root(ctx, &root, schema::read);
-    let config = validate::assemble(ctx, draft)?;
+    let mut config = validate::assemble(ctx, draft)?;
+    config.agreed = ctx.with_asked(|asked| agreement::of(&root, asked));
     Some((config, Anchors::new(ctx.file().to_owned(), &root)))
 }

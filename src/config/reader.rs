@@ -17,12 +17,9 @@ use super::yaml::{Entry, Kind, Node};
 mod asked;
 mod field;
 
-#[cfg(test)]
 pub(super) use asked::{Asked, Shape};
-#[cfg(not(test))]
-use asked::{Asked, Shape};
-pub(super) use field::Field;
-use field::{name, shown};
+use field::name;
+pub(super) use field::{Field, shown};
 
 /// What all sections of one file share.
 pub(super) struct Context<'a> {
@@ -34,7 +31,7 @@ pub(super) struct Context<'a> {
     diagnostics: RefCell<Vec<Diagnostic>>,
     /// What is wrong with other files that this one names.
     elsewhere: RefCell<Vec<Diagnostic>>,
-    /// Every key that was asked for, for the tests that compare the schema with what is written about it.
+    /// Every key that was asked for.
     asked: RefCell<BTreeMap<String, Asked>>,
 }
 
@@ -86,6 +83,11 @@ impl<'a> Context<'a> {
     /// Notes something about a key.
     fn note(&self, path: &str, what: impl FnOnce(&mut Asked)) {
         what(self.asked.borrow_mut().entry(without_indices(path)).or_default());
+    }
+
+    /// What is done with the keys that were asked for so far.
+    pub fn with_asked<T>(&self, done: impl FnOnce(&BTreeMap<String, Asked>) -> T) -> T {
+        done(&self.asked.borrow())
     }
 
     /// Every problem so far, in the file's order, then those of other files; and the keys that were asked for.

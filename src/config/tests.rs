@@ -1,5 +1,6 @@
 //! Files as people write them, and what is said about them.
 
+mod agreement;
 mod example;
 mod files;
 mod hostile;

@@ -10,7 +10,7 @@ use super::diagnostic::Place;
 use super::reader::Context;
 use super::schema::{self, route, upstream};
 use super::values::spell_duration;
-use super::{Config, HeaderTemplates, Listen, Protocol, RouteUpstream, Upstream, UpstreamTls, files};
+use super::{Agreement, Config, HeaderTemplates, Listen, Protocol, RouteUpstream, Upstream, UpstreamTls, files};
 use crate::authz::{Access, HostPattern, Route, RoutePath, RouteTable, SecondFactorDemand};
 
 /// The configuration, where every part of it is there. What is wrong is reported to `ctx`.
@@ -48,6 +48,7 @@ pub(super) fn assemble(ctx: &Context<'_>, draft: schema::Draft) -> Option<Config
         audit: draft.audit,
         routes,
         upstreams,
+        agreed: Agreement::new(),
     })
 }
 

@@ -56,6 +56,7 @@ async fn care(services: &Services, command: &Command, to: &Sent<'_>) -> Option<R
         Command::StoreExport => care.export(to).await.map(Reply::Exported),
         Command::StoreVerify => care.verify(to).await.map(Reply::Verified),
         Command::StoreSweep => care.sweep().await.map(Reply::Swept),
+        Command::StoreNodes => care.nodes().await.map(Reply::Nodes),
         Command::KeysTake => Ok(match care.take_keys(true) {
             Ok(()) => Reply::Done,
             Err(rule) => Reply::Refused { reason: rule, hint: None },
@@ -218,6 +219,7 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
         Command::StoreExport
         | Command::StoreVerify
         | Command::StoreSweep
+        | Command::StoreNodes
         | Command::KeysTake
         | Command::KeysSealAnew => Reply::Done,
         Command::Operate(_) => Reply::Refused {

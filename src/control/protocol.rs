@@ -12,7 +12,7 @@ use crate::authn::user::{DisplayName, Email, Group, LoginName, Method, Role};
 use crate::config::Diagnostic;
 use crate::id::{DeviceId, SessionId, TokenId};
 use crate::secret::{ExposeSecret, SecretString};
-use crate::service::care::{Problem, SealedAnew, Verified};
+use crate::service::care::{NodeView, Problem, SealedAnew, Verified};
 use crate::service::history::{Cursor, EventRow, Filter, Seek};
 
 /// What is asked. `who` is a login or an account's id.
@@ -107,6 +107,8 @@ pub enum Command {
     StoreVerify,
     /// What has expired goes now.
     StoreSweep,
+    /// Which nodes share the store.
+    StoreNodes,
     /// The key file is read again.
     KeysTake,
     /// The newest key seals what older ones have sealed.
@@ -266,6 +268,7 @@ pub enum Reply {
     Verified(Verified),
     /// So many records of each kind were removed.
     Swept(BTreeMap<String, u64>),
+    Nodes(Vec<NodeView>),
     SealedAnew(SealedAnew),
     /// Another process serves from now on.
     HandedOver {

@@ -10,6 +10,10 @@ pub struct Configuration {
     pub reload_successful: IntGauge,
     /// When a configuration was last taken, in seconds since 1970.
     pub reload_seconds: IntGauge,
+    /// Nodes on the store, this one included.
+    pub nodes: IntGauge,
+    /// Those of them whose configuration is another one than here.
+    pub nodes_differing: IntGauge,
 }
 
 impl Configuration {
@@ -22,9 +26,15 @@ impl Configuration {
             "sekisho_config_last_reload_success_timestamp_seconds",
             "When a configuration was last taken, since the epoch.",
         );
+        let nodes = gauge("sekisho_nodes", "Gateways that share the store, this one included.");
+        nodes.set(1);
+        let help = "Other gateways on the store whose configuration is not the one of this gateway.";
+        let nodes_differing = gauge("sekisho_nodes_differing", help);
         Self {
             reload_successful: registered(registry, reload_successful),
             reload_seconds: registered(registry, reload_seconds),
+            nodes: registered(registry, nodes),
+            nodes_differing: registered(registry, nodes_differing),
         }
     }
 }

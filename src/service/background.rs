@@ -1,4 +1,4 @@
-//! What goes on beside the requests: last-seen times, sessions whose time is over, expired records, changes made elsewhere.
+//! What goes on beside the requests: last-seen times, sessions whose time is over, expired records, changes made elsewhere, other nodes.
 
 use std::ops::Bound;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use super::census;
 use super::clock_watch::ClockWatch;
 use super::context::Context;
 use super::events;
+use super::nodes;
 use crate::audit::Event;
 use crate::authn::machine_token::MachineToken;
 use crate::authn::session::Session;
@@ -41,9 +42,11 @@ pub async fn run(context: &Context, clock: &dyn Clock, stop: &CancellationToken)
         () = follow_host_sessions(context) => {}
         () = follow_directory(context, clock) => {}
         () = census::run(context, clock) => {}
+        () = nodes::run(context, clock) => {}
     }
     context.sessions.write_behind(clock.now(), true).await;
     context.tokens.write_behind(clock.now(), true).await;
+    nodes::leave(context).await;
 }
 
 async fn upkeep(context: &Context, clock: &dyn Clock) {

@@ -6,6 +6,7 @@
 //! | [`restore`] | an export, examined as a whole and then written into a new store |
 //! | [`Care::verify`] | everything is read, opened and compared |
 //! | [`Care::sweep`] | what has expired goes now |
+//! | [`Care::nodes`] | which nodes share the store, and whose configuration is another one |
 //! | [`Care::seal_anew`] | after a new key: whatever the old ones have sealed |
 //!
 //! All of it goes through the store piece by piece, so that a gateway under load goes on and memory stays flat; what it finds on
@@ -31,10 +32,12 @@ use async_trait::async_trait;
 
 pub use self::rotation::SealedAnew;
 pub use self::verify::{Problem, Verified};
+pub use super::nodes::NodeView;
 
 use super::ServiceError;
 use super::background;
 use super::context::Context;
+use super::nodes;
 use crate::clock::Clock;
 use crate::store::engine::Key;
 
@@ -88,6 +91,14 @@ impl Care {
             *swept.entry("audit".into()).or_default() += forgotten as u64;
         }
         Ok(swept)
+    }
+
+    /// The nodes on a shared store, with what differs from the configuration here; with the embedded store there are none.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn nodes(&self) -> Result<Vec<NodeView>, ServiceError> {
+        nodes::list(&self.context, self.clock.now()).await
     }
 
     /// How many records there are under these prefixes, expired ones too.

@@ -202,6 +202,12 @@ impl Store {
         self.engine.figures()
     }
 
+    /// Whether other nodes have the store as well.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.engine.is_shared()
+    }
+
     /// Changes to records of kind `R`.
     #[must_use]
     pub fn watch<R: Record>(&self) -> Box<dyn Watch> {

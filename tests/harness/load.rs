@@ -68,12 +68,23 @@ impl Load {
 
     /// One connection after the other, each for as long as the gateway keeps it.
     #[must_use]
-    pub fn kept_connections(mut self, client: &Client, address: SocketAddr) -> Self {
+    pub fn kept_connections(self, client: &Client, address: SocketAddr) -> Self {
+        self.keep_asking(client, move || TcpStream::connect(address).map(Conn::over))
+    }
+
+    /// The same by this client's own way, to what is always there.
+    #[must_use]
+    pub fn kept_on_its_way(self, client: &Client) -> Self {
+        let way = client.copy();
+        self.keep_asking(client, move || Ok(way.connect()))
+    }
+
+    fn keep_asking(mut self, client: &Client, connect: impl Fn() -> std::io::Result<Conn> + Send + 'static) -> Self {
         let request = request(client, "keep-alive");
         self.work("kept", move |shared, done| {
             while shared.goes_on() {
-                let mut conn = match TcpStream::connect(address) {
-                    Ok(stream) => Conn::over(stream),
+                let mut conn = match connect() {
+                    Ok(conn) => conn,
                     Err(error) => {
                         shared.fault(format!("refused: {error}"));
                         continue;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -41,7 +42,7 @@ pub struct Sekisho {
     plain: Vec<SocketAddr>,
     tls: Vec<SocketAddr>,
     authority: Option<Authority>,
-    clock: Option<Clock>,
+    clock: Option<Arc<Clock>>,
     environment: Vec<(String, String)>,
     wrapper: Vec<String>,
     secrets: Secrets,
@@ -184,7 +185,7 @@ impl Builder {
 
     /// Writes the configuration and nothing else: no key, no store.
     pub fn write_only(self) -> Sekisho {
-        let clock = self.clock.then(|| Clock::new(self.folder.path().join("clock")));
+        let clock = self.clock.then(|| Arc::new(Clock::new(self.folder.path().join("clock"))));
         let gate = Sekisho {
             folder: self.folder,
             process: None,
@@ -230,7 +231,8 @@ impl Sekisho {
             .set("portal.languages", "[en, ja]")
     }
 
-    /// Another node on the same database, which has copies of the key file and of what stands beside it; it does not run yet.
+    /// Another node on the same database, which has copies of the key file and of what stands beside it, and shows the same time; it does not
+    /// run yet.
     #[track_caller]
     pub fn beside(&self) -> Self {
         let folder = TempDir::with_prefix("sekisho-test-").unwrap();
@@ -251,7 +253,7 @@ impl Sekisho {
             plain: Vec::new(),
             tls: Vec::new(),
             authority: None,
-            clock: None,
+            clock: self.clock.clone(),
             environment: self.environment.clone(),
             wrapper: Vec::new(),
             secrets: self.secrets.clone(),
@@ -296,6 +298,31 @@ impl Sekisho {
     /// The sockets that the log says were opened, in that order; of the process that runs.
     pub fn sockets(&self) -> Vec<(SocketAddr, bool)> {
         self.process.iter().flat_map(Process::lines).filter_map(|line| listening(&line)).collect()
+    }
+
+    /// Serves from now on at the addresses that it has had so far, whoever is started again.
+    #[track_caller]
+    pub fn keep_its_address(&self) {
+        self.change("server.listen", &format!("[{:?}]", self.address().to_string()));
+    }
+
+    /// Whatever its store holds, as it stands there, be it in files or in its database on the shared server.
+    pub fn stored(&self) -> Vec<u8> {
+        if let Ok(url) = std::fs::read_to_string(self.path("database-url")) {
+            let all = "SELECT key || ' ' || encode(value, 'escape') FROM sekisho.record";
+            return Server::shared().sql(url.rsplit('/').next().unwrap(), all).into_bytes();
+        }
+        fn read(folder: &Path, all: &mut Vec<u8>) {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                match entry.file_type().unwrap().is_dir() {
+                    true => read(&entry.path(), all),
+                    false => all.extend(std::fs::read(entry.path()).unwrap()),
+                }
+            }
+        }
+        let mut all = Vec::new();
+        read(&self.path("store"), &mut all);
+        all
     }
 
     /// A file in the gateway's folder.
@@ -561,7 +588,7 @@ impl Sekisho {
 
     /// The product's time, in seconds since 1970.
     pub fn unix_now(&self) -> u64 {
-        unix_now().saturating_add_signed(self.clock.as_ref().map_or(0, Clock::offset))
+        unix_now().saturating_add_signed(self.clock.as_deref().map_or(0, Clock::offset))
     }
 
     /// Moves the product's wall clock forward.

@@ -223,40 +223,6 @@ pub fn mariadb(sql: &str) -> Database {
     Database { socket, _process: database, folder }
 }
 
-/// A PostgreSQL server of its own, whose `postgres` has this password.
-#[track_caller]
-pub fn postgresql(password: &str) -> Database {
-    let root = prepared("postgresql");
-    let folder = TempDir::with_prefix("sekisho-database-").unwrap();
-    let libraries = std::fs::read_dir(root.join("usr/lib")).unwrap().map(|entry| entry.unwrap().path());
-    let libraries = libraries.into_iter().find(|path| path.join("libpq.so.5").exists()).expect("libpq5 is unpacked");
-    let postgresql = |name: &str| {
-        let program = root.join("usr/lib/postgresql/15/bin").join(name);
-        // It refuses to run as root, so root gives it another number.
-        let mut command = match rustix::process::geteuid().is_root() {
-            true => {
-                let mut command = Command::new("unshare");
-                command.args(["--user", "--map-user=1000", "--map-group=1000"]).arg(program);
-                command
-            }
-            false => Command::new(program),
-        };
-        command.env("LD_LIBRARY_PATH", &libraries).arg("-D").arg(folder.path().join("data"));
-        command
-    };
-    std::fs::write(folder.path().join("password"), password).unwrap();
-    let mut making = postgresql("initdb");
-    making.args(["--no-sync", "--no-locale", "--encoding=UTF8", "--username=postgres", "--auth=scram-sha-256"]);
-    let made = making.arg("--pwfile").arg(folder.path().join("password")).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let mut command = postgresql("postgres");
-    command.args(["-c", "fsync=off", "-c", "jit=off", "-c", "listen_addresses=", "-k"]).arg(folder.path());
-    let database = Process::start_group("postgresql", &mut command);
-    let socket = folder.path().join(".s.PGSQL.5432");
-    wait_until("the database listens", || UnixStream::connect(&socket).ok());
-    Database { socket, _process: database, folder }
-}
-
 /// Debian's phpMyAdmin as it comes, under PHP's own server, for this database.
 #[track_caller]
 pub fn phpmyadmin(database: &Database) -> Tool {

@@ -1,7 +1,7 @@
 //! PostgreSQL for tests: one server for a test process, with a database for each test; or a server of a test's own, which it may stop.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,6 +19,13 @@ pub struct Server {
     child: Mutex<Child>,
 }
 
+/// How a database is reached over TCP that one of these hosts has.
+#[allow(dead_code, clippy::allow_attributes, reason = "each of the two crates uses some of it")]
+pub fn url_of(hosts: &[SocketAddr], database: &str) -> String {
+    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+    format!("postgresql://tester:{PASSWORD}@{}/{database}", hosts.join(","))
+}
+
 #[allow(dead_code, clippy::allow_attributes, reason = "each of the two crates uses some of it")]
 impl Server {
     /// The one that tests of this process share.
@@ -29,12 +36,24 @@ impl Server {
 
     /// One of its own.
     pub fn start() -> Self {
+        Self::begin(None)
+    }
+
+    /// One that follows this one: it can be read, and takes writes when it is promoted.
+    pub fn standby(&self) -> Self {
+        Self::begin(Some(self))
+    }
+
+    fn begin(primary: Option<&Self>) -> Self {
         let folder = tempfile::Builder::new().prefix("sekisho-postgres-").tempdir().unwrap().keep();
         // A port that was free a moment ago; the socket in the folder has its number, too.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres/serve");
         let mut command = Command::new(script);
         command.arg(&folder).arg(port.to_string()).env("PGPASSWORD", PASSWORD);
+        if let Some(primary) = primary {
+            command.arg(&primary.folder).arg(primary.port.to_string());
+        }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("tests/postgres/serve");
         let output: Box<dyn BufRead + Send> = Box::new(BufReader::new(child.stdout.take().unwrap()));
         let control = Mutex::new(Some((child.stdin.take().unwrap(), output)));
@@ -49,19 +68,49 @@ impl Server {
         assert_eq!(line.trim(), expected, "tests/postgres/serve: is Debian's package postgresql installed?");
     }
 
-    fn say(&self, command: &str, answer: &str) {
+    fn say(&self, command: &str) {
         writeln!(self.control.lock().unwrap().as_mut().unwrap().0, "{command}").unwrap();
-        self.hear(answer);
+        self.hear(command.split(' ').next().unwrap());
     }
 
     /// Stops it; its databases stay.
     pub fn stop(&self) {
-        self.say("stop", "stopped");
+        self.say("stop");
     }
 
     /// Starts it again.
     pub fn go_on(&self) {
-        self.say("start", "ready");
+        self.say("start");
+    }
+
+    /// Ends it as a lost machine does: whatever it was about to do or to answer is cut.
+    pub fn crash(&self) {
+        self.say("crash");
+    }
+
+    /// From now on it answers nothing, and its connections stay open.
+    pub fn freeze(&self) {
+        self.say("freeze");
+    }
+
+    /// It goes on where it was.
+    pub fn thaw(&self) {
+        self.say("thaw");
+    }
+
+    /// Starts it again with this certificate and key, for TLS; nobody is let in over the network without it.
+    pub fn only_over_tls(&self, certificate: &Path, key: &Path) {
+        self.say(&format!("tls {} {}", certificate.display(), key.display()));
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// Where its socket is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// A new, empty database: its name.
@@ -80,7 +129,7 @@ impl Server {
 
     /// Over TCP.
     pub fn tcp_url(&self, database: &str) -> String {
-        format!("postgresql://tester:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+        url_of(&[self.address()], database)
     }
 
     /// Carries out a statement; what it says, a line for each row.

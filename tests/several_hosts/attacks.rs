@@ -310,14 +310,20 @@ fn a_way_that_lies_about_for_long_begins_anew() {
 fn strangers_fill_no_store() {
     let upstream = Recorder::ok();
     let gate = builder(&upstream).start();
-    let before = gate.cli_json(&["store", "verify"]);
+    let kept = || {
+        let mut kept = gate.cli_json(&["store", "verify"]);
+        // What a node says of itself, where several may share the store.
+        kept["records"].as_object_mut().unwrap().remove("node");
+        kept
+    };
+    let before = kept();
     for number in 0..50 {
         let led = Person::new(&gate).on("one.wild.test").get(&format!("/{number}"));
         let (_, way) = Person::new(&gate).next(&led).unwrap();
         assert_eq!(Person::new(&gate).on(PORTAL).get(&way).status, 303);
         Person::new(&gate).on("a.test").get(&format!("/.sekisho/handoff?code={CHOSEN}"));
     }
-    assert_eq!(gate.cli_json(&["store", "verify"]), before);
+    assert_eq!(kept(), before);
     // Whoever is signed in has so many codes and no more, the newest.
     let mut alice = signed_in(&gate, "alice");
     let codes: Vec<String> = (0..20).map(|_| alice.code_for("a.test", "/")).collect();

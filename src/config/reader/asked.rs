@@ -1,5 +1,6 @@
 //! What the schema asks of the file: each key with the kind of its value, noted while the file is read. The reference, the JSON
-//! Schema and the example are held against it, so that none of them can say something else than the code does.
+//! Schema and the example are held against it, so that none of them can say something else than the code does; and by it two nodes' files are
+//! compared.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -10,6 +11,8 @@ pub(in crate::config) struct Asked {
     /// `None`: it was only asked whether it is given.
     pub shape: Option<Shape>,
     pub required: bool,
+    /// It may be something that nobody is told.
+    pub secret: bool,
 }
 
 /// The kind of a value. Text may be a `${NAME}` or a `credential:NAME` too.

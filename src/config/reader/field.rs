@@ -27,6 +27,7 @@ pub(in crate::config) struct Field<'a> {
 impl<'a> Field<'a> {
     /// Marks the value as one that no message may repeat.
     pub fn secret(self) -> Self {
+        self.ctx.note(&self.path, |asked| asked.secret = true);
         Self { secret: true, ..self }
     }
 
@@ -362,7 +363,7 @@ pub(super) fn name(kind: &Kind) -> &'static str {
 }
 
 /// A key of the writer's, short enough for a message.
-pub(super) fn shown(key: &str) -> String {
+pub(in crate::config) fn shown(key: &str) -> String {
     const LONGEST: usize = 60;
     if key.chars().count() <= LONGEST {
         return key.to_owned();

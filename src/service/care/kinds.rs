@@ -14,7 +14,7 @@ use crate::authn::sign_on::{Handoff, HostSession};
 use crate::authn::user::User;
 use crate::secret::Keys;
 use crate::service::records::{AdminGuard, DeviceIndex, EventIndex, LoginIndex, SessionAt, SessionIndex};
-use crate::service::{held, import, tool_logins};
+use crate::service::{held, import, nodes, tool_logins};
 use crate::store::engine::{Key, StoreError};
 use crate::store::record::{Change, Raw, Record};
 
@@ -37,7 +37,7 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which exports have them: accounts last, so that the time in which they can change is short.
-pub static KINDS: [Kind; 28] = [
+pub static KINDS: [Kind; 29] = [
     plain::<Event>().exported(),
     plain::<AccountThrottle>().exported(),
     plain::<MailThrottle>().exported(),
@@ -64,6 +64,7 @@ pub static KINDS: [Kind; 28] = [
     sealing::<held::Held>(),
     plain::<held::OfSession>(),
     plain::<held::Total>(),
+    plain::<nodes::Node>(),
     Kind { read: read_admins, ..named::<AdminGuard>("meta/admins") },
     // The store's own: `store::open` reads it.
     Kind { read: |_, _| Ok(Seals::default()), ..named::<AdminGuard>("meta/store-id") },

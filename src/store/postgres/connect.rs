@@ -1,16 +1,17 @@
 //! Connections, and the pool of them. Whatever is waited for has a limit, so that a dead database keeps nobody waiting for long.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Pool, PoolError, RecycleError, RecycleResult, Timeouts};
-use futures_util::future::try_join_all;
+use futures_util::future::{poll_fn, try_join_all};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Connection as Driver, Error, Row, Socket, Statement};
+use tokio_postgres::{AsyncMessage, Client, Connection as Driver, Error, Row, Socket, Statement};
 
 use super::statements::{self, Which};
 use super::tls::{Stream, Tls};
@@ -85,17 +86,37 @@ impl Hosts {
 }
 
 /// Runs a connection until it ends; whoever drops the guard ends it.
-pub(super) struct Guard(AbortHandle);
+pub(super) struct Guard {
+    driving: AbortHandle,
+    /// The server has warned of something since this was last asked.
+    warned: Arc<AtomicBool>,
+}
 
 impl Guard {
-    pub(super) fn run(driver: Driver<Socket, Stream<Socket>>) -> Self {
-        Self(tokio::spawn(async move { _ = driver.await }).abort_handle())
+    pub(super) fn run(mut driver: Driver<Socket, Stream<Socket>>) -> Self {
+        let warned = Arc::<AtomicBool>::default();
+        let warning = Arc::clone(&warned);
+        let driving = tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|cx| driver.poll_message(cx)).await {
+                if let AsyncMessage::Notice(notice) = message
+                    && notice.parsed_severity() == Some(Severity::Warning)
+                {
+                    tracing::warn!(reason = notice.message(), "the database warns");
+                    warning.store(true, Ordering::SeqCst);
+                }
+            }
+        });
+        Self { driving: driving.abort_handle(), warned }
+    }
+
+    fn was_warned(&self) -> bool {
+        self.warned.swap(false, Ordering::SeqCst)
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.abort();
+        self.driving.abort();
     }
 }
 
@@ -108,12 +129,15 @@ pub(super) async fn begin(client: &Client) -> Result<(), Trouble> {
 pub(super) struct Session {
     client: Client,
     statements: Vec<Statement>,
-    _guard: Guard,
+    guard: Guard,
+    era: u64,
 }
 
 /// Makes them, and takes them back.
 pub(super) struct Manager {
     hosts: Hosts,
+    /// Connections of an earlier era may lead to a server that is no longer the one: hung, or replaced by its standby.
+    era: Arc<AtomicU64>,
 }
 
 impl managed::Manager for Manager {
@@ -121,17 +145,18 @@ impl managed::Manager for Manager {
     type Error = Trouble;
 
     async fn create(&self) -> Result<Session, Trouble> {
+        let era = self.era.load(Ordering::SeqCst);
         let (client, driver) = self.hosts.connect().await?;
         let guard = Guard::run(driver);
         begin(&client).await?;
         // Sent in one breath.
         let statements = within(try_join_all(statements::ALL.iter().map(|sql| client.prepare(sql)))).await?;
-        Ok(Session { client, statements, _guard: guard })
+        Ok(Session { client, statements, guard, era })
     }
 
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<Trouble> {
-        match session.client.is_closed() {
-            true => Err(RecycleError::message("closed")),
+        match session.client.is_closed() || session.era != self.era.load(Ordering::SeqCst) {
+            true => Err(RecycleError::message("of no more use")),
             false => Ok(()),
         }
     }
@@ -144,6 +169,7 @@ pub(super) type Value<'v> = &'v (dyn ToSql + Sync);
 #[derive(Clone)]
 pub(super) struct Sessions {
     pool: Pool<Manager>,
+    era: Arc<AtomicU64>,
 }
 
 impl Sessions {
@@ -153,13 +179,14 @@ impl Sessions {
             create: Some(hosts.patience() + STATEMENT),
             recycle: Some(Duration::from_secs(1)),
         };
-        let pool = Pool::builder(Manager { hosts: hosts.clone() })
+        let era = Arc::<AtomicU64>::default();
+        let pool = Pool::builder(Manager { hosts: hosts.clone(), era: Arc::clone(&era) })
             .max_size(CONNECTIONS)
             .timeouts(limits)
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { pool })
+        Ok(Self { pool, era })
     }
 
     /// Asks one thing. What reads is asked once more where a connection of the pool turns out to be dead: after the database was restarted,
@@ -179,11 +206,20 @@ impl Sessions {
             Err(_) => return Err(Trouble::Late),
         };
         let Some(statement) = session.statements.get(which.place()) else { return Err(Trouble::Late) };
-        let answer = within(session.client.query(statement, values)).await;
+        session.guard.was_warned();
+        let mut answer = within(session.client.query(statement, values)).await;
+        if answer.is_ok() && which.must_last() && session.guard.was_warned() {
+            answer = Err(Trouble::Warned);
+        }
         if answer.as_ref().is_err_and(Trouble::spoils) {
             drop(managed::Object::take(session));
         }
         answer
+    }
+
+    /// From now on every connection is a new one.
+    pub(super) fn renew(&self) {
+        self.era.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(super) fn close(&self) {
@@ -234,17 +270,18 @@ pub(super) enum Trouble {
     Driver(Error),
     /// Nothing came in time.
     Late,
+    /// It has committed, with a warning: so does a server whose wait for its standby somebody has cancelled, and the commit may be lost with it.
+    Warned,
 }
 
 impl Trouble {
     /// Whether the server has said that nothing was done, and is there still.
     pub(super) fn is_refusal(&self) -> bool {
-        use tokio_postgres::error::Severity::Error;
         let said = match self {
             Self::Driver(error) => error.as_db_error(),
-            Self::Late => None,
+            Self::Late | Self::Warned => None,
         };
-        said.is_some_and(|said| said.parsed_severity() == Some(Error))
+        said.is_some_and(|said| said.parsed_severity() == Some(Severity::Error))
     }
 
     /// Whether somebody else came in between, so that it may be tried again.
@@ -262,14 +299,18 @@ impl Trouble {
         use tokio_postgres::error::SqlState;
         let read_only = match self {
             Self::Driver(error) => error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION),
-            Self::Late => false,
+            Self::Late | Self::Warned => false,
         };
         !self.is_refusal() || read_only
     }
 
     /// What is told of it: the server's own sentence, which names a role or a database at most, or the system's.
     pub(super) fn told(&self) -> String {
-        let Self::Driver(error) = self else { return "no answer in time".into() };
+        let error = match self {
+            Self::Driver(error) => error,
+            Self::Late => return "no answer in time".into(),
+            Self::Warned => return "the server warns that the commit may not last".into(),
+        };
         if let Some(said) = error.as_db_error() {
             return format!("{} ({})", said.message(), said.code().code());
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::poll_fn;
+use futures_util::future::{join, poll_fn};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -90,6 +90,8 @@ pub(super) async fn run(shared: Arc<Shared>, hosts: Hosts, stale_for: Duration, 
         drop(ear);
         tracing::warn!(database = hosts.shown(), "the thread of changes is lost; it is taken up again");
         ear = again(&shared, &hosts, stale_for, last).await;
+        // Those that were there before may lead elsewhere. Until now they served whoever asked, where they did: new ones may not be let in.
+        shared.sessions.renew();
         shared.trust.begin_turn();
         shared.trust.extend(ear.since(), UNHEARD);
         let _ = shared.changes.send(Told::Missed);
@@ -140,17 +142,22 @@ fn tell(shared: &Shared, payload: &str) {
 async fn again(shared: &Shared, hosts: &Hosts, stale_for: Duration, last: u64) -> Ear {
     let mut pause = SOON;
     loop {
-        let trouble = match Ear::open(hosts).await {
+        let asking = async {
+            let is_there = matches!(timeout(ALIVE, shared.sessions.ask(Which::Alive, &[])).await, Ok(Ok(_)));
+            match is_there {
+                true => shared.seen(),
+                false => shared.unseen(),
+            }
+            // Whoever can ask must: only what nobody can ask is believed for longer.
+            shared.trust.extend(last, if is_there { UNHEARD } else { stale_for });
+            is_there
+        };
+        // Side by side: to be let in may take longer than anything is believed, and those who are signed in would stand there meanwhile.
+        let (opened, is_there) = join(Ear::open(hosts), asking).await;
+        let trouble = match opened {
             Ok(ear) => return ear,
             Err(trouble) => trouble,
         };
-        let is_there = matches!(timeout(ALIVE, shared.sessions.ask(Which::Alive, &[])).await, Ok(Ok(_)));
-        match is_there {
-            true => shared.seen(),
-            false => shared.unseen(),
-        }
-        // Whoever can ask must: only what nobody can ask is believed for longer.
-        shared.trust.extend(last, if is_there { UNHEARD } else { stale_for });
         tracing::debug!(reason = trouble.told(), is_there, "the thread of changes could not be taken up");
         sleep(pause).await;
         pause = (pause * 2).min(LATEST);

@@ -34,6 +34,11 @@ pub(super) const ALL: [&str; 10] = [
 ];
 
 impl Which {
+    /// Whether the answer promises that something lasts.
+    pub(super) const fn must_last(self) -> bool {
+        matches!(self, Self::Commit | Self::Flush)
+    }
+
     pub(super) const fn place(self) -> usize {
         match self {
             Self::Alive => 0,
