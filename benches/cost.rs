@@ -1,12 +1,11 @@
-//! What a signed-in request costs, beside what others take for the same: `benches/run`, or `cargo bench --bench cost` where nginx, wrk and
-//! taskset are installed.
+//! What a signed-in request costs, beside others: `benches/run`, or `cargo bench --bench cost` where nginx, wrk, h2load and taskset are
+//! installed, and what `tests/caddy/prepare` needs.
 //!
-//! Every contestant passes the same requests on to the same tool: a thousand of them, each with a session of its own and a forged
-//! `Remote-User`, for an answer of 1 KiB. It runs alone on one core; the load and the tool share the other. Contestants take turns, round by
+//! Every contestant runs alone on one core, with one thread; the load and the tool share the other. Contestants take turns, round by
 //! round, so that a machine that is slow for a while is slow for all of them. CPU time is the kernel's count of the contestant's processes.
 //!
-//! Figures are printed and not judged. `-- sekisho nginx` takes the contestants alone whose names begin so; `COST_ROUNDS` and `COST_SECONDS` say how
-//! many rounds of how many seconds.
+//! Figures are printed and not judged. `-- sekisho nginx "TLS"` takes those alone whose names begin so, with their table's name before
+//! it; `COST_ROUNDS` and `COST_SECONDS` say how many rounds of how many seconds.
 
 #[cfg(test)]
 use tests::harness;
@@ -36,23 +35,33 @@ mod tests {
 #[cfg(test)]
 mod cost {
     mod bare;
+    mod bytes;
     mod contestant;
     mod cpu;
-    mod round;
+    mod messages;
+    mod part;
+    mod requests;
+    mod rounds;
     mod table;
+    mod wrk;
 
-    use contestant::{Contestant, START};
+    use rustix::thread::{CpuSet, sched_setaffinity};
+
+    /// In the order in which they are printed.
+    const PARTS: [part::Part; 5] = [requests::PLAIN, requests::ENGINES, requests::TLS, bytes::PART, messages::PART];
 
     pub fn main() {
         let mut words = std::env::args().skip(1);
         if words.next().as_deref() == Some(bare::WORD) {
             return bare::serve(words);
         }
-        let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-        let tool = contestant::tool();
-        let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.starts_with(word.as_str()));
-        let contestants: Vec<Contestant> =
-            START.iter().filter(|(name, _)| runs(name)).map(|(name, start)| start(name, &tool)).collect();
-        println!("{}", table::of(&round::all(&contestants)));
+        // What is not a contestant shares the other core.
+        let mut ours = CpuSet::new();
+        ours.set(contestant::OURS.parse().unwrap());
+        sched_setaffinity(None, &ours).unwrap();
+        let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+        for table in PARTS.iter().filter_map(|part| part.measured(&words)) {
+            println!("{table}");
+        }
     }
 }

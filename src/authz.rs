@@ -14,6 +14,7 @@ pub mod place;
 pub mod requirement;
 pub mod route;
 pub mod target;
+mod text;
 
 pub use decision::{Bearer, Challenge, Decision, Denial, Facts, Permit, Whose, decide, decide_machine};
 pub use host::Host;

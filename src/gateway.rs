@@ -9,6 +9,7 @@
 //! ```
 
 mod access_log;
+mod allocations;
 mod app;
 mod bridge;
 mod certificate;
@@ -26,6 +27,8 @@ mod long_answer;
 mod open_calls;
 mod plan;
 mod queues;
+#[doc(hidden)]
+pub mod road;
 mod shares;
 mod sign_in;
 #[cfg(feature = "otlp")]

@@ -57,3 +57,6 @@ pub mod portal;
 pub mod cli;
 pub mod demo;
 pub mod server;
+
+#[cfg(test)]
+mod counting;

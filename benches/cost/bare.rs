@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::Result;
+use pingora::listeners::tls::TlsSettings;
 use pingora::proxy::{ProxyHttp, Session, http_proxy_service};
 use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
 use pingora::upstreams::peer::HttpPeer;
 
-/// The first argument of that process; then come its own address, the tool's, and [`TIMED`] or nothing.
+/// The first argument of that process; then come its own address, the tool's, [`PLAIN`] or one of the others, and a certificate's files.
 pub const WORD: &str = "bare-pingora";
+pub const PLAIN: &str = "plain";
 /// With the limits on time that sekisho sets, too.
 pub const TIMED: &str = "timed";
+/// Over TLS, which it ends by itself.
+pub const TLS: &str = "tls";
 
 struct Bare {
     tool: String,
@@ -50,11 +54,18 @@ impl ProxyHttp for Bare {
 /// Until it is killed.
 pub fn serve(mut words: impl Iterator<Item = String>) {
     let (own, tool) = (words.next().unwrap(), words.next().unwrap());
-    let timed = words.next().as_deref() == Some(TIMED);
+    let [mode, certificate, key] = [(); 3].map(|()| words.next().unwrap());
+    let timed = mode == TIMED;
     let mut server = Server::new_with_opt_and_conf(None, ServerConf { threads: 1, ..ServerConf::default() });
     server.bootstrap();
     let mut service = http_proxy_service(&server.configuration, Bare { tool, timed });
-    service.add_tcp(&own);
+    if mode == TLS {
+        let mut tls = TlsSettings::intermediate(&certificate, &key).unwrap();
+        tls.enable_h2();
+        service.add_tls_with_settings(&own, None, tls);
+    } else {
+        service.add_tcp(&own);
+    }
     server.add_service(service);
     server.run_forever();
 }

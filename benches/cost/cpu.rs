@@ -9,8 +9,13 @@ pub fn of(roots: &[u32]) -> Duration {
 }
 
 /// The memory that they hold, in bytes.
-pub fn resident(roots: &[u32]) -> u64 {
+fn resident(roots: &[u32]) -> u64 {
     sum(roots, |process| process.pages) * rustix::param::page_size() as u64
+}
+
+/// The same in MiB.
+pub fn mebibytes(roots: &[u32]) -> f64 {
+    resident(roots) as f64 / (1024.0 * 1024.0)
 }
 
 fn sum(roots: &[u32], figure: fn(&Process) -> u64) -> u64 {

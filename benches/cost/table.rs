@@ -2,39 +2,56 @@
 
 use std::fmt::Write;
 
-use super::round::{Figures, Row};
+use super::rounds::Row;
 
-/// Whom the others are compared with, where they run.
-const MEASURES: [&str; 2] = ["pingora", "nginx + auth_request"];
-
-/// All rows, as a table in Markdown: medians, and ratios taken round by round, with their lowest and highest.
-pub fn of(rows: &[Row]) -> String {
-    let measures: Vec<&Row> = MEASURES.iter().filter_map(|name| rows.iter().find(|row| row.name == *name)).collect();
-    let mut text = String::from("\n| | CPU µs/request | requests/s | p50 ms | p99 ms | MiB |");
-    for measure in &measures {
-        let _ = write!(text, " CPU : {} | p99 : {} |", measure.name, measure.name);
-    }
-    let _ = writeln!(text, "\n|{}", " --- |".repeat(6 + 2 * measures.len()));
-    for row in rows {
-        let middle = |pick: fn(&Figures) -> f64| median(row.rounds.iter().map(pick).collect());
-        let (cpu, rate, p50, p99) =
-            (middle(|one| one.cpu), middle(|one| one.rate), middle(|one| one.p50), middle(|one| one.p99));
-        let memory = row.memory / 1024 / 1024;
-        let _ = write!(text, "| {} | {cpu:.1} | {rate:.0} | {p50:.2} | {p99:.2} | {memory} |", row.name);
-        for measure in &measures {
-            let ratios = |pick: fn(&Figures) -> f64| {
-                spread(row.rounds.iter().zip(&measure.rounds).map(|(one, other)| pick(one) / pick(other)).collect())
-            };
-            let _ = write!(text, " {} | {} |", ratios(|one| one.cpu), ratios(|one| one.p99));
-        }
-        text.push('\n');
-    }
-    text
+/// What a table has.
+pub struct Table {
+    pub title: &'static str,
+    /// With how many digits behind the point.
+    pub columns: &'static [(&'static str, usize)],
+    /// Those of which ratios are given.
+    pub compared: &'static [usize],
+    /// To whom, where they run.
+    pub measures: &'static [&'static str],
 }
 
-fn spread(ratios: Vec<f64>) -> String {
-    let (lowest, highest) = ratios.iter().fold((f64::MAX, 0.0_f64), |(low, high), one| (low.min(*one), high.max(*one)));
-    format!("{:.2} ({lowest:.2}–{highest:.2})", median(ratios))
+impl Table {
+    /// Markdown: medians, and ratios taken round by round, with their lowest and highest.
+    pub fn of(&self, rows: &[Row]) -> String {
+        let measures = self.measures.iter().filter_map(|name| rows.iter().find(|row| row.name == *name));
+        let measures: Vec<&Row> = measures.collect();
+        let mut text = format!("\n| {} |", self.title);
+        for (column, _) in self.columns {
+            let _ = write!(text, " {column} |");
+        }
+        for measure in &measures {
+            for index in self.compared {
+                let _ = write!(text, " {} : {} |", self.columns[*index].0, measure.name);
+            }
+        }
+        let _ = writeln!(text, "\n|{}", " --- |".repeat(1 + self.columns.len() + self.compared.len() * measures.len()));
+        for row in rows {
+            let _ = write!(text, "| {} |", row.name);
+            for (index, (_, digits)) in self.columns.iter().enumerate() {
+                let _ = write!(text, " {:.digits$} |", median(row.rounds.iter().map(|round| round[index]).collect()));
+            }
+            for measure in &measures {
+                for index in self.compared {
+                    let rounds = row.rounds.iter().zip(&measure.rounds);
+                    let ratios = rounds.map(|(one, other)| one[*index] / other[*index]);
+                    let _ = write!(text, " {} |", spread(ratios.collect()));
+                }
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// `median (lowest–highest)`.
+pub fn spread(all: Vec<f64>) -> String {
+    let (lowest, highest) = all.iter().fold((f64::MAX, 0.0_f64), |(low, high), one| (low.min(*one), high.max(*one)));
+    format!("{:.2} ({lowest:.2}–{highest:.2})", median(all))
 }
 
 fn median(mut all: Vec<f64>) -> f64 {

@@ -5,15 +5,18 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::target::BadTarget;
+use super::text::Text;
 
 /// A whole name (RFC 1035 §2.3.4, without the root's dot).
 const MAX_NAME: usize = 253;
 /// One label of it.
 const MAX_LABEL: usize = 63;
+/// Nearly all names that people give to machines; a longer one takes memory of its own.
+const SHORT: usize = 44;
 
 /// A host name in canonical form: lower case, without trailing dot, without port. IPv6 literals keep their brackets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Host(String);
+pub struct Host(Text<SHORT>);
 
 impl Host {
     /// Reads a host without port. International names are taken as A-labels (`xn--…`) only, as they stand on the wire;
@@ -25,7 +28,7 @@ impl Host {
         if let Some(literal) = text.strip_prefix('[') {
             let address = literal.strip_suffix(']').ok_or(BadTarget::Host)?;
             let address: Ipv6Addr = address.parse().map_err(|_| BadTarget::Host)?;
-            return Ok(Self(format!("[{address}]")));
+            return Ok(Self(Text::new(&format!("[{address}]"))));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         if name.len() > MAX_NAME || !name.split('.').all(is_label) {
@@ -36,19 +39,22 @@ impl Host {
         if name.rsplit('.').next().is_some_and(looks_numeric) && name.parse::<Ipv4Addr>().is_err() {
             return Err(BadTarget::Host);
         }
-        Ok(Self(name.to_ascii_lowercase()))
+        let mut name = Text::new(name);
+        name.make_ascii_lowercase();
+        Ok(Self(name))
     }
 
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// This name and those above it that have a dot: what a cookie's `Domain` may say here. An address has none.
     pub fn domains(&self) -> impl Iterator<Item = &str> {
-        let is_name = !self.0.starts_with('[') && !self.0.rsplit('.').next().is_some_and(looks_numeric);
-        let mut rest = is_name.then_some(self.0.as_str());
+        let name = self.as_str();
+        let is_name = !name.starts_with('[') && !name.rsplit('.').next().is_some_and(looks_numeric);
+        let mut rest = is_name.then_some(name);
         std::iter::from_fn(move || {
             let domain = rest.filter(|name| name.contains('.'))?;
             rest = domain.split_once('.').map(|(_, above)| above);
@@ -59,14 +65,14 @@ impl Host {
 
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
     }
 }
 
 /// So that tables can be searched by a part of a name.
 impl Borrow<str> for Host {
     fn borrow(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 

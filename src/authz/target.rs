@@ -8,9 +8,12 @@ use std::fmt;
 
 use super::host::{Host, parse_authority};
 use super::path::{NormalPath, is_plain, normalise, push_byte};
+use super::text::Text;
 
 /// The longest target that is read, in bytes: what the usual web servers take in a request line. A longer one is 414.
 pub const MAX_TARGET: usize = 8 * 1024;
+/// What most targets are no longer than, in bytes; a longer one takes memory of its own.
+const SHORT: usize = 156;
 
 /// What came over the wire, unjudged.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +32,7 @@ pub struct NormalTarget {
     host: Host,
     port: Option<u16>,
     /// What is forwarded: slashes merged, dot segments resolved, parameters included; then the query as it came.
-    path_and_query: String,
+    path_and_query: Text<SHORT>,
     path_length: usize,
     /// What is matched: escapes decoded, every segment's parameters removed. `None`: the path as it is.
     matching: Option<String>,
@@ -55,11 +58,11 @@ impl NormalTarget {
             return Err(BadTarget::Query);
         }
         if path.first() == Some(&b'/') && is_plain(path) && !query.iter().any(|byte| must_be_escaped(*byte)) {
-            let path_and_query = String::from_utf8(target.to_vec()).map_err(|_| BadTarget::Path)?;
+            let path_and_query = std::str::from_utf8(target).map_err(|_| BadTarget::Path)?;
             return Ok(Self {
                 host,
                 port,
-                path_and_query,
+                path_and_query: Text::new(path_and_query),
                 path_length: path_end,
                 matching: None,
                 readings: Vec::new(),
@@ -71,6 +74,7 @@ impl NormalTarget {
         let path_length = forwarded.len();
         let mut path_and_query = forwarded;
         query.iter().for_each(|byte| push_byte(&mut path_and_query, *byte, !must_be_escaped(*byte)));
+        let path_and_query = Text::new(&path_and_query);
         Ok(Self { host, port, path_and_query, path_length, matching, readings, has_encoded_slash })
     }
 
@@ -88,7 +92,7 @@ impl NormalTarget {
     /// The path as it is forwarded.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.path_and_query.get(..self.path_length).unwrap_or_default()
+        self.path_and_query().get(..self.path_length).unwrap_or_default()
     }
 
     /// The path as it is matched against routes, and against the portal's.
@@ -110,13 +114,13 @@ impl NormalTarget {
 
     #[must_use]
     pub fn query(&self) -> Option<&str> {
-        self.path_and_query.get(self.path_length..)?.strip_prefix('?')
+        self.path_and_query().get(self.path_length..)?.strip_prefix('?')
     }
 
     /// Path and query, as they are forwarded.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
-        &self.path_and_query
+        self.path_and_query.as_str()
     }
 
     /// The origin of the host asked for, as a browser spells it.
@@ -129,12 +133,28 @@ impl NormalTarget {
         }
     }
 
+    /// Whether these are the bytes of [`Self::authority`].
+    #[must_use]
+    pub fn has_authority(&self, bytes: &[u8]) -> bool {
+        let Some(rest) = bytes.strip_prefix(self.host.as_str().as_bytes()) else { return false };
+        match self.port {
+            None => rest.is_empty(),
+            Some(port) => match rest {
+                // Neither a sign nor a zero before it.
+                [b':', digits @ ..] if matches!(digits.first(), Some(b'1'..=b'9')) => {
+                    std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()) == Some(port)
+                }
+                _ => false,
+            },
+        }
+    }
+
     /// `host` or `host:port`, as the upstream sees it where the route preserves the host.
     #[must_use]
     pub fn authority(&self) -> String {
         match self.port {
             Some(port) => format!("{}:{port}", self.host),
-            None => self.host.to_string(),
+            None => self.host.as_str().to_owned(),
         }
     }
 }

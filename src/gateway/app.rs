@@ -6,7 +6,7 @@
 //! frames: the lease lets out the rest of the frame that is under way, and nothing more, and tells the tool; the client is told when
 //! the connection has come home (`listener::http1`).
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
@@ -19,7 +19,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
 use pingora::server::ShutdownWatch;
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -80,24 +80,31 @@ impl App {
     pub fn was_late(&self) -> Option<u16> {
         Some(self.late.load(Ordering::Acquire)).filter(|status| *status != 0)
     }
-}
 
-#[async_trait]
-impl HttpServerApp for App {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
+    /// Serves one request.
+    pub async fn serve(&self, session: ServerSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
         let call = Call::new(self.endpoints, Arc::clone(&self.signals), self.gateway.state().naming.next());
         let call = Arc::new(call.by(self.certificate.clone()));
         let work = pin!(CALL.scope(Arc::clone(&call), self.gateway.proxy().process_new_http(session, shutdown)));
         let race = Race {
             work,
             call: &call,
-            ended: None,
-            closed: None,
-            aborted: self.abort.clone().map(|abort| Box::pin(abort.cancelled_owned())),
+            ended: pin!(async {
+                if let Some(end) = call.ended() {
+                    end.cancelled().await;
+                }
+            }),
+            closed: pin!(async {
+                if let Some(passed) = call.passed() {
+                    passed.cut().cancelled().await;
+                }
+            }),
+            aborted: pin!(async {
+                match &self.abort {
+                    Some(abort) => abort.cancelled().await,
+                    None => pending().await,
+                }
+            }),
             late: None,
             slow: None,
             leave: None,
@@ -123,6 +130,17 @@ impl HttpServerApp for App {
             }
         }
     }
+}
+
+#[async_trait]
+impl HttpServerApp for App {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        self.serve(session, shutdown).await
+    }
 
     fn h2_options(&self) -> Option<H2Options> {
         Some(self.gateway.stream_options().clone())
@@ -141,19 +159,26 @@ enum Outcome {
 }
 
 /// The work, and what ends it early. Nothing is waited for until the work itself has to wait.
-struct Race<'a, W> {
+struct Race<'a, W, E, C, A> {
     work: Pin<&'a mut W>,
     call: &'a Call,
-    ended: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    closed: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    aborted: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// Asked only when it is known what may end the call, and what may cut it.
+    ended: Pin<&'a mut E>,
+    closed: Pin<&'a mut C>,
+    aborted: Pin<&'a mut A>,
     late: Option<Pin<Box<Sleep>>>,
     slow: Option<Pin<Box<Sleep>>>,
     /// Until when a tunnel may take that is being closed.
     leave: Option<Pin<Box<Sleep>>>,
 }
 
-impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
+impl<W, E, C, A> Future for Race<'_, W, E, C, A>
+where
+    W: Future<Output = Option<ReusedHttpStream>>,
+    E: Future<Output = ()>,
+    C: Future<Output = ()>,
+    A: Future<Output = ()>,
+{
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Outcome> {
@@ -164,7 +189,7 @@ impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
         if let Some(leave) = &mut this.leave {
             return leave.as_mut().poll(cx).map(|()| Outcome::Cut);
         }
-        if this.aborted.as_mut().is_some_and(|aborted| aborted.as_mut().poll(cx).is_ready()) {
+        if this.aborted.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Outcome::Cut);
         }
         match this.call.answer_by() {
@@ -187,17 +212,10 @@ impl<W: Future<Output = Option<ReusedHttpStream>>> Future for Race<'_, W> {
             }
             slow.as_mut().reset(deadline);
         }
-        if this.ended.is_none() {
-            // The gate names the session within its own poll, so it is known here before anything is waited for.
-            this.ended = this.call.ended().map(|token| Box::pin(token.clone().cancelled_owned()));
-        }
-        if this.closed.is_none() {
-            this.closed = this.call.passed().map(|passed| Box::pin(passed.cut().cancelled_owned()));
-        }
-        let mut fired = |token: &mut Option<Pin<Box<WaitForCancellationFutureOwned>>>| {
-            token.as_mut().is_some_and(|token| token.as_mut().poll(cx).is_ready())
-        };
-        let why = match (fired(&mut this.ended), fired(&mut this.closed)) {
+        // The gate names the session within its own poll, so it is known here before anything is waited for.
+        let ended = this.call.ended().is_some() && this.ended.as_mut().poll(cx).is_ready();
+        let closed = this.call.passed().is_some() && this.closed.as_mut().poll(cx).is_ready();
+        let why = match (ended, closed) {
             (true, _) => Farewell::SessionEnded,
             (false, true) => Farewell::NotAllowed,
             (false, false) => return Poll::Pending,

@@ -10,7 +10,6 @@ use http::header::ACCEPT_LANGUAGE;
 use http::{HeaderValue, Method, StatusCode};
 use pingora::http::RequestHeader;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::GatewayState;
 use super::access_log::{End, Said};
@@ -34,6 +33,7 @@ use crate::clock::Timestamp;
 use crate::i18n;
 use crate::id::RequestId;
 use crate::metrics::RouteMeter;
+use crate::service::end;
 use crate::service::session::LiveSession;
 use crate::service::tokens::LiveToken;
 use crate::service::visit::{Ask, Failure, Visit};
@@ -93,7 +93,7 @@ pub struct Call {
     /// Known when the head is.
     trace: OnceLock<Trace>,
     /// Fires when the session on whose strength the request passed has ended.
-    ended: OnceLock<CancellationToken>,
+    ended: OnceLock<end::End>,
     /// Judged anew when another configuration is taken.
     passed: OnceLock<Arc<Passed>>,
     /// Until when the upstream must have begun to answer, where Pingora's own limits do not tell.
@@ -136,11 +136,11 @@ impl Call {
     }
 
     /// The call lives no longer than the session or token of which this is the end.
-    pub fn lives_until(&self, ended: CancellationToken) {
-        let _ = self.ended.set(ended);
+    pub fn lives_until(&self, ended: impl Into<end::End>) {
+        let _ = self.ended.set(ended.into());
     }
 
-    pub fn ended(&self) -> Option<&CancellationToken> {
+    pub fn ended(&self) -> Option<&end::End> {
         self.ended.get()
     }
 
@@ -337,7 +337,7 @@ impl Request {
 
     /// The request as the pages see it.
     pub fn visit(&self, ask: Ask, head: &RequestHeader) -> Visit {
-        let chosen = self.cookies.own.language.as_deref();
+        let chosen = self.cookies.own.language;
         let accepted = head.headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         Visit {
             request_id: self.id,

@@ -97,7 +97,7 @@ impl Cookies {
             CookieKind::Csrf => self.own.csrf = Token::parse(text),
             CookieKind::Reset => self.own.reset = Token::parse(text),
             CookieKind::Owner => self.own.owner = Mac::parse(text),
-            CookieKind::Language => self.own.language = matches!(text, "ja" | "en").then(|| text.to_owned()),
+            CookieKind::Language => self.own.language = ["ja", "en"].into_iter().find(|known| *known == text),
         }
     }
 }

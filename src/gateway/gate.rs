@@ -80,13 +80,13 @@ impl ProxyHttp for Gate {
             && let Some(request) = &ctx.request
         {
             let visit = request.visit(ask, session.req_header());
-            match bridge::ask(&self.state.portal, ctx.call.as_deref(), session, visit).await? {
+            match Box::pin(bridge::ask(&self.state.portal, ctx.call.as_deref(), session, visit)).await? {
                 Answered::Shown(status) => {
                     ctx.tally.shown(status);
                     return Ok(true);
                 }
                 Answered::Release(found) => {
-                    verdict = self.state.send_kept(session, ctx, &found).await;
+                    verdict = Box::pin(self.state.send_kept(session, ctx, &found)).await;
                     ctx.tally.judged(&verdict);
                 }
             }
@@ -97,15 +97,15 @@ impl ProxyHttp for Gate {
             Verdict::Page(ask) => match &ctx.request {
                 Some(request) => {
                     let visit = request.visit(ask, session.req_header());
-                    bridge::answer(&self.state.portal, ctx.call.as_deref(), session, visit).await
+                    Box::pin(bridge::answer(&self.state.portal, ctx.call.as_deref(), session, visit)).await
                 }
                 None => bridge::plain(session, StatusCode::INTERNAL_SERVER_ERROR).await,
             },
             Verdict::Keep(keepable) => match &ctx.request {
-                Some(request) => match self.state.keep(session, request, keepable).await? {
+                Some(request) => match Box::pin(self.state.keep(session, request, keepable)).await? {
                     Ok(ask) => {
                         let visit = request.visit(ask, session.req_header());
-                        bridge::answer(&self.state.portal, ctx.call.as_deref(), session, visit).await
+                        Box::pin(bridge::answer(&self.state.portal, ctx.call.as_deref(), session, visit)).await
                     }
                     Err(status) => bridge::plain(session, status).await,
                 },
@@ -120,7 +120,8 @@ impl ProxyHttp for Gate {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
-        ctx.tally.asks();
+        let asked = Instant::now();
+        ctx.tally.asks(asked);
         if let Some(failure) = self.state.signed_in_again(session.req_header(), ctx).await {
             ctx.instead = Some(failure);
             return Err(Error::new(TOOL_REFUSED).into_up());
@@ -128,9 +129,8 @@ impl ProxyHttp for Gate {
         let (Some((request, passage)), Some(call)) = (ctx.passage(), &ctx.call) else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
-        let asked = Instant::now();
         let mut tries = ctx.tries;
-        let chosen = upstream::choose(&self.state.resolver, call, request, passage, &mut tries).await;
+        let chosen = upstream::choose(&self.state.resolver, call, request, passage, &mut tries, asked).await;
         ctx.tries = tries;
         // A body that is sent once more is counted once more.
         ctx.body_seen = 0;
@@ -200,8 +200,9 @@ impl ProxyHttp for Gate {
             place.answered();
         }
         ctx.status = Some(head.status);
-        ctx.tally.answered(head.status, ctx.request.as_deref().and_then(Request::meter));
-        ctx.upstream_took = ctx.upstream_asked.map(|asked| asked.elapsed());
+        let now = Instant::now();
+        ctx.tally.answered(head.status, ctx.request.as_deref().and_then(Request::meter), now);
+        ctx.upstream_took = ctx.upstream_asked.map(|asked| now - asked);
         if let Some((request, passage)) = ctx.passage() {
             if passage.sharing.is_broken_by(head) {
                 let what = "the upstream signs a connection in that everybody shares";
@@ -253,7 +254,7 @@ impl ProxyHttp for Gate {
             }
         }
         let left = ctx.passage().and_then(|(request, passage)| Some(passage.session_ends?.since(request.now)));
-        let asked = ctx.call.as_ref().map(|call| call.started.elapsed()).unwrap_or_default();
+        let asked = ctx.call.as_ref().map(|call| now - call.started).unwrap_or_default();
         headers::response::for_client(head, left.map(|left| left.saturating_sub(asked)));
         Ok(())
     }
@@ -445,7 +446,7 @@ impl GatewayState {
         let certificate = ctx.call.as_ref().and_then(|call| call.certificate.as_deref());
         let (logins, resolver) = (&self.services.tool_logins, &self.resolver);
         let ask = Asking { logins, resolver, request, passage, certificate, head };
-        let renewed = match self.form_logins.again(form, &ask, tool).await {
+        let renewed = match Box::pin(self.form_logins.again(form, &ask, tool)).await {
             Ok(renewed) => renewed,
             Err(failure) => return Some(failure),
         };

@@ -9,6 +9,9 @@ pub mod identity;
 pub mod managed;
 pub mod response;
 
+use std::io::Write;
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderValue};
@@ -34,13 +37,11 @@ pub fn for_upstream(
     upstream: Option<usize>,
 ) -> Result<(), Box<pingora::Error>> {
     strip(head, request);
-    forwarding(head, &request.arrival)?;
+    let asked_for = asked_for(&head.headers, &request.arrival);
+    forwarding(head, &request.arrival, &asked_for)?;
     let plan = &request.plan;
     let route = plan.route(passage.route);
-    let authority = match route.and_then(|route| route.host(upstream).cloned()) {
-        Some(host) => host,
-        None => value(request.arrival.target.authority()),
-    };
+    let authority = route.and_then(|route| route.host(upstream).cloned()).unwrap_or(asked_for);
     if head.headers.get(HOST) != Some(&authority) {
         head.insert_header(HOST, authority)?;
     }
@@ -48,7 +49,7 @@ pub fn for_upstream(
     if head.raw_path() != target.as_bytes() || head.uri.authority().is_some() {
         head.set_raw_path(target.as_bytes())?;
     }
-    head.insert_header("X-Request-Id", value(request.id.to_string()))?;
+    head.insert_header("X-Request-Id", value(String::from(request.id)))?;
     if !request.trace.keeps_state(&head.headers) {
         head.remove_header(&TRACESTATE);
     }
@@ -116,9 +117,9 @@ fn strip(head: &mut RequestHeader, request: &Request) {
 }
 
 /// RFC 7239 has a better header for it, but these are the ones that tools read.
-fn forwarding(head: &mut RequestHeader, arrival: &Arrival) -> Result<(), Box<pingora::Error>> {
-    let peer = value(arrival.peer.to_string());
-    let client = if arrival.client == arrival.peer { peer.clone() } else { value(arrival.client.to_string()) };
+fn forwarding(head: &mut RequestHeader, arrival: &Arrival, asked_for: &HeaderValue) -> Result<(), Box<pingora::Error>> {
+    let peer = address(arrival.peer);
+    let client = if arrival.client == arrival.peer { peer.clone() } else { address(arrival.client) };
     // What a trusted proxy said is left there by `strip`; anybody else's is gone.
     let chain = if head.headers.contains_key(X_FORWARDED_FOR) { chain(&head.headers, &peer) } else { peer };
     head.insert_header("X-Forwarded-For", chain)?;
@@ -126,7 +127,7 @@ fn forwarding(head: &mut RequestHeader, arrival: &Arrival) -> Result<(), Box<pin
     head.remove_header(&X_FORWARDED_PROTO);
     head.insert_header("X-Forwarded-Proto", HeaderValue::from_static(scheme))?;
     if !head.headers.contains_key(X_FORWARDED_HOST) {
-        head.insert_header("X-Forwarded-Host", value(arrival.target.authority()))?;
+        head.insert_header("X-Forwarded-Host", asked_for.clone())?;
     }
     head.insert_header("X-Real-IP", client)
 }
@@ -137,6 +138,22 @@ fn chain(headers: &HeaderMap, peer: &HeaderValue) -> HeaderValue {
     let named = named.map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty() && entry.is_ascii());
     let entries = named.chain([peer.as_bytes()]).collect::<Vec<_>>();
     HeaderValue::try_from(entries.join(b", ".as_slice())).unwrap_or_else(|_| peer.clone())
+}
+
+/// The host that the client asked for, which most clients spell as it is passed on.
+fn asked_for(headers: &HeaderMap, arrival: &Arrival) -> HeaderValue {
+    let spelt = headers.get(HOST).filter(|host| arrival.target.has_authority(host.as_bytes()));
+    spelt.cloned().unwrap_or_else(|| value(arrival.target.authority()))
+}
+
+fn address(address: IpAddr) -> HeaderValue {
+    // As long as the longest there is.
+    let mut text = [0; 45];
+    let mut rest = text.as_mut_slice();
+    let _ = write!(rest, "{address}");
+    let left = rest.len();
+    let text = text.get(..text.len() - left).unwrap_or_default();
+    HeaderValue::from_bytes(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// Text of our own making; one that cannot be a header value becomes an empty one.

@@ -1,4 +1,6 @@
 //! From a request to what becomes of it. One reading of the clock, one pass over the cookies, one decision.
+//!
+//! What few requests wait for is in a box: every request would take, and touch, the room that the largest of its waits needs.
 
 use std::sync::Arc;
 
@@ -286,7 +288,7 @@ impl GatewayState {
                 certificate: call.certificate.as_deref(),
                 head: session.req_header(),
             };
-            match self.form_logins.session(form, &ask).await {
+            match Box::pin(self.form_logins.session(form, &ask)).await {
                 Ok(found) => passage.tool_session = Some(found),
                 Err(failure) => return Verdict::Page(Ask::Failure(failure)),
             }
@@ -328,7 +330,7 @@ impl GatewayState {
         let digest = token.digest();
         let found = match self.services.sessions.cached(&digest) {
             Some(live) => Some(live),
-            None => self.services.sessions.find(&digest, request.now).await?,
+            None => Box::pin(self.services.sessions.find(&digest, request.now)).await?,
         };
         // With a portal host each host has values of its own, and no other's count there.
         let (config, host) = (&request.plan.config, request.arrival.target.host());

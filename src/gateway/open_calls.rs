@@ -88,8 +88,8 @@ impl Passed {
     }
 
     /// Fires when it may not go on.
-    pub fn cut(&self) -> CancellationToken {
-        self.cut.clone()
+    pub const fn cut(&self) -> &CancellationToken {
+        &self.cut
     }
 
     /// Whether it is still let through, now that it is on the list: what merely is on its way has the grace of another

@@ -69,15 +69,15 @@ impl Tally {
     }
 
     /// An upstream is asked.
-    pub fn asks(&mut self) {
-        self.asked.get_or_insert_with(Instant::now);
+    pub fn asks(&mut self, now: Instant) {
+        self.asked.get_or_insert(now);
     }
 
     /// Its answer has begun.
-    pub fn answered(&mut self, status: StatusCode, meter: Option<&RouteMeter>) {
+    pub fn answered(&mut self, status: StatusCode, meter: Option<&RouteMeter>, now: Instant) {
         self.outcome = Some(Outcome::forwarded(status.as_u16()));
         if let (Some(asked), Some(meter)) = (self.asked.take(), meter) {
-            meter.answered(asked.elapsed());
+            meter.answered(now - asked);
         }
     }
 

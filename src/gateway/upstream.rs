@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
+use tokio::time::Instant;
 
 use self::group::{Group, Place};
 use self::handshake::HandshakeConnector;
@@ -48,12 +49,13 @@ pub async fn choose(
     request: &Request,
     passage: &Passage,
     tries: &mut Tries,
+    now: Instant,
 ) -> Result<Box<HttpPeer>, Box<Error>> {
     let route = request.plan.config.upstream(passage.route).ok_or_else(nowhere)?;
     let group = &request.plan.route(passage.route).ok_or_else(nowhere)?.group;
     let place = tries.next(group).and_then(|index| group.place(index)).ok_or_else(nowhere)?;
     let timeouts = &route.timeouts;
-    let connect = tries.time_left(timeouts.connect).clamp(Duration::from_millis(1), timeouts.connect);
+    let connect = tries.time_left(timeouts.connect, now).clamp(Duration::from_millis(1), timeouts.connect);
     let (mut peer, addresses) = match connectable(resolver, group, place, connect, tries.round).await {
         Ok(found) => found,
         Err(mut error) => {

@@ -107,7 +107,9 @@ impl Browser {
                 CookieKind::Csrf => self.cookies.csrf = token,
                 CookieKind::Reset => self.cookies.reset = token,
                 CookieKind::Owner => self.cookies.owner = Mac::parse(&value),
-                CookieKind::Language => self.cookies.language = Some(value),
+                CookieKind::Language => {
+                    self.cookies.language = ["ja", "en"].into_iter().find(|known| **known == *value);
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Living sessions: found in the cache without a lock or an await, read from the store on a miss, ended everywhere at once.
+//! Living sessions: found in the cache without an await, read from the store on a miss, ended everywhere at once.
 //!
 //! How an ended session cannot come back: whoever ends one deletes the record first (durably), then raises the generation of
 //! the value's stripe and empties the cache, both under the stripe's lock. Whoever fills the cache has read the generation
@@ -6,10 +6,12 @@
 //!
 //! How a changed account takes effect: its cell is read anew, one reader at a time, before the change is answered.
 
+mod cache;
 mod count;
 mod elsewhere;
 mod ended;
 mod ending;
+mod lines;
 mod live;
 mod own;
 mod upkeep;
@@ -20,11 +22,12 @@ use std::ops::Bound;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use moka::sync::Cache;
-
+use self::cache::Cache;
 pub(in crate::service) use self::ended::Remembered;
+use self::lines::Lines;
+use self::live::AccountCell;
+pub(in crate::service) use self::live::Lifeline;
 pub use self::live::LiveSession;
-use self::live::{AccountCell, Lifeline, Lines};
 use super::ServiceError;
 use super::actor::Actor;
 use super::events::{self, By};
@@ -45,8 +48,6 @@ use crate::secret::{Token, TokenDigest};
 use crate::store::engine::Outcome;
 use crate::store::record::{Change, Store};
 
-/// How many cookie values are cached; about 500 bytes each.
-const CACHED: u64 = 100_000;
 /// Locks that keep those who end sessions and those who cache them apart.
 const STRIPES: usize = 64;
 /// How many records are read at once where all have to be looked at.
@@ -60,7 +61,7 @@ const TRIES: usize = 32;
 pub struct Sessions {
     store: Store,
     config: Current,
-    cache: Cache<TokenDigest, Arc<LiveSession>>,
+    cache: Cache,
     /// The generation of each stripe of cookie values.
     stripes: Vec<Mutex<u64>>,
     cells: Mutex<HashMap<UserId, Weak<AccountCell>>>,
@@ -95,7 +96,7 @@ impl Sessions {
         Self {
             store,
             config,
-            cache: Cache::new(CACHED),
+            cache: Cache::new(),
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             cells: Mutex::default(),
             loading: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
@@ -106,7 +107,7 @@ impl Sessions {
         }
     }
 
-    /// The cached session of this cookie value: no await, no lock, no allocation. `None` says only that it is not cached.
+    /// The cached session of this cookie value: no await and no allocation. `None` says only that it is not cached.
     #[must_use]
     pub fn cached(&self, digest: &TokenDigest) -> Option<Arc<LiveSession>> {
         self.cache.get(digest).filter(|live| self.store.trust().holds(live.read_in))
@@ -147,6 +148,7 @@ impl Sessions {
                 let line = lock(&self.lines).join(&session, *digest);
                 let config = Arc::clone(&self.config);
                 let live = LiveSession {
+                    value: *digest,
                     epoch: session.epoch,
                     second_factor_at: session.second_factor_at,
                     host: None,
@@ -156,7 +158,7 @@ impl Sessions {
                     read_in,
                 };
                 let live = Arc::new(live);
-                self.cache.insert(*digest, Arc::clone(&live));
+                self.cache.insert(Arc::clone(&live));
                 return Ok(Some(live));
             }
         }
@@ -402,7 +404,8 @@ impl Sessions {
     }
 
     /// A change that also begins this session, or gives it its new value.
-    pub(super) fn with(change: Change, digest: &TokenDigest, session: &Session) -> Change {
+    #[must_use]
+    pub fn with(change: Change, digest: &TokenDigest, session: &Session) -> Change {
         let index = SessionIndex { expires_at: session.expires_at, created_at: session.created_at };
         let at = SessionAt { expires_at: session.expires_at, digest: *digest };
         change
@@ -431,7 +434,7 @@ impl Sessions {
         if let Some(line) = lines.get(id).cloned() {
             lines.rename(&line, new);
         }
-        self.cache.invalidate(old);
+        self.cache.remove(old);
     }
 
     /// The account was changed: every session of it sees the new facts before this returns. Where they cannot be read,
@@ -457,7 +460,7 @@ impl Sessions {
                 let _ = cell.update(None, read_in);
                 lock(&self.cells).remove(&user);
                 let lines: Vec<_> = lock(&self.lines).iter().filter(|line| line.user == user).cloned().collect();
-                lines.iter().for_each(|line| self.cache.invalidate(&line.digest()));
+                lines.iter().for_each(|line| drop(self.cache.remove(&line.digest())));
             }
         }
     }

@@ -144,7 +144,7 @@ impl Bench {
             target: NormalTarget::parse(raw).unwrap(),
             route: None,
             cookies: cookies.clone(),
-            language: i18n::choose(&[Language::Ja, Language::En], cookies.language.as_deref(), None),
+            language: i18n::choose(&[Language::Ja, Language::En], cookies.language, None),
             session,
             ask: Ask::Page,
         }

@@ -57,7 +57,7 @@ pub struct SekishoCookies {
     /// A link to a new password that was opened.
     pub reset: Option<Token>,
     /// `ja` or `en`, as chosen by the person.
-    pub language: Option<String>,
+    pub language: Option<&'static str>,
     /// Whose the tool's own cookies are, as `portal::tool_cookies` has marked them.
     pub owner: Option<Mac>,
 }

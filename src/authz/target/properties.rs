@@ -172,6 +172,10 @@ proptest! {
         }
         // What is told to the upstream is read as the same again.
         prop_assert_eq!(&parse(&plain.authority()).unwrap(), &plain);
+        for other in [&spelled, &implied, &host, &format!("{host}:0{}", port.unwrap_or(0)), &format!("{host}:+8080")] {
+            prop_assert_eq!(plain.has_authority(other.as_bytes()), *other == plain.authority());
+        }
+        prop_assert!(plain.has_authority(plain.authority().as_bytes()));
     }
 
     /// An absolute-form is its path, or it is refused.

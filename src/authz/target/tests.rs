@@ -209,6 +209,8 @@ fn a_host_has_one_spelling() {
     ] {
         let target = parse(b"/", raw, secure).unwrap_or_else(|error| panic!("{raw}: {error}"));
         assert_eq!(target.authority(), canonical, "{raw}");
+        assert_eq!(target.has_authority(raw.as_bytes()), raw == canonical, "{raw}");
+        assert!(target.has_authority(canonical.as_bytes()), "{canonical}");
     }
 }
 

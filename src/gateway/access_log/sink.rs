@@ -11,6 +11,8 @@ use std::time::Duration;
 const WAITING: usize = 16 * 1024;
 /// Written at once: what is not longer than this goes into a pipe as a whole (`PIPE_BUF`), beside other writers.
 const PIECE: usize = 4096;
+/// So long lines gather before they are written. Whoever has a line need not wake the thread meanwhile, which costs more than the line.
+const GATHER: Duration = Duration::from_millis(2);
 /// How long the end of the gateway waits for the last lines.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -68,6 +70,9 @@ fn write_all(messages: &Receiver<Message>, out: &mut impl Write) {
     let mut piece = String::with_capacity(PIECE);
     let mut complained = false;
     while let Ok(first) = messages.recv() {
+        if matches!(first, Message::Line(_)) {
+            std::thread::park_timeout(GATHER);
+        }
         let mut next = Some(first);
         while let Some(message) = next {
             match message {

@@ -2,26 +2,31 @@
 
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 
 use super::cookies::sets_own;
 
 /// Fields that are between the upstream and us (RFC 9110 §7.6.1); `Transfer-Encoding` is Pingora's to renew.
-const HOP_BY_HOP: [&str; 7] = [
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "http2-settings",
-];
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "http2-settings"
+    )
+}
 
 /// How many whole seconds are left of the session, if nothing happens until then that counts as activity (F36): a page can warn
 /// whoever reads it. Seconds, as a time of day would be read by another clock.
-const SESSION_EXPIRES: &str = "X-Sekisho-Session-Expires";
+const SESSION_EXPIRES: HeaderName = HeaderName::from_static("x-sekisho-session-expires");
+const SESSION_EXPIRES_SPELT: &str = "X-Sekisho-Session-Expires";
 
 /// Removes what is not the client's to see, and what is not the upstream's to say; then says what is left of the session.
 pub fn for_client(head: &mut ResponseHeader, session: Option<Duration>) {
@@ -34,12 +39,9 @@ pub fn for_client(head: &mut ResponseHeader, session: Option<Duration>) {
             head.remove_header(&CONNECTION);
         }
     }
-    for name in HOP_BY_HOP {
-        head.remove_header(name);
-    }
-    head.remove_header(&TRAILER);
-    if !switching {
-        head.remove_header(&UPGRADE);
+    let unwanted = |name: &HeaderName| is_hop_by_hop(name) || (!switching && *name == UPGRADE);
+    while let Some(name) = head.headers.keys().find(|name| unwanted(name)).cloned() {
+        head.remove_header(&name);
     }
     if head.headers.get_all(SET_COOKIE).iter().any(sets_own) {
         let kept: Vec<HeaderValue> =
@@ -49,9 +51,9 @@ pub fn for_client(head: &mut ResponseHeader, session: Option<Duration>) {
             let _ = head.append_header("Set-Cookie", value);
         }
     }
-    head.remove_header(SESSION_EXPIRES);
+    head.remove_header(&SESSION_EXPIRES);
     if let Some(left) = session.filter(|_| !head.status.is_informational()) {
-        let _ = head.insert_header(SESSION_EXPIRES, HeaderValue::from(left.as_secs()));
+        let _ = head.insert_header(SESSION_EXPIRES_SPELT, HeaderValue::from(left.as_secs()));
     }
 }
 

@@ -1,11 +1,11 @@
 //! One HTTP/1 connection: each head is read whole, within its time and size, and judged before Pingora sees a byte of it.
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at};
 
 use super::head::{self, Framing, Refusal, Scanner};
 use super::stream::{Connection, Home, Lease, take_home};
@@ -40,6 +40,37 @@ enum Arrival {
     Over,
 }
 
+/// What ends the wait for a request. Both are asked for once and not for each request, which would cost as much as to read its head.
+struct Patience<'a, L> {
+    leaving: Pin<&'a mut L>,
+    /// The gateway is leaving.
+    left: bool,
+    idle: Pin<&'a mut Sleep>,
+}
+
+impl<L: Future> Patience<'_, L> {
+    /// Returns at the deadline, or when the gateway has been leaving for so long.
+    async fn ends(&mut self, deadline: Instant, farewell: Duration) {
+        if !self.left {
+            tokio::select! {
+                biased;
+                () = reach(self.idle.as_mut(), deadline) => return,
+                _ = self.leaving.as_mut() => self.left = true,
+            }
+        }
+        sleep(farewell.min(deadline - Instant::now())).await;
+    }
+}
+
+/// Waits for the deadline with an alarm that may be set for an earlier one.
+async fn reach(mut alarm: Pin<&mut Sleep>, deadline: Instant) {
+    while alarm.deadline() < deadline {
+        alarm.as_mut().await;
+        alarm.as_mut().reset(deadline);
+    }
+    alarm.await;
+}
+
 /// Serves one connection until it ends. From `shutdown` on the next answer is its last; from `leaving` on it does not wait for
 /// another request.
 pub async fn serve(
@@ -50,8 +81,12 @@ pub async fn serve(
 ) {
     let home = Home::default();
     let mut farewell = FIRST;
+    let mut leaving = leaving.clone();
+    let leaving = pin!(leaving.wait_for(|leaving| *leaving));
+    let idle = pin!(sleep_until(Instant::now() + IDLE));
+    let mut patience = Patience { leaving, left: false, idle };
     loop {
-        let (head, framing) = match next(&mut connection, leaving, farewell).await {
+        let (head, framing) = match next(&mut connection, &mut patience, farewell).await {
             Arrival::Request { head, framing } => (head, framing),
             Arrival::Refused(refusal) => {
                 tracing::debug!(client = %connection.endpoints().peer, %refusal, "request refused");
@@ -69,7 +104,7 @@ pub async fn serve(
         farewell = Duration::ZERO;
         connection.begin_request(head, framing);
         let session = ServerSession::new_http1(Box::new(Lease::new(connection, Home::clone(&home))));
-        let reusable = app.process_new_http(session, shutdown).await.is_some();
+        let reusable = app.serve(session, shutdown).await.is_some();
         // The session has ended and so has the lease: the connection is home.
         let Some(back) = take_home(&home) else { return };
         connection = back;
@@ -99,12 +134,12 @@ pub async fn serve(
     }
 }
 
-async fn next(connection: &mut Connection, leaving: &ShutdownWatch, farewell: Duration) -> Arrival {
-    if !first_byte(connection, leaving, farewell).await {
+async fn next<L: Future>(connection: &mut Connection, patience: &mut Patience<'_, L>, farewell: Duration) -> Arrival {
+    if !first_byte(connection, patience, farewell).await {
         return Arrival::Over;
     }
-    let deadline = Instant::now() + HEAD;
     let mut scanner = Scanner::default();
+    let mut deadline = None;
     loop {
         match scanner.advance(connection.buffered()) {
             Ok(None) => {}
@@ -116,6 +151,7 @@ async fn next(connection: &mut Connection, leaving: &ShutdownWatch, farewell: Du
             }
             Err(refusal) => return Arrival::Refused(refusal),
         }
+        let deadline = *deadline.get_or_insert_with(|| Instant::now() + HEAD);
         match timeout_at(deadline, connection.fill()).await {
             Ok(Ok(1..)) => {}
             Ok(Ok(0) | Err(_)) => return Arrival::Over,
@@ -125,18 +161,21 @@ async fn next(connection: &mut Connection, leaving: &ShutdownWatch, farewell: Du
 }
 
 /// Waits until a request begins; when the gateway leaves, for so long and no longer.
-async fn first_byte(connection: &mut Connection, leaving: &ShutdownWatch, farewell: Duration) -> bool {
-    let mut leaving = leaving.clone();
+async fn first_byte<L: Future>(
+    connection: &mut Connection,
+    patience: &mut Patience<'_, L>,
+    farewell: Duration,
+) -> bool {
     let deadline = Instant::now() + IDLE;
     for _ in 0..=STRAY_LINES {
         while connection.buffered().is_empty() || connection.buffered() == b"\r" {
             tokio::select! {
                 biased;
-                came = timeout_at(deadline, connection.fill()) => match came {
-                    Ok(Ok(1..)) => {}
+                came = connection.fill() => match came {
+                    Ok(1..) => {}
                     _ => return false,
                 },
-                () = left(&mut leaving, farewell) => return false,
+                () = patience.ends(deadline, farewell) => return false,
             }
         }
         if !connection.buffered().starts_with(b"\r\n") {
@@ -145,12 +184,6 @@ async fn first_byte(connection: &mut Connection, leaving: &ShutdownWatch, farewe
         connection.skip(2);
     }
     true
-}
-
-/// Returns when the gateway has been leaving for so long.
-async fn left(leaving: &mut ShutdownWatch, farewell: Duration) {
-    let _ = leaving.wait_for(|leaving| *leaving).await;
-    tokio::time::sleep(farewell).await;
 }
 
 /// The end of a tunnel, as RFC 6455 §7.1.1 has it: this end closes first, and reads what the client still sends, its answer among it.

@@ -28,7 +28,6 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::jar::Jar;
@@ -43,6 +42,7 @@ use crate::gateway::upstream::{self, Resolver, Sharing};
 use crate::gateway::{NO_AUTHORITIES, access_log, headers};
 use crate::id::UserId;
 use crate::secret::ExposeSecret;
+use crate::service::end::End;
 use crate::service::tool_logins::ToolLogins;
 use crate::service::visit::Failure;
 
@@ -638,11 +638,11 @@ impl State {
 }
 
 /// Fires when the session, token or certificate is over that this request came with.
-fn ended(ask: &Asking<'_>, whose: authz::Whose) -> Option<CancellationToken> {
+fn ended(ask: &Asking<'_>, whose: authz::Whose) -> Option<End> {
     match (whose, &ask.request.token) {
         (authz::Whose::Session(_), _) => Some(ask.request.session.as_ref()?.ended()),
-        (authz::Whose::Machine(_), Some(token)) => Some(token.ended()),
-        (authz::Whose::Machine(_), None) => Some(ask.certificate?.ended()),
+        (authz::Whose::Machine(_), Some(token)) => Some(token.ended().into()),
+        (authz::Whose::Machine(_), None) => Some(ask.certificate?.ended().into()),
     }
 }
 

@@ -37,9 +37,9 @@ impl Tries {
     }
 
     /// What is left of the time for connecting, over all tries: so many slow ones do not add up.
-    pub fn time_left(&mut self, connect: Duration) -> Duration {
-        let begun = *self.begun.get_or_insert_with(Instant::now);
-        (connect * 2).saturating_sub(begun.elapsed())
+    pub fn time_left(&mut self, connect: Duration, now: Instant) -> Duration {
+        let begun = *self.begun.get_or_insert(now);
+        (connect * 2).saturating_sub(now - begun)
     }
 
     /// The upstreams of this round, a bit for each.
@@ -53,6 +53,7 @@ impl Tries {
 
     /// Whether another upstream, or another address of one, was not tried yet.
     pub fn may_go_elsewhere(&mut self, group: &Group, connect: Duration) -> bool {
-        (group.has_untried(self.tried) || self.round + 1 < self.addresses) && !self.time_left(connect).is_zero()
+        (group.has_untried(self.tried) || self.round + 1 < self.addresses)
+            && !self.time_left(connect, Instant::now()).is_zero()
     }
 }

@@ -113,7 +113,7 @@ async fn f17_a_mailed_code_does_as_well_and_a_programme_is_told_which_it_is() {
     let (bench, mut mailbox) = Bench::with_mail(|_| {}).await;
     bench.add_with_mail("alice", Method::Mail).await;
     let mut programme = Browser::with(bench);
-    programme.cookies.language = Some("en".to_owned());
+    programme.cookies.language = Some("en");
     let first = body(&programme.call("/login", &credentials()).await);
     assert_eq!(first["method"], "mail");
     let code = mailbox.code().await;

@@ -132,7 +132,7 @@ async fn the_rows_that_were_refused_come_back_as_a_list_that_can_be_mended_and_b
 #[tokio::test]
 async fn a_list_that_cannot_be_read_is_told_why_and_keeps_what_was_pasted() {
     let mut browser = manager().await;
-    browser.cookies.language = Some("en".to_owned());
+    browser.cookies.language = Some("en");
     let token = own_token(&browser.get(PAGE).await);
     let paste = |text: &str| {
         multipart(&[

@@ -16,24 +16,24 @@ use crate::service::testing::{Bench, Mailbox, PASSWORD};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Somebody whose code comes by mail, behind the password.
-async fn mailed(language: &str) -> (Browser, Mailbox) {
+async fn mailed(language: &'static str) -> (Browser, Mailbox) {
     let (bench, mailbox) = Bench::with_mail(|_| {}).await;
     bench.add_with_mail("alice", Method::Mail).await;
     let mut browser = Browser::with(bench);
-    browser.cookies.language = Some(language.to_owned());
+    browser.cookies.language = Some(language);
     assert_eq!(give_password(&mut browser, PASSWORD).await.location(), "/.sekisho/second-factor");
     (browser, mailbox)
 }
 
 /// Somebody who has enrolled an app, in another browser and behind the password; with the app and the codes.
-async fn behind_the_password(bench: Bench, language: &str) -> (Browser, App, Vec<String>) {
+async fn behind_the_password(bench: Bench, language: &'static str) -> (Browser, App, Vec<String>) {
     let mut browser = Browser::with(bench);
     browser.bench.add("alice").await;
     give_password(&mut browser, PASSWORD).await;
     let (app, codes) = enrol(&mut browser).await;
     browser.bench.advance(60 * SECOND);
     let mut browser = another(browser);
-    browser.cookies.language = Some(language.to_owned());
+    browser.cookies.language = Some(language);
     assert_eq!(give_password(&mut browser, PASSWORD).await.location(), "/.sekisho/second-factor");
     (browser, app, codes)
 }
@@ -167,7 +167,7 @@ async fn f8_another_way_leads_to_a_recovery_code_and_the_app_is_set_up_anew() {
 
         browser.bench.advance(60 * SECOND);
         let mut browser = another(browser);
-        browser.cookies.language = Some(language.to_owned());
+        browser.cookies.language = Some(language);
         give_password(&mut browser, PASSWORD).await;
         says(&give_code(&mut browser, "second-factor/recovery", code).await, 401, wrong);
         says(&give_code(&mut browser, "second-factor/recovery", &codes[1]).await, 401, wrong);
@@ -184,7 +184,7 @@ async fn f7_few_codes_left_are_told_of_behind_the_login() {
         let (mut browser, app, codes) = behind_the_password(bench, language).await;
         give_code(&mut browser, "second-factor/recovery", codes.first().unwrap()).await;
         let mut browser = another(browser);
-        browser.cookies.language = Some(language.to_owned());
+        browser.cookies.language = Some(language);
         give_password(&mut browser, PASSWORD).await;
         let code = app.code(&browser.bench);
         let answer = give_code(&mut browser, "second-factor", &code).await;
@@ -236,7 +236,7 @@ async fn f9_a_mail_that_cannot_be_delivered_is_said_to_be_so() {
     let (bench, _mailbox) = Bench::with_mail(|config| config.mail.as_mut().unwrap().smtp.port = port).await;
     bench.add_with_mail("alice", Method::Mail).await;
     let mut browser = Browser::with(bench);
-    browser.cookies.language = Some("en".to_owned());
+    browser.cookies.language = Some("en");
     assert_eq!(give_password(&mut browser, PASSWORD).await.location(), "/.sekisho/second-factor");
     let told = async {
         loop {
@@ -272,7 +272,7 @@ async fn the_page_that_waits_for_a_mail_alone_has_a_script_and_it_asks_in_the_re
     give_password(&mut browser, PASSWORD).await;
     for (language, words) in [("ja", "認証コードをお送りしています"), ("en", "A mail with a code is on its way")]
     {
-        browser.cookies.language = Some(language.to_owned());
+        browser.cookies.language = Some(language);
         let page = browser.get("/.sekisho/second-factor").await;
         assert_protected(&page);
         let policy = page.header("content-security-policy");
@@ -313,7 +313,7 @@ async fn f9_whoever_begins_again_at_once_is_told_when_a_code_can_be_sent() {
         let code = mailbox.code().await;
         browser.bench.advance(10 * SECOND);
         let mut browser = another(browser);
-        browser.cookies.language = Some(language.to_owned());
+        browser.cookies.language = Some(language);
         assert_eq!(give_password(&mut browser, PASSWORD).await.location(), "/.sekisho/second-factor");
         let page = browser.get("/.sekisho/second-factor").await;
         assert!(page.body.contains(held) && page.body.contains(wait), "{}", page.body);
@@ -322,7 +322,7 @@ async fn f9_whoever_begins_again_at_once_is_told_when_a_code_can_be_sent() {
         let soon = resend(&mut browser).await;
         assert_eq!((soon.status.as_u16(), soon.header("retry-after")), (429, "20"));
         browser.bench.advance(20 * SECOND);
-        browser.cookies.language = Some("en".to_owned());
+        browser.cookies.language = Some("en");
         assert_eq!(resend(&mut browser).await.location(), "/.sekisho/second-factor?notice=resent");
         let code = mailbox.code().await;
         assert_eq!(give_code(&mut browser, "second-factor", &code).await.location(), "/orders");
@@ -347,7 +347,7 @@ async fn f14_every_refusal_of_a_mailed_code_has_its_own_words() {
     ] {
         // The mails are in English, to be read here; the pages are in the language that was chosen since.
         let (mut browser, mut mailbox) = mailed("en").await;
-        browser.cookies.language = Some(language.to_owned());
+        browser.cookies.language = Some(language);
         let code = mailbox.code().await;
         let other = other_than(&code);
         for _ in 0..5 {
@@ -365,9 +365,9 @@ async fn f14_every_refusal_of_a_mailed_code_has_its_own_words() {
         says(&give_code(&mut browser, "second-factor", &code).await, 429, too_many);
         assert!(answer.body.contains("action=\"/.sekisho/second-factor/resend\""));
         browser.bench.advance(31 * SECOND);
-        browser.cookies.language = Some("en".to_owned());
+        browser.cookies.language = Some("en");
         assert_eq!(resend(&mut browser).await.location(), "/.sekisho/second-factor?notice=resent");
-        browser.cookies.language = Some(language.to_owned());
+        browser.cookies.language = Some(language);
         let code = mailbox.code().await;
         browser.bench.advance(30 * 60 * SECOND);
         says(&give_code(&mut browser, "second-factor", &code).await, 401, expired);

@@ -23,7 +23,7 @@ fn policy(config: &mut Config, policy: Policy) {
 
 fn english() -> Browser {
     let mut browser = Browser::default();
-    browser.cookies.language = Some("en".to_owned());
+    browser.cookies.language = Some("en");
     browser
 }
 

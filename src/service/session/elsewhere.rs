@@ -82,6 +82,7 @@ impl Sessions {
         }
         let line = lock(&self.lines).join(&read.session, *value);
         let live = Arc::new(LiveSession {
+            value: *digest,
             epoch: read.here.epoch,
             second_factor_at: read.here.second_factor_at,
             host: Some(read.here.host.into()),
@@ -90,7 +91,7 @@ impl Sessions {
             config: Arc::clone(&self.config),
             read_in: read.read_in,
         });
-        self.cache.insert(*digest, Arc::clone(&live));
+        self.cache.insert(Arc::clone(&live));
         Some(live)
     }
 
@@ -153,7 +154,7 @@ impl Sessions {
     pub(in crate::service) fn forget_value(&self, digest: &TokenDigest) {
         let mut generation = self.stripe(digest);
         *generation = generation.wrapping_add(1);
-        self.cache.invalidate(digest);
+        self.cache.remove(digest);
     }
 
     /// A host's session was changed, here or on another node.
@@ -168,8 +169,7 @@ impl Sessions {
             }
             // They are read anew when they are asked for.
             Seen::Lagged => {
-                let of_hosts = self.cache.iter().filter(|(_, live)| live.host().is_some());
-                let values: Vec<_> = of_hosts.map(|(digest, _)| *digest).collect();
+                let values = self.cache.values(|live| live.host().is_some());
                 values.iter().for_each(|digest| self.forget_value(digest));
             }
         }

@@ -3,12 +3,11 @@
 //! Three things, each shared by whoever needs it: an [`AccountCell`] for each account, a [`Lifeline`] for each session (it
 //! outlives a change of the cookie's value, and the cache), and a [`LiveSession`] for each cookie value.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
-use tokio_util::sync::CancellationToken;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Notify;
 
 use crate::authn::login::facts;
 use crate::authn::session::Session;
@@ -18,6 +17,7 @@ use crate::clock::Timestamp;
 use crate::config::{self, Current};
 use crate::id::{SessionId, UserId};
 use crate::secret::TokenDigest;
+use crate::service::end::End;
 use crate::store::trust::Turn;
 
 /// The standing of an account that nobody may act as: disabled, deleted, or not readable. No epoch ever gets there.
@@ -85,7 +85,7 @@ fn account(user: &User) -> Account {
 }
 
 /// A session's own state: when it was last seen, and whether it is over.
-pub(super) struct Lifeline {
+pub(in crate::service) struct Lifeline {
     pub(super) id: SessionId,
     pub(super) user: UserId,
     /// The account's epoch that the session has got to: it is carried over a rise that it has brought about itself.
@@ -95,9 +95,10 @@ pub(super) struct Lifeline {
     granted_until: Timestamp,
     last_seen: AtomicU64,
     /// Each route with an idle timeout of its own, from the first request there on.
-    routes: ArcSwap<Vec<Arc<RouteSeen>>>,
+    routes: ArcSwapOption<Vec<Arc<RouteSeen>>>,
     over: AtomicBool,
-    pub(super) ended: CancellationToken,
+    /// Wakes those who wait for that.
+    ended: Notify,
     /// In the list of what is to be written behind.
     pub(super) dirty: AtomicBool,
     pub(super) written_at: AtomicU64,
@@ -119,9 +120,9 @@ impl Lifeline {
             created_at: session.created_at,
             granted_until: session.expires_at,
             last_seen: AtomicU64::new(session.last_seen.millis()),
-            routes: ArcSwap::default(),
+            routes: ArcSwapOption::default(),
             over: AtomicBool::new(false),
-            ended: CancellationToken::new(),
+            ended: Notify::new(),
             dirty: AtomicBool::new(false),
             written_at: AtomicU64::new(session.last_seen.millis()),
             digest: Mutex::new(digest),
@@ -153,17 +154,19 @@ impl Lifeline {
     }
 
     pub(super) fn seen_on(&self, route: &str, now: Timestamp) {
-        if let Some(known) = self.routes.load().iter().find(|known| known.route == route) {
+        if let Some(known) =
+            self.routes.load().iter().flat_map(|routes| routes.iter()).find(|known| known.route == route)
+        {
             known.at.fetch_max(now.millis(), Ordering::Relaxed);
             return;
         }
         self.routes.rcu(|routes| {
-            let mut routes = Vec::clone(routes);
+            let mut routes = routes.as_deref().cloned().unwrap_or_default();
             match routes.iter().find(|known| known.route == route) {
                 Some(known) => drop(known.at.fetch_max(now.millis(), Ordering::Relaxed)),
                 None => routes.push(Arc::new(RouteSeen { route: route.to_owned(), at: now.millis().into() })),
             }
-            routes
+            Some(Arc::new(routes))
         });
     }
 
@@ -175,7 +178,8 @@ impl Lifeline {
     /// session's counts: the way there was no idling.
     pub(super) fn last_seen_on(&self, route: &Route) -> Timestamp {
         if route.own_idle_timeout
-            && let Some(known) = self.routes.load().iter().find(|known| known.route == route.name)
+            && let Some(known) =
+                self.routes.load().iter().flat_map(|routes| routes.iter()).find(|known| known.route == route.name)
         {
             return Timestamp::from_millis(known.at.load(Ordering::Relaxed));
         }
@@ -186,7 +190,7 @@ impl Lifeline {
     pub(super) fn write_into(&self, session: &mut Session) -> bool {
         let mut changed = self.last_seen() > session.last_seen;
         session.last_seen = session.last_seen.max(self.last_seen());
-        for seen in self.routes.load().iter() {
+        for seen in self.routes.load().iter().flat_map(|routes| routes.iter()) {
             let at = Timestamp::from_millis(seen.at.load(Ordering::Relaxed));
             match session.route_last_seen.iter_mut().find(|(route, _)| *route == seen.route) {
                 Some((_, known)) if *known >= at => {}
@@ -204,65 +208,34 @@ impl Lifeline {
         *self.digest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_digest(&self, digest: TokenDigest) {
+    pub(super) fn set_digest(&self, digest: TokenDigest) {
         *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = digest;
     }
 
     /// It is over: whatever is open on its strength is closed.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.over.store(true, Ordering::Release);
-        self.ended.cancel();
-    }
-}
-
-/// All lifelines, by inner id and by the value under which each record stands.
-#[derive(Default)]
-pub(super) struct Lines {
-    by_id: HashMap<SessionId, Arc<Lifeline>>,
-    by_value: HashMap<TokenDigest, SessionId>,
-}
-
-impl Lines {
-    pub(super) fn get(&self, id: SessionId) -> Option<&Arc<Lifeline>> {
-        self.by_id.get(&id)
+        self.ended.notify_waiters();
     }
 
-    /// The session whose record stands under this value.
-    pub(super) fn under(&self, digest: &TokenDigest) -> Option<&Arc<Lifeline>> {
-        self.by_value.get(digest).and_then(|id| self.by_id.get(id))
+    pub(in crate::service) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Lifeline>> {
-        self.by_id.values()
-    }
-
-    /// The session's lifeline, begun here if it is new.
-    pub(super) fn join(&mut self, session: &Session, digest: TokenDigest) -> Arc<Lifeline> {
-        let line = self.by_id.entry(session.id).or_insert_with(|| Arc::new(Lifeline::new(session, digest)));
-        line.merge(session);
-        let line = Arc::clone(line);
-        self.rename(&line, digest);
-        line
-    }
-
-    /// The session's record stands under another value now.
-    pub(super) fn rename(&mut self, line: &Lifeline, digest: TokenDigest) {
-        self.by_value.remove(&line.digest());
-        line.set_digest(digest);
-        self.by_value.insert(digest, line.id);
-    }
-
-    /// The session is over.
-    pub(super) fn end(&mut self, id: SessionId) {
-        if let Some(line) = self.by_id.remove(&id) {
-            self.by_value.remove(&line.digest());
-            line.end();
+    /// Returns when it is over.
+    pub(in crate::service) async fn ends(&self) {
+        // From here on a call is heard, so none can come between the look and the waiting.
+        let ended = self.ended.notified();
+        if !self.is_over() {
+            ended.await;
         }
     }
 }
 
 /// A session that may be used right now, with its account's shared facts.
 pub struct LiveSession {
+    /// The digest of the cookie's value that it was found by.
+    pub(super) value: TokenDigest,
     /// Of the account when this value was given out: with another value the session may be carried over a rise, this one is not.
     pub(super) epoch: u64,
     pub(super) second_factor_at: Option<Timestamp>,
@@ -352,8 +325,8 @@ impl LiveSession {
 
     /// Fires when the session ends, so that whatever is open on its strength can be closed.
     #[must_use]
-    pub fn ended(&self) -> CancellationToken {
-        self.line.ended.clone()
+    pub fn ended(&self) -> End {
+        End::of(Arc::clone(&self.line))
     }
 
     /// Whether nothing but time has ended it.
@@ -363,6 +336,6 @@ impl LiveSession {
     }
 
     fn is_over(&self) -> bool {
-        self.line.over.load(Ordering::Acquire)
+        self.line.is_over()
     }
 }

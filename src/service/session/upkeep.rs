@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::live::Lifeline;
-use super::{ServiceError, Sessions, lock};
+use super::lines::{SET_BACK, over};
+use super::{Lifeline, ServiceError, Sessions, lock};
 use crate::audit::{Event, Kind};
 use crate::authn::session::{Ended, Session};
 use crate::clock::Timestamp;
@@ -16,9 +16,6 @@ use crate::service::events::{self, By};
 use crate::service::records::parse_digest;
 use crate::store::engine::{Change as Seen, Expect, Outcome};
 use crate::store::record::Change;
-
-/// The clock was set back behind what was noted: nothing of that session is trusted.
-const SET_BACK: &str = "clock set back";
 
 /// At most one write of last-seen times a session in this time.
 const WRITE_EVERY: Duration = Duration::from_secs(30);
@@ -75,8 +72,7 @@ impl Sessions {
     pub(in crate::service) async fn end_overdue(&self, now: Timestamp, slack: Duration) {
         let mut limits = self.config.load().session;
         limits.idle_timeout = limits.idle_timeout.saturating_add(slack);
-        let overdue: Vec<_> =
-            lock(&self.lines).iter().filter(|line| over(line, limits, now).is_some()).cloned().collect();
+        let overdue = lock(&self.lines).overdue(limits, now);
         for line in overdue {
             if let Err(error) = self.end_one(&line, limits, now).await {
                 tracing::warn!(%error, session = %line.id, "a session that is over could not be removed");
@@ -168,7 +164,7 @@ impl Sessions {
                 Ok(_) => self.value_gone(&digest, now).await,
                 Err(error) => {
                     tracing::warn!(%error, sessions = lines.len(), "nobody can tell which sessions have ended: what is open is closed");
-                    self.cache.invalidate_all();
+                    self.cache.clear();
                     lines.iter().for_each(|line| self.forget(&line.digest(), Some(line.id)));
                     return;
                 }
@@ -182,7 +178,7 @@ impl Sessions {
         let line = {
             let mut generation = self.stripe(digest);
             *generation = generation.wrapping_add(1);
-            self.cache.invalidate(digest);
+            self.cache.remove(digest);
             lock(&self.lines).under(digest).cloned()
         };
         let Some(line) = line else { return };
@@ -213,18 +209,5 @@ impl Sessions {
     /// Forgets cells that no session needs any more.
     pub(in crate::service) fn tidy(&self) {
         lock(&self.cells).retain(|_, cell| cell.strong_count() > 0);
-    }
-}
-
-/// Why its time is over, if it is.
-fn over(line: &Lifeline, limits: config::Session, now: Timestamp) -> Option<&'static str> {
-    if now >= line.expires_at(limits) {
-        Some("lifetime")
-    } else if now.since(line.last_seen()) >= limits.idle_timeout {
-        Some("idle")
-    } else if line.last_seen().is_ahead_of(now) {
-        Some(SET_BACK)
-    } else {
-        None
     }
 }

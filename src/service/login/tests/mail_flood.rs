@@ -18,7 +18,7 @@ async fn bench() -> (Bench, Mailbox) {
 /// A login from a browser that nobody knows; whether it was sent a code.
 async fn begin(bench: &Bench) -> (Browser, bool) {
     let mut browser = Browser::default();
-    browser.cookies.language = Some("en".to_owned());
+    browser.cookies.language = Some("en");
     let step = browser.password(bench, "alice", PASSWORD).await;
     assert!(matches!(step, Step::Code { .. }), "{step:?}");
     let sent = sent(bench, &browser).await;

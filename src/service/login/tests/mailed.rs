@@ -15,7 +15,7 @@ async fn bench(change: impl FnOnce(&mut Config)) -> (Bench, Mailbox) {
 /// A browser that reads English.
 fn browser() -> Browser {
     let mut browser = Browser::default();
-    browser.cookies.language = Some("en".to_owned());
+    browser.cookies.language = Some("en");
     browser
 }
 

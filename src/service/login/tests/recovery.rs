@@ -236,7 +236,7 @@ async fn of_fifty_posts_of_one_recovery_code_one_signs_in() {
 async fn a_lost_app_is_replaced_on_the_strength_of_a_recovery_code() {
     let (bench, mut mailbox) = Bench::with_mail(|_| {}).await;
     bench.add_with_mail("alice", Method::Totp).await;
-    let english = |browser: &mut Browser| browser.cookies.language = Some("en".to_owned());
+    let english = |browser: &mut Browser| browser.cookies.language = Some("en");
     let mut elsewhere = Browser::default();
     english(&mut elsewhere);
     let (old_app, codes) = enrolled(&bench, &mut elsewhere).await;

@@ -1,0 +1,100 @@
+//! Gateways that are compared with each other: each alone on its core, one tool behind all of them.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use super::rounds;
+use super::table::Table;
+use super::wrk::{self, COLUMNS};
+use crate::harness::tools::{Tool, start_on_free_port};
+use crate::harness::{Builder, Sekisho};
+
+/// Where gateways run, and where everything else does.
+pub const THEIRS: &str = "1";
+pub const OURS: &str = "0";
+
+/// One that runs.
+pub struct Contestant {
+    pub name: &'static str,
+    pub address: SocketAddr,
+    pub processes: Vec<u32>,
+    load: Load,
+    _gate: Sekisho,
+}
+
+/// Who asks for what, as Lua expressions over the request's number `at`.
+pub struct Load {
+    /// Which session it shows.
+    pub session: String,
+    pub path: String,
+    /// The number of the first request.
+    pub from: String,
+}
+
+/// What everything is passed on to: 1 KiB whatever is asked.
+pub fn tool() -> Tool {
+    start_on_free_port("the tool", |address, folder| {
+        let (path, answer) = (folder.path().display(), "x".repeat(1024));
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {path}/{kind}; "))
+            .concat();
+        let text = format!(
+            "daemon off; worker_processes 1; pid {path}/pid; error_log stderr crit;\nevents {{ worker_connections 4096; }}\n\
+             http {{ access_log off; keepalive_requests 1000000000; {temporary}\n\
+             server {{ listen {address}; location / {{ return 200 \"{answer}\"; }} }} }}\n"
+        );
+        std::fs::write(folder.path().join("nginx.conf"), text).unwrap();
+        let mut command = Command::new("taskset");
+        command.args(["-c", OURS, "/usr/sbin/nginx", "-e", "stderr", "-p"]).arg(folder.path());
+        command.arg("-c").arg(folder.path().join("nginx.conf"));
+        command
+    })
+}
+
+/// One with alice, which does not run yet.
+pub fn gateway() -> Builder {
+    Sekisho::builder()
+        .cheap_hashes()
+        .set("second_factor.policy", "off")
+        .set("server.workers", "1")
+        .set("session.idle_timeout", "1h")
+        .set("log.access", "off")
+        .user("alice", &[])
+        .started_by(&["taskset", "-c", THEIRS])
+}
+
+/// A cookie's value: that of the session of this number.
+pub fn value(number: usize) -> String {
+    format!("{number:042}A")
+}
+
+impl Contestant {
+    pub fn of(name: &'static str, mut gate: Sekisho, load: Load) -> Self {
+        gate.serve();
+        let processes = vec![gate.process().pid()];
+        Self { name, address: gate.address(), processes, load, _gate: gate }
+    }
+
+    /// wrk's script.
+    fn script(&self) -> String {
+        let Load { session, path, from } = &self.load;
+        let address = self.address;
+        format!(
+            "math.randomseed(os.time())\nlocal at = {from}\n\
+             local tail = \"A\\r\\nRemote-User: forged\\r\\nAccept: text/html\\r\\nUser-Agent: Mozilla/5.0\\r\\n\\r\\n\"\n\
+             function request()\n  at = at + 1\n  return \"GET \" .. {path} .. \" HTTP/1.1\\r\\nHost: {address}\\r\\nCookie: \
+             sekisho-session=\" .. string.format(\"%042d\", {session}) .. tail\nend\n"
+        )
+    }
+
+    /// Has it asked for so many seconds.
+    pub fn play(&self, seconds: u32) -> Vec<f64> {
+        wrk::play(&self.script(), self.address, &self.processes, seconds)
+    }
+}
+
+/// Has them asked by turns, and prints what it cost, beside the first.
+pub fn compare(first: &'static [&'static str], contestants: &[Contestant]) {
+    let rows = rounds::all(contestants, |one| one.name, Contestant::play);
+    println!("{}", Table { title: "", columns: COLUMNS, compared: &[0], measures: first }.of(&rows));
+}
