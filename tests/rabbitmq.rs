@@ -113,6 +113,8 @@ async fn work(browser: &Browser, queue: &str) -> String {
     browser.click(".section-hidden:has(form[action='#/queues/get']) > h2").await;
     browser.click("form[action='#/queues/get'] input[type=submit]").await;
     browser.see("The server reported").await;
+    // It slides open, and lines that are still below its edge count as not shown.
+    browser.until("the message is all there", async || !browser.has("#msg-wrapper[style*=overflow]").await).await;
     browser.text_of("#msg-wrapper").await
 }
 
