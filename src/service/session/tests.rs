@@ -148,6 +148,72 @@ async fn a_session_ends_by_its_id_or_with_all_of_its_account() {
 }
 
 #[tokio::test]
+async fn activity_in_many_sessions_is_written_together_and_brings_no_ended_one_back() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (route, sessions) = (bench.route(), &bench.services.sessions);
+    let mut all = Vec::new();
+    for _ in 0..250 {
+        let (token, _) = begin(&bench, &alice).await;
+        all.push((bench.live(&token).await.unwrap(), token));
+    }
+    let commits = || bench.store.figures().unwrap().commits.count;
+
+    bench.advance(MINUTE);
+    all.iter().for_each(|(live, _)| sessions.touch(live, &route, bench.now()));
+    // This one's record was ended by another node, which nobody has told here yet.
+    let (_, gone) = &all[100];
+    bench.store.commit(Change::new().delete::<Session>(&gone.digest().to_string())).await.unwrap();
+    let before = commits();
+    sessions.write_behind(bench.now(), false).await;
+    assert_eq!(commits() - before, 3);
+    for (number, (_, token)) in all.iter().enumerate() {
+        let seen = stored(&bench, token).await.map(|session| session.last_seen);
+        assert_eq!(seen, (number != 100).then(|| bench.now()));
+    }
+    sessions.write_behind(bench.now(), true).await;
+    assert_eq!(commits() - before, 3, "what was written is not written again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_somebody_changes_meanwhile_holds_the_others_up_for_no_time() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (route, sessions) = (bench.route(), &bench.services.sessions);
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        let (token, session) = begin(&bench, &alice).await;
+        all.push((bench.live(&token).await.unwrap(), token, session));
+    }
+    let (_, busy, session) = &all[0];
+    let (name, store, session) = (busy.digest().to_string(), bench.store.clone(), session.clone());
+    let elsewhere = tokio::spawn(async move {
+        loop {
+            store.commit(Change::new().put(&name, &session).lazy()).await.unwrap();
+        }
+    });
+    let conflicts = || bench.store.figures().unwrap().conflicts;
+    for round in 0.. {
+        assert!(round < 1000, "nobody ever came in between");
+        bench.advance(MINUTE);
+        all.iter().for_each(|(live, ..)| sessions.touch(live, &route, bench.now()));
+        sessions.write_behind(bench.now(), false).await;
+        for (_, token, _) in &all[1..] {
+            assert_eq!(stored(&bench, token).await.unwrap().last_seen, bench.now());
+        }
+        if conflicts() > 0 {
+            break;
+        }
+    }
+    elsewhere.abort();
+    let _ = elsewhere.await;
+    bench.advance(MINUTE);
+    sessions.touch(&all[0].0, &route, bench.now());
+    sessions.write_behind(bench.now(), true).await;
+    assert_eq!(stored(&bench, busy).await.unwrap().last_seen, bench.now());
+}
+
+#[tokio::test]
 async fn activity_is_written_behind_at_most_once_in_thirty_seconds() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;

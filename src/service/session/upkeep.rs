@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
+
 use super::lines::{SET_BACK, over};
 use super::{Lifeline, ServiceError, Sessions, lock};
 use crate::audit::{Event, Kind};
@@ -19,52 +21,85 @@ use crate::store::record::Change;
 
 /// At most one write of last-seen times a session in this time.
 const WRITE_EVERY: Duration = Duration::from_secs(30);
+/// How many of them go to the store in one commit.
+const TOGETHER: usize = 100;
+/// How many records are read for that side by side.
+const READ_AT_ONCE: usize = 8;
 
 impl Sessions {
     /// Writes last-seen times behind. `all`: also those that were written a moment ago, durably (at a stop).
     pub(in crate::service) async fn write_behind(&self, now: Timestamp, all: bool) {
-        let mut dirty = std::mem::take(&mut *lock(&self.dirty)).into_iter();
-        while let Some(line) = dirty.next() {
-            let written_at = Timestamp::from_millis(line.written_at.load(Ordering::Relaxed));
-            if !all && now.since(written_at) < WRITE_EVERY {
-                lock(&self.dirty).push(line);
-                continue;
-            }
+        let dirty = std::mem::take(&mut *lock(&self.dirty));
+        let is_due = |line: &Arc<Lifeline>| {
+            all || now.since(Timestamp::from_millis(line.written_at.load(Ordering::Relaxed))) >= WRITE_EVERY
+        };
+        let (due, recent): (Vec<_>, Vec<_>) = dirty.into_iter().partition(is_due);
+        lock(&self.dirty).extend(recent);
+        let mut due = due.chunks(TOGETHER);
+        while let Some(lines) = due.next() {
             // What is seen from here on puts it into the list again.
-            line.dirty.store(false, Ordering::Release);
-            match self.write_one(&line, now, all).await {
-                Ok(true) => line.written_at.store(now.millis(), Ordering::Relaxed),
-                Ok(false) => self.again(line),
-                Err(error) => {
-                    tracing::warn!(%error, "a session's last-seen time could not be written");
-                    self.again(line);
-                    // Nor could the others': where the store is out of reach, each would wait for it.
-                    lock(&self.dirty).extend(dirty);
-                    return;
-                }
+            lines.iter().for_each(|line| line.dirty.store(false, Ordering::Release));
+            if let Err(error) = self.write_together(lines, now, all).await {
+                tracing::warn!(%error, sessions = lines.len(), "sessions' last-seen times could not be written");
+                lines.iter().for_each(|line| self.again(line));
+                // Nor could the others': where the store is out of reach, each would wait for it.
+                lock(&self.dirty).extend(due.flatten().cloned());
+                return;
             }
         }
     }
 
-    fn again(&self, line: Arc<Lifeline>) {
+    fn again(&self, line: &Arc<Lifeline>) {
         if !line.dirty.swap(true, Ordering::AcqRel) {
-            lock(&self.dirty).push(line);
+            lock(&self.dirty).push(Arc::clone(line));
         }
     }
 
-    /// Compares the record's version, and never makes one: an ended session does not come back by having been seen. False:
+    /// In one commit; where somebody changes one of the records meanwhile, each by itself, and that one later.
+    async fn write_together(&self, lines: &[Arc<Lifeline>], now: Timestamp, durable: bool) -> Result<(), ServiceError> {
+        let written = |line: &Arc<Lifeline>| line.written_at.store(now.millis(), Ordering::Relaxed);
+        if self.write_seen(lines, now, durable).await? {
+            lines.iter().for_each(written);
+            return Ok(());
+        }
+        for line in lines {
+            match self.write_seen(std::slice::from_ref(line), now, durable).await? {
+                true => written(line),
+                false => self.again(line),
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares each record's version, and never makes one: an ended session does not come back by having been seen. False:
     /// somebody came in between.
-    async fn write_one(&self, line: &Arc<Lifeline>, now: Timestamp, durable: bool) -> Result<bool, ServiceError> {
-        let digest = line.digest();
-        let name = digest.to_string();
-        let slot = self.store.get::<Session>(&name, now).await?;
-        let Some(mut session) = slot.record else { return Ok(true) };
-        if !line.write_into(&mut session) {
+    async fn write_seen(&self, lines: &[Arc<Lifeline>], now: Timestamp, durable: bool) -> Result<bool, ServiceError> {
+        let records = stream::iter(lines.iter().cloned()).map(|line| self.newly_seen(line, now));
+        let mut records = records.buffer_unordered(READ_AT_ONCE);
+        let (mut change, mut changed) = (Change::new(), false);
+        while let Some(record) = records.next().await {
+            if let Some((name, seen, session)) = record? {
+                change = change.unchanged::<Session>(&name, seen).put(&name, &session);
+                changed = true;
+            }
+        }
+        if !changed {
             return Ok(true);
         }
-        let change = Change::new().unchanged::<Session>(&name, slot.seen).put(&name, &session);
         let change = if durable { change } else { change.lazy() };
         Ok(matches!(self.store.commit(change).await?, Outcome::Committed(_)))
+    }
+
+    /// A session's record with what was seen of it since; `None`: it is gone, or says so already.
+    async fn newly_seen(
+        &self,
+        line: Arc<Lifeline>,
+        now: Timestamp,
+    ) -> Result<Option<(String, Expect, Session)>, ServiceError> {
+        let name = line.digest().to_string();
+        let slot = self.store.get::<Session>(&name, now).await?;
+        let Some(mut session) = slot.record else { return Ok(None) };
+        Ok(line.write_into(&mut session).then_some((name, slot.seen, session)))
     }
 
     /// Ends what time has ended, so that open streams end with it.
