@@ -17,6 +17,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -26,9 +27,14 @@ use super::engine::{Commit, Key, StoreError, Version};
 use super::postgres;
 use super::record::{self, Change, Record, Store};
 use super::sled::files::{self, Directory, Found, Owner};
-use super::sled::{Check, Disk, SledEngine};
+use super::sled::{Disk, SledEngine, Survey};
 use crate::config;
 use crate::secret::random_bytes;
+
+/// How long a start reads a store before people are let in. That is enough for tens of thousands of sessions; what is left of a larger one
+/// is read beside the requests.
+const BEFORE_SERVING: Duration = Duration::from_millis(300);
+const TO_ITS_END: Duration = Duration::from_secs(24 * 3600);
 
 /// Opens the store that the configuration names, of whichever engine; `may_make`: makes one where there is none and the key file has not had
 /// one.
@@ -67,7 +73,7 @@ fn broke_off() -> StoreError {
     StoreError::Unavailable("opening it broke off".into())
 }
 
-/// Opens the store that belongs to the key file. Blocks; a large store is read once.
+/// Opens the store that belongs to the key file. Blocks.
 ///
 /// # Errors
 /// [`StoreError::Missing`] where none was made yet, [`StoreError::Foreign`] where there is another one or none any more,
@@ -231,7 +237,8 @@ impl<'a> Opening<'a> {
         let may_make = making == Making::Allowed && self.kept.id.is_none();
         let directory = Directory::take(self.path)?;
         directory.settle();
-        let disk = Disk::open(self.path, Check::Everything)?;
+        let disk = Disk::open(self.path)?;
+        let unread = look_through(&disk, &directory, making)?;
         let Some(id) = read_id(&disk)? else {
             if disk.get(UNFINISHED_KEY)?.is_some() {
                 return Err(StoreError::Unfinished(self.shown()));
@@ -258,7 +265,7 @@ impl<'a> Opening<'a> {
                 return Err(self.foreign(format!("{} does not exist", self.kept.file.display())));
             }
         }
-        start(disk, directory)
+        start(disk, directory, unread)
     }
 
     fn fill(self) -> Result<Filling, StoreError> {
@@ -274,7 +281,7 @@ impl<'a> Opening<'a> {
         Directory::make(self.path)?;
         let directory = Directory::take(self.path)?;
         if self.found == Found::Store {
-            let disk = Disk::open(self.path, Check::Tip)?;
+            let disk = Disk::open(self.path)?;
             if read_id(&disk)?.is_some() {
                 return Err(StoreError::Present(self.shown()));
             }
@@ -285,7 +292,7 @@ impl<'a> Opening<'a> {
         files::empty(self.path)?;
         let id = new_id()?;
         self.begun.write(&id, directory.owner())?;
-        let disk = Disk::open(self.path, Check::Everything)?;
+        let disk = Disk::open(self.path)?;
         let key = Key::new(UNFINISHED_KEY.to_owned());
         let value = record::encode(&key, &Unfinished {})?;
         let first = Version(disk.tip()?.0.saturating_add(1));
@@ -293,7 +300,7 @@ impl<'a> Opening<'a> {
         disk.sync(first)?;
         directory.settle();
         directory.sync().map_err(|error| files::io_error(self.path, &error))?;
-        Ok(Filling::new(start(disk, directory)?, id, self.begun.file, self.kept.file))
+        Ok(Filling::new(start(disk, directory, None)?, id, self.begun.file, self.kept.file))
     }
 
     fn make(self) -> Result<Store, StoreError> {
@@ -304,7 +311,7 @@ impl<'a> Opening<'a> {
             None => new_id()?,
         };
         self.begun.write(&id, directory.owner())?;
-        let disk = Disk::open(self.path, Check::Everything)?;
+        let disk = Disk::open(self.path)?;
         Self { begun: Beside { file: self.begun.file, id: Some(id) }, ..self }.finish(disk, directory)
     }
 
@@ -319,7 +326,7 @@ impl<'a> Opening<'a> {
         directory.settle();
         directory.sync().map_err(|error| files::io_error(self.path, &error))?;
         self.keep_id()?;
-        start(disk, directory)
+        start(disk, directory, None)
     }
 
     fn keep_id(&self) -> Result<(), StoreError> {
@@ -395,7 +402,28 @@ fn read_id(disk: &Disk) -> Result<Option<String>, StoreError> {
     }
 }
 
-fn start(disk: Disk, directory: Directory) -> Result<Store, StoreError> {
+/// Reads the store for as long as a start may wait; what is left of it is handed back. One in which damage was found while it served is read to
+/// its end before anybody is let in, and so is a copy that is to be examined.
+fn look_through(disk: &Disk, directory: &Directory, making: Making) -> Result<Option<Survey>, StoreError> {
+    let patience = if making == Making::Never || directory.is_condemned() { TO_ITS_END } else { BEFORE_SERVING };
+    let mut survey = Survey::of(disk)?;
+    match survey.go_on(disk, Instant::now() + patience) {
+        Ok(false) => Ok(Some(survey)),
+        Ok(true) => {
+            disk.drop_parts(survey.orphans().into_iter())?;
+            directory.acquit()?;
+            Ok(None)
+        }
+        Err(error) => {
+            if let StoreError::Corrupt { .. } = error {
+                directory.condemn();
+            }
+            Err(error)
+        }
+    }
+}
+
+fn start(disk: Disk, directory: Directory, unread: Option<Survey>) -> Result<Store, StoreError> {
     directory.settle();
-    Ok(Store::new(Arc::new(SledEngine::start(disk, directory)?)))
+    Ok(Store::new(Arc::new(SledEngine::start(disk, directory, unread)?)))
 }

@@ -10,9 +10,12 @@
 //! after an error the writer closes the [`Disk`] and opens it again, at intervals while that fails; in between reads and
 //! writes are refused. What had been applied but was not yet durable may be gone then: its callers get an error, and
 //! watchers are told that they have lost the thread.
+//!
+//! What a start had no time to read is read beside all that, by `looker`; where it finds damage, the store is closed for good.
 
 mod disk;
 pub(super) mod files;
+mod looker;
 mod readers;
 mod value;
 mod writer;
@@ -23,7 +26,7 @@ mod tests;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
@@ -31,8 +34,9 @@ use tokio::sync::{broadcast, oneshot};
 
 #[cfg(test)]
 use self::disk::MOST_KEYS;
-pub(super) use self::disk::{Check, Disk};
+pub(super) use self::disk::{Disk, Survey};
 use self::files::Directory;
+use self::looker::Looker;
 use self::readers::Readers;
 use self::writer::{Job, Reply};
 use super::engine::{Commit, Engine, Key, Outcome, StoreError, Versioned, Watch};
@@ -44,6 +48,7 @@ pub struct SledEngine {
     shared: Arc<Shared>,
     jobs: mpsc::Sender<Job>,
     readers: Readers,
+    looker: Option<Looker>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -56,6 +61,8 @@ struct Shared {
     generation: AtomicU64,
     /// Cleared at an error, so that nobody waits for the lock of `disk` while it is opened again.
     usable: AtomicBool,
+    /// What is damaged in it. From then on nothing can be had from it any more.
+    condemned: OnceLock<String>,
     /// The newest version that is durable.
     durable: AtomicU64,
     /// Held alone while a commit is applied, so that a scan sees all of it or nothing.
@@ -67,16 +74,17 @@ struct Shared {
 }
 
 impl SledEngine {
-    /// Starts the engine over an opened disk.
+    /// Starts the engine over an opened disk. `unread`: what is still to be read of it, to see whether it is whole.
     ///
     /// # Errors
     /// Where the disk cannot be read or no thread can be started.
-    pub(super) fn start(disk: Disk, directory: Directory) -> Result<Self, StoreError> {
+    pub(super) fn start(disk: Disk, directory: Directory, unread: Option<Survey>) -> Result<Self, StoreError> {
         let newest = disk.tip()?;
         let shared = Arc::new(Shared {
             disk: RwLock::new(Some(disk)),
             generation: AtomicU64::new(0),
             usable: AtomicBool::new(true),
+            condemned: OnceLock::new(),
             durable: AtomicU64::new(0),
             view: RwLock::new(()),
             changes: broadcast::Sender::new(watch::BACKLOG),
@@ -85,7 +93,8 @@ impl SledEngine {
         });
         let readers = Readers::start()?;
         let (jobs, thread) = writer::start(&shared, newest)?;
-        Ok(Self { shared, jobs, readers, thread: Some(thread) })
+        let looker = unread.map(|survey| Looker::start(&shared, &jobs, survey)).transpose()?;
+        Ok(Self { shared, jobs, readers, looker, thread: Some(thread) })
     }
 
     /// Reads on one of the readers' threads.
@@ -127,10 +136,34 @@ impl Shared {
     /// Does something with the disk of this generation, or refuses while there is none.
     fn with_disk<T>(&self, act: impl FnOnce(&Disk, u64) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if !self.usable.load(Ordering::SeqCst) {
-            return Err(reopening());
+            return Err(self.refusal());
         }
         let disk = self.disk.read().unwrap_or_else(PoisonError::into_inner);
         act(disk.as_ref().ok_or_else(reopening)?, self.generation.load(Ordering::SeqCst))
+    }
+
+    /// Why nothing can be had from it now.
+    fn refusal(&self) -> StoreError {
+        match self.condemned.get() {
+            Some(detail) => {
+                let path = self.directory.path().display().to_string();
+                StoreError::Corrupt { path, detail: detail.clone() }
+            }
+            None => reopening(),
+        }
+    }
+
+    fn is_condemned(&self) -> bool {
+        self.condemned.get().is_some()
+    }
+
+    /// Damage was found: it is closed for good.
+    fn condemn(&self, detail: String) {
+        let _ = self.condemned.set(detail);
+        self.usable.store(false, Ordering::SeqCst);
+        self.directory.condemn();
+        tracing::error!(error = %self.refusal(), "nobody is let in any more");
+        let _ = self.changes.send(Told::Missed);
     }
 
     /// Reads; where the disk fails, the writer is told to look whether opening it again helps.
@@ -200,6 +233,7 @@ impl Engine for SledEngine {
 
 impl Drop for SledEngine {
     fn drop(&mut self) {
+        drop(self.looker.take());
         let _ = self.jobs.send(Job::Close);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -222,14 +256,14 @@ pub(crate) mod testing {
 
     use super::super::engine::Engine;
     use super::super::record::Store;
-    use super::{Check, Directory, Disk, SledEngine};
+    use super::{Directory, Disk, SledEngine};
 
     /// An engine without a record, not even the id that stands in every store.
     pub(crate) fn empty() -> (Arc<dyn Engine>, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let directory = Directory::take(dir.path()).unwrap();
-        let disk = Disk::open(dir.path(), Check::Everything).unwrap();
-        (Arc::new(SledEngine::start(disk, directory).unwrap()), dir)
+        let disk = Disk::open(dir.path()).unwrap();
+        (Arc::new(SledEngine::start(disk, directory, None).unwrap()), dir)
     }
 
     /// A new store. Keep the directory for as long as the store is used.

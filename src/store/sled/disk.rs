@@ -7,6 +7,7 @@
 //! only shows when the tip lies below the watermark.
 
 mod apply;
+mod survey;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -23,6 +24,7 @@ use bytes::Bytes;
 #[cfg(test)]
 pub(super) use self::apply::MOST_KEYS;
 pub(super) use self::apply::fits;
+pub(in crate::store) use self::survey::Survey;
 use super::files::{self, WATERMARK, io_error};
 use super::value::{self, Head, TIP};
 use crate::store::engine::{Commit, Expect, Key, StoreError, Version, Versioned};
@@ -46,18 +48,10 @@ pub(in crate::store) struct Disk {
     ahead: AtomicU64,
 }
 
-/// How much is looked at before a store is trusted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Check {
-    /// Every record is read once: damage shows at the start and not in the middle of somebody's login.
-    Everything,
-    /// For opening again after an error: what was sound a moment ago.
-    Tip,
-}
-
 impl Disk {
-    /// Opens what is at `path`, and creates it if nothing is there: whether that is right, the caller has settled.
-    pub(in crate::store) fn open(path: &Path, check: Check) -> Result<Self, StoreError> {
+    /// Opens what is at `path`, and creates it if nothing is there: whether that is right, the caller has settled. Whether its records are
+    /// whole, a [`Survey`] tells.
+    pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
         guarded(path, || {
             files::drop_unfinished(path)?;
             let config = ::sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
@@ -73,38 +67,18 @@ impl Disk {
                 .map_err(unavailable)?;
             let log = File::open(path.join(files::LOG)).map_err(unavailable)?;
             let disk = Self { db: Some(db), path: path.into(), log, watermark, ahead: AtomicU64::new(0) };
-            disk.verify(check)?;
+            disk.reaches_its_watermark()?;
             Ok(disk)
         })
     }
 
-    fn verify(&self, check: Check) -> Result<(), StoreError> {
-        let tip = self.tip()?;
-        let durable = self.watermark()?;
-        if tip < durable {
-            let detail = format!("it has lost its newest changes (it ends at {}, {} was reached)", tip.0, durable.0);
-            return Err(self.corrupt(detail));
+    fn reaches_its_watermark(&self) -> Result<(), StoreError> {
+        let (tip, durable) = (self.tip()?, self.watermark()?);
+        if tip >= durable {
+            return Ok(());
         }
-        if check == Check::Everything {
-            let mut parts = Vec::new();
-            let mut led_to = Vec::new();
-            for pair in self.db()?.iter() {
-                let (key, value) = pair.map_err(|error| explain(&self.path, error))?;
-                if value::is_internal(&key) {
-                    parts.extend(value::is_part(&key).then_some(key));
-                    continue;
-                }
-                if self.whole(&value)?.version > tip {
-                    return Err(self.corrupt("a record is newer than the newest change".into()));
-                }
-                let head = self.head(&value)?;
-                led_to.extend(value::part_keys(head.version, head.parts));
-            }
-            led_to.sort_unstable();
-            parts.retain(|part| led_to.binary_search_by(|known| known.as_slice().cmp(part)).is_err());
-            self.drop_parts(parts.iter().map(|part| part.to_vec()))?;
-        }
-        Ok(())
+        let detail = format!("it has lost its newest changes (it ends at {}, {} was reached)", tip.0, durable.0);
+        Err(self.corrupt(detail))
     }
 
     /// The version of the newest commit.
@@ -263,7 +237,7 @@ impl Disk {
         guarded(&self.path, || self.db()?.get(key).map_err(|error| explain(&self.path, error)))
     }
 
-    fn db(&self) -> Result<&Db, StoreError> {
+    pub(super) fn db(&self) -> Result<&Db, StoreError> {
         self.db.as_ref().ok_or_else(|| StoreError::Unavailable("it is closed".into()))
     }
 

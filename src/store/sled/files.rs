@@ -15,6 +15,8 @@ pub(super) const LOG: &str = "db";
 pub(super) const BLOBS: &str = "blobs";
 /// Ours: see `super::disk`.
 pub(super) const WATERMARK: &str = "watermark";
+/// Ours: damage was found in it while it served.
+const DAMAGED: &str = "damaged";
 
 /// What stands at a store's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub(in crate::store) fn look(path: &Path) -> Result<Found, StoreError> {
         let ours = match &*name {
             // An empty file system has one.
             "lost+found" => continue,
-            LOG | "conf" | WATERMARK => kind.is_file(),
+            LOG | "conf" | WATERMARK | DAMAGED => kind.is_file(),
             BLOBS => kind.is_dir(),
             other => kind.is_file() && other.starts_with("snap."),
         };
@@ -158,6 +160,27 @@ impl Directory {
 
     pub(in crate::store) fn owner(&self) -> Option<Owner> {
         self.owner
+    }
+
+    /// Leaves the mark of a damaged store.
+    pub(in crate::store) fn condemn(&self) {
+        let marked = File::create(self.path.join(DAMAGED)).and_then(|_| self.sync());
+        if let Err(error) = marked {
+            tracing::warn!(%error, "the store cannot be marked as damaged");
+        }
+    }
+
+    /// Whether it has that mark.
+    pub(in crate::store) fn is_condemned(&self) -> bool {
+        self.path.join(DAMAGED).exists()
+    }
+
+    /// It has turned out to be whole, or another one was put in its place.
+    pub(in crate::store) fn acquit(&self) -> Result<(), StoreError> {
+        match std::fs::remove_file(self.path.join(DAMAGED)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&self.path, &error)),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the names in it survive a power cut.

@@ -29,7 +29,11 @@ fn fresh() -> (Arc<dyn Engine>, TempDir) {
 /// An engine over whatever is in `path`, without the questions of `store::open`.
 fn start(path: &Path) -> Result<SledEngine, StoreError> {
     let directory = Directory::take(path)?;
-    SledEngine::start(Disk::open(path, Check::Everything)?, directory)
+    let disk = Disk::open(path)?;
+    let mut survey = Survey::of(&disk)?;
+    while !survey.go_on(&disk, Instant::now())? {}
+    disk.drop_parts(survey.orphans().into_iter())?;
+    SledEngine::start(disk, directory, None)
 }
 
 fn key(name: &str) -> Key {

@@ -16,16 +16,13 @@ pub(super) const PART_BYTES: usize = 4 * 1024;
 
 /// The newest version stands under it. No record's key begins with a zero byte.
 pub(super) const TIP: &[u8] = b"\0tip";
-const PART: &[u8] = b"\0part";
+pub(super) const PART: &[u8] = b"\0part";
+/// No record's key is before this one.
+pub(super) const FIRST_RECORD: &[u8] = b"\x01";
 
 /// Whether what stands under `key` is something else than a record.
 pub(super) fn is_internal(key: &[u8]) -> bool {
     key.first() == Some(&0)
-}
-
-/// Whether a part of a long value stands under `key`.
-pub(super) fn is_part(key: &[u8]) -> bool {
-    key.starts_with(PART)
 }
 
 /// A head that was read.
@@ -72,6 +69,11 @@ pub(super) fn split(version: Version, first: u32, bytes: &[u8]) -> Split {
 /// Where the parts of a value of this version stand.
 pub(super) fn part_keys(version: Version, parts: Range<u32>) -> impl Iterator<Item = Vec<u8>> {
     parts.map(move |number| part_key(version, number))
+}
+
+/// Before which key the parts of values of this version and older ones stand.
+pub(super) fn first_part_after(version: Version) -> Vec<u8> {
+    part_key(Version(version.0.saturating_add(1)), 0)
 }
 
 fn part_key(version: Version, number: u32) -> Vec<u8> {

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::disk::{Check, Disk, fits};
+use super::disk::{Disk, fits};
 use super::{Shared, closed, reopening};
 use crate::store::engine::{Change, Commit, Durability, Key, Outcome, StoreError, Version};
 use crate::store::watch::Told;
 
 /// How long between two attempts to open the store again, and how long writes are refused after a failed one, so that a
 /// disk that stays full does not keep the store from being read.
-const RETRY: Duration = Duration::from_millis(250);
+pub(super) const RETRY: Duration = Duration::from_millis(250);
 
 /// While fewer bytes than this are free after a failed write, none is tried: sled grows by segments of 512 KiB.
 const ENOUGH_SPACE: u64 = 1024 * 1024;
@@ -28,6 +28,8 @@ pub(super) enum Job {
     Durable(Reply<()>),
     /// In this generation something failed.
     Suspect(u64),
+    /// Parts of long values that nothing leads to.
+    Drop(Vec<Vec<u8>>),
     Close,
 }
 
@@ -95,10 +97,11 @@ impl Writer {
                 Ok(Job::Commit(commit, reply)) => self.commit(&commit, reply),
                 Ok(Job::Durable(reply)) => self.when_durable(Waiting::Asked(reply)),
                 Ok(Job::Suspect(generation)) => self.suspect(generation),
+                Ok(Job::Drop(parts)) => self.drop_parts(parts),
                 Ok(Job::Close) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if !self.is_usable() && self.may_reopen() {
+            if !self.is_usable() && self.may_reopen() && !self.shared.is_condemned() {
                 self.reopen();
             }
         }
@@ -124,7 +127,7 @@ impl Writer {
     fn apply(&mut self, commit: &Commit) -> Result<Outcome, StoreError> {
         self.refuse_in_trouble()?;
         if !self.is_usable() {
-            return Err(reopening());
+            return Err(self.shared.refusal());
         }
         fits(commit)?;
         let version = Version(self.newest.0.saturating_add(1));
@@ -184,6 +187,12 @@ impl Writer {
         }
     }
 
+    fn drop_parts(&mut self, parts: Vec<Vec<u8>>) {
+        if let Err(error) = self.shared.with_disk(|disk, _| disk.drop_parts(parts.into_iter())) {
+            self.fail(&error);
+        }
+    }
+
     fn suspect(&mut self, generation: u64) {
         let current = self.shared.generation.load(Ordering::SeqCst) == generation;
         // A disk that fails every read is not opened again at each of them.
@@ -193,6 +202,9 @@ impl Writer {
     }
 
     fn fail(&mut self, error: &StoreError) {
+        if self.shared.is_condemned() {
+            return;
+        }
         tracing::error!(%error, "the store failed; it is opened again");
         self.trouble = Some(Instant::now());
         self.reopen();
@@ -222,7 +234,7 @@ impl Writer {
     fn open(&self) -> Result<(Disk, Version), StoreError> {
         let path = self.shared.directory.path();
         self.shared.directory.still_there()?;
-        let disk = Disk::open(path, Check::Tip)?;
+        let disk = Disk::open(path)?;
         let (tip, durable) = (disk.tip()?, Version(self.shared.durable.load(Ordering::SeqCst)));
         if tip < durable {
             let detail = "it came back without changes that were durable".into();

@@ -70,7 +70,7 @@ impl Disk {
     }
 
     /// Removes parts that no head leads to.
-    pub(super) fn drop_parts(&self, parts: impl Iterator<Item = Vec<u8>>) -> Result<(), StoreError> {
+    pub(in crate::store) fn drop_parts(&self, parts: impl Iterator<Item = Vec<u8>>) -> Result<(), StoreError> {
         let parts: Vec<_> = parts.collect();
         for some in parts.chunks(PARTS) {
             let mut batch = Batch::default();

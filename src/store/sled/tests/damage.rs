@@ -79,6 +79,91 @@ async fn a_damaged_store_is_intact_or_refused() {
     assert!(refused > 50 && intact > 20, "refused {refused}, intact {intact}");
 }
 
+/// What a start has no time to read is read beside the requests.
+#[tokio::test]
+async fn damage_that_is_found_while_it_serves_closes_the_store_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = start(dir.path()).unwrap();
+    for number in 0..3000 {
+        let commit = put(&format!("n/{number:04}"), format!("{number:0300}"));
+        committed(&engine, Commit { durability: Durability::Lazy, ..commit }).await;
+    }
+    drop(engine);
+    // sled looks at the end of its log by itself; this place is behind what it keeps of it in a snapshot.
+    for number in 0..3 {
+        committed(&start(dir.path()).unwrap(), put(&format!("n/later{number}"), "x")).await;
+    }
+    let log = dir.path().join(files::LOG);
+    let mut bytes = fs::read(&log).unwrap();
+    let at = bytes.windows(300).rposition(|window| window == format!("{:0300}", 1200).as_bytes()).unwrap();
+    bytes[at + 150] ^= 1;
+    fs::write(&log, bytes).unwrap();
+
+    // As if the time of the start had been over after the first records.
+    let unread = || {
+        let disk = Disk::open(dir.path()).unwrap();
+        let mut survey = Survey::of(&disk).unwrap();
+        assert!(!survey.go_on(&disk, Instant::now()).unwrap());
+        (disk, survey)
+    };
+    let (disk, survey) = unread();
+    let engine = SledEngine::start(disk, Directory::take(dir.path()).unwrap(), Some(survey)).unwrap();
+    let mut watch = engine.watch("n/");
+    assert_eq!(watch.next().await, Some(crate::store::engine::Change::Lagged));
+    for _ in 0..2 {
+        assert!(matches!(engine.get(&key("n/0000")).await, Err(StoreError::Corrupt { .. })));
+        assert!(matches!(engine.commit(put("n/0000", "x")).await, Err(StoreError::Corrupt { .. })));
+        assert!(matches!(engine.durable().await, Err(StoreError::Corrupt { .. } | StoreError::Unavailable(_))));
+    }
+    assert!(!engine.figures().unwrap().open);
+    drop(engine);
+    assert!(Directory::take(dir.path()).unwrap().is_condemned(), "the next start reads all of it first");
+}
+
+#[tokio::test]
+async fn what_is_written_while_the_rest_is_read_stays_and_parts_that_nothing_leads_to_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = start(dir.path()).unwrap();
+    let long = |letter: &str| Bytes::from(letter.repeat(50_000));
+    for number in 0..2500 {
+        let value = if number % 500 == 0 { long("a") } else { "short".into() };
+        let commit = put(&format!("n/{number:04}"), value);
+        committed(&engine, Commit { durability: Durability::Lazy, ..commit }).await;
+    }
+    let left = committed(&engine, put("n/2499", long("b"))).await;
+    drop(engine);
+    let disk = Disk::open(dir.path()).unwrap();
+    // As a crash between a value's parts and its head leaves them, and one after a value was replaced.
+    let orphans = || {
+        let newer = value::split(Version(left.0 + 1), 0, &long("c")).parts;
+        newer.into_iter().chain(value::split(Version(1), 90, &long("d")).parts)
+    };
+    for (key, part) in orphans() {
+        disk.db().unwrap().insert(key, part).unwrap();
+    }
+    let parts = |disk: &Disk| disk.db().unwrap().scan_prefix(value::PART).count();
+    let before = parts(&disk);
+    let mut survey = Survey::of(&disk).unwrap();
+    assert_eq!(before - parts(&disk), value::split(left, 0, &long("c")).parts.len(), "those of no commit go at once");
+    assert!(!survey.go_on(&disk, Instant::now()).unwrap());
+    let engine = SledEngine::start(disk, Directory::take(dir.path()).unwrap(), Some(survey)).unwrap();
+    for number in [0, 500, 1000, 2400, 2499] {
+        committed(&engine, put(&format!("n/{number:04}"), long("e"))).await;
+    }
+    let shared = Arc::clone(&engine.shared);
+    let led_to = 7 * value::split(left, 0, &long("e")).parts.len();
+    until("what nothing leads to is gone", async || {
+        let parts = shared.with_disk(|disk, _| Ok(parts(disk)))?;
+        if parts == led_to { Ok(()) } else { Err(StoreError::Unavailable(format!("{parts} of {led_to}"))) }
+    })
+    .await;
+    for number in [0, 500, 1000, 2400, 2499] {
+        let found = engine.get(&key(&format!("n/{number:04}"))).await.unwrap().unwrap();
+        assert_eq!(found.value, long("e"), "{number}");
+    }
+    assert_eq!(engine.get(&key("n/1500")).await.unwrap().unwrap().value, long("a"));
+}
+
 /// As a kill in the middle of a start leaves it, or a full disk.
 #[tokio::test]
 async fn a_snapshot_that_was_not_finished_is_no_damage() {
