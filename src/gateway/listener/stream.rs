@@ -331,12 +331,17 @@ impl Connection {
         if self.buffer.is_empty() {
             if let Body::Length(left) = body {
                 // No need to take a long upload through the buffer.
-                let most = usize::try_from(*left).unwrap_or(usize::MAX).min(out.remaining());
-                let mut direct = ReadBuf::new(out.initialize_unfilled_to(most));
-                ready!(Pin::new(&mut self.socket).poll_read(cx, &mut direct))?;
-                let n = direct.filled().len();
-                *left -= n as u64;
-                out.advance(n);
+                let most = usize::try_from(*left).unwrap_or(usize::MAX);
+                let before = out.filled().len();
+                if most >= out.remaining() {
+                    ready!(Pin::new(&mut self.socket).poll_read(cx, out))?;
+                } else {
+                    let mut direct = ReadBuf::new(out.initialize_unfilled_to(most));
+                    ready!(Pin::new(&mut self.socket).poll_read(cx, &mut direct))?;
+                    let n = direct.filled().len();
+                    out.advance(n);
+                }
+                *left -= (out.filled().len() - before) as u64;
                 return Poll::Ready(Ok(()));
             }
             if ready!(poll_fill(&mut self.socket, &mut self.buffer, cx))? == 0 {
@@ -432,6 +437,17 @@ impl Connection {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
         }
+    }
+
+    /// Of a frame's head and its payload one record of TLS is made, and one call to the kernel.
+    fn poll_write_pieces(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let Feed::Frames(watch) = &mut self.feed else {
+            let first = pieces.iter().find(|piece| !piece.is_empty());
+            return self.poll_write(cx, first.map_or(&[], |piece| piece));
+        };
+        let written = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, pieces))?;
+        watch.wrote(written);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_send_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -532,6 +548,18 @@ impl AsyncRead for Lease {
 impl AsyncWrite for Lease {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.connection()?.poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.connection()?.poll_write_pieces(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| matches!(connection.feed, Feed::Frames(_)))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
