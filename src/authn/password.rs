@@ -8,14 +8,16 @@
 mod foreign;
 mod leaked;
 mod md5_crypt;
+mod memory;
 mod scheme;
 
 pub use foreign::{ForeignHash, MOST_SCHEMES};
+pub use memory::Memory;
 pub use scheme::{Scheme, Unusable};
 
 use super::recovery_code::HASH_BYTES;
 use argon2::password_hash::phc::{Output, ParamsString, Salt};
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, Version};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
 
 /// The longest password, in characters (A28 asks for 64 at least).
 pub const MAX_CHARS: usize = 256;
@@ -170,22 +172,37 @@ impl Matches {
 ///
 /// # Errors
 /// Where `cost` is out of range.
-pub fn hash(password: &str, salt: &[u8; 16], cost: Cost) -> Result<String, HashError> {
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.params()?);
-    Ok(argon2.hash_password_with_salt(password.as_bytes(), salt)?.to_string())
+pub fn hash(password: &str, salt: &[u8; 16], cost: Cost, memory: &mut Memory) -> Result<String, HashError> {
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    argon2id(password, salt, cost, memory, &mut output)?;
+    written(salt, &output, cost)
 }
 
 /// Whether `password` is the one behind `stored`, by the parameters that stand in it.
 ///
 /// # Errors
 /// Where `stored` is no hash that is understood.
-pub fn verify(stored: &str, password: &str) -> Result<Option<Matches>, HashError> {
+pub fn verify(stored: &str, password: &str, memory: &mut Memory) -> Result<Option<Matches>, HashError> {
     let scheme = Scheme::of(stored)?;
-    let matches = scheme.verify(stored, password)?;
+    let matches = scheme.verify(stored, password, memory)?;
     Ok(matches.then(|| Matches { hash: stored.to_owned(), is_whole: scheme.reads_all_of(password) }))
 }
 
-fn decoy(salt: &[u8; 16], output: &[u8; 32], cost: Cost) -> Result<String, HashError> {
+fn argon2id(
+    password: &str,
+    salt: &[u8; 16],
+    cost: Cost,
+    memory: &mut Memory,
+    output: &mut [u8],
+) -> Result<(), HashError> {
+    let params = cost.params()?;
+    let blocks = memory.of(&params)?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    Ok(argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, blocks)?)
+}
+
+/// A hash in the PHC string format.
+fn written(salt: &[u8; 16], output: &[u8; 32], cost: Cost) -> Result<String, HashError> {
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
@@ -200,10 +217,9 @@ fn decoy(salt: &[u8; 16], output: &[u8; 32], cost: Cost) -> Result<String, HashE
 ///
 /// # Errors
 /// Where `cost` is out of range.
-pub fn derive(code: &str, salt: &[u8; 16], cost: Cost) -> Result<[u8; HASH_BYTES], HashError> {
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.params()?);
+pub fn derive(code: &str, salt: &[u8; 16], cost: Cost, memory: &mut Memory) -> Result<[u8; HASH_BYTES], HashError> {
     let mut hash = [0; HASH_BYTES];
-    argon2.hash_password_into(code.as_bytes(), salt, &mut hash)?;
+    argon2id(code, salt, cost, memory, &mut hash)?;
     Ok(hash)
 }
 
@@ -317,10 +333,12 @@ mod tests {
     #[test]
     fn every_character_counts_blanks_too() {
         for password in ["correct horse", " correct horse", "correct horse ", &"ü".repeat(128), &"a".repeat(64)] {
-            let stored = hash(password, &[7; 16], CHEAP).unwrap();
-            assert!(verify(&stored, password).unwrap().is_some_and(|proof| proof.is_of(&stored)));
+            let stored = hash(password, &[7; 16], CHEAP, &mut Memory::default()).unwrap();
+            assert!(
+                verify(&stored, password, &mut Memory::default()).unwrap().is_some_and(|proof| proof.is_of(&stored))
+            );
             for other in [format!("{password} "), password.trim().to_uppercase(), password.chars().take(2).collect()] {
-                assert!(verify(&stored, &other).unwrap().is_none(), "{other}");
+                assert!(verify(&stored, &other, &mut Memory::default()).unwrap().is_none(), "{other}");
             }
         }
     }
@@ -328,17 +346,17 @@ mod tests {
     #[test]
     fn what_is_no_hash_is_an_error_and_no_match() {
         for stored in ["", "x", "$argon2id$v=19$m=16,t=1,p=1", "$2b$10$abc"] {
-            assert!(!matches!(verify(stored, ""), Ok(Some(_))), "{stored}");
+            assert!(!matches!(verify(stored, "", &mut Memory::default()), Ok(Some(_))), "{stored}");
         }
     }
 
     #[test]
     fn a_decoy_costs_the_same_and_matches_nothing() {
-        let real = hash("x", &[1; 16], CHEAP).unwrap();
-        let decoy = decoy(&[1; 16], &[2; 32], CHEAP).unwrap();
+        let real = hash("x", &[1; 16], CHEAP, &mut Memory::default()).unwrap();
+        let decoy = written(&[1; 16], &[2; 32], CHEAP).unwrap();
         assert_eq!(real.rsplit_once('$').unwrap().0, decoy.rsplit_once('$').unwrap().0);
         assert_eq!(real.len(), decoy.len());
-        assert!(verify(&decoy, "x").unwrap().is_none());
+        assert!(verify(&decoy, "x", &mut Memory::default()).unwrap().is_none());
     }
 
     #[test]
@@ -348,7 +366,7 @@ mod tests {
             let added = missing(stored, wanted).unwrap();
             assert_eq!(stored.work() + added.work(), wanted.work(), "{stored:?} for {wanted:?}");
             assert!(added.memory_kib <= wanted.memory_kib);
-            assert!(decoy(&[1; 16], &[2; 32], added).is_ok());
+            assert!(written(&[1; 16], &[2; 32], added).is_ok());
         }
         for (stored, wanted) in [(cost(64, 2), cost(64, 2)), (cost(64, 3), cost(64, 2)), (cost(60, 1), cost(64, 1))] {
             assert_eq!(missing(stored, wanted), None, "{stored:?} for {wanted:?}");
@@ -381,7 +399,8 @@ mod tests {
 
     #[test]
     fn a_hash_is_renewed_when_the_cost_rises_and_never_gets_cheaper() {
-        let stored = hash("x", &[1; 16], Cost { memory_kib: 64, iterations: 1, parallelism: 1 }).unwrap();
+        let cost = Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
+        let stored = hash("x", &[1; 16], cost, &mut Memory::default()).unwrap();
         assert_eq!(renewed(&stored, Cost { memory_kib: 64, iterations: 1, parallelism: 1 }), None);
         assert_eq!(renewed(&stored, CHEAP), None);
         let mixed = Cost { memory_kib: 32, iterations: 2, parallelism: 1 };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::ServiceError;
-use crate::authn::password::{self, Cost, HashError, Matches, Scheme};
+use crate::authn::password::{self, Cost, HashError, Matches, Memory, Scheme};
 use crate::authn::recovery_code::HASH_BYTES;
 use crate::metrics::{Hashing, Held};
 use crate::secret::{ExposeSecret, SecretString, random_bytes};
@@ -267,9 +267,9 @@ fn work(
     if let Err(error) = rustix::process::nice(NICENESS) {
         tracing::debug!(%error, "password hashing keeps its normal priority");
     }
+    let mut memory = Memory::default();
     loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((since, job)) = job else { return };
+        let Some((since, job)) = next(queue, &mut memory) else { return };
         counted.waiting.dec();
         if since.elapsed() > patience {
             // Without an answer it is told to come again.
@@ -285,25 +285,25 @@ fn work(
             Job::Hash { answer, .. } if answer.is_closed() => false,
             Job::Derive { answer, .. } if answer.is_closed() => false,
             Job::Verify { stored, beside, password, answer } => {
-                let verify = |stored: &str| {
-                    let verdict = password::verify(stored, password.expose_secret());
+                let mut verify = |stored: &str| {
+                    let verdict = password::verify(stored, password.expose_secret(), &mut memory);
                     after_each(password::work_of(stored).unwrap_or_default());
                     verdict
                 };
-                let verdict = stored.as_deref().map_or(Ok(None), verify);
+                let verdict = stored.as_deref().map_or(Ok(None), &mut verify);
                 // A decoy matches nothing, and its answer says nothing.
                 beside.iter().for_each(|decoy| drop(verify(decoy)));
                 let _ = answer.send(verdict);
                 true
             }
             Job::Hash { salt, password, cost, answer } => {
-                let hash = password::hash(password.expose_secret(), &salt, cost);
+                let hash = password::hash(password.expose_secret(), &salt, cost, &mut memory);
                 after_each(cost.work());
                 let _ = answer.send(hash);
                 true
             }
             Job::Derive { code, salt, cost, answer } => {
-                let hash = password::derive(code.expose_secret(), &salt, cost);
+                let hash = password::derive(code.expose_secret(), &salt, cost, &mut memory);
                 after_each(cost.work());
                 let _ = answer.send(hash);
                 true
@@ -314,6 +314,17 @@ fn work(
             counted.duration.observe(began.elapsed().as_secs_f64());
         }
     }
+}
+
+/// The next job; `None`: there will be none. While nobody waits, no memory is held.
+fn next(queue: &Mutex<Receiver<(Instant, Job)>>, memory: &mut Memory) -> Option<(Instant, Job)> {
+    if let Ok(queue) = queue.try_lock()
+        && let Ok(job) = queue.try_recv()
+    {
+        return Some(job);
+    }
+    memory.clear();
+    queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
 impl From<HashError> for ServiceError {

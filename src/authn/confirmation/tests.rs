@@ -16,7 +16,13 @@ fn before(secs: u64) -> Option<Timestamp> {
 }
 
 fn hash(password: &str) -> String {
-    password::hash(password, &[1; 16], Cost { memory_kib: 16, iterations: 1, parallelism: 1 }).unwrap()
+    password::hash(
+        password,
+        &[1; 16],
+        Cost { memory_kib: 16, iterations: 1, parallelism: 1 },
+        &mut password::Memory::default(),
+    )
+    .unwrap()
 }
 
 fn user(enrolled: bool) -> User {
@@ -125,7 +131,8 @@ fn for_another_app_a_recovery_code_counts_as_long_as_any_second_factor() {
 fn the_password_counts_only_while_it_is_the_accounts() {
     let alice = user(true);
     let old = session(None, before(1));
-    let proof = |password: &str, hash: &str| password::verify(hash, password).unwrap();
+    let proof =
+        |password: &str, hash: &str| password::verify(hash, password, &mut password::Memory::default()).unwrap();
     let right = proof("right", &alice.password.as_ref().unwrap().hash).unwrap();
     let given = password_given(&old, &alice, &right, NOW).unwrap();
     assert_eq!((given.password_at, given.second_factor_at, given.id), (Some(NOW), before(1), old.id));

@@ -36,7 +36,7 @@ fn user(enrolled: bool, switched_on: bool) -> User {
         groups: BTreeSet::new(),
         role: Role::User,
         password: Some(StoredPassword {
-            hash: password::hash("right", &[1; 16], cost).unwrap(),
+            hash: password::hash("right", &[1; 16], cost, &mut password::Memory::default()).unwrap(),
             changed_at: NOW,
             must_change: false,
         }),
@@ -66,7 +66,7 @@ fn key(user: &User, spares: bool, age: Duration) -> Device {
 }
 
 fn proof(user: &User) -> password::Matches {
-    password::verify(&user.password.as_ref().unwrap().hash, "right").unwrap().unwrap()
+    password::verify(&user.password.as_ref().unwrap().hash, "right", &mut password::Memory::default()).unwrap().unwrap()
 }
 
 fn passed(user: &User, policy: Policy) -> FirstFactorPassed {
@@ -154,8 +154,13 @@ fn the_password_of_another_hash_or_a_disabled_account_leads_nowhere() {
     let alice = user(true, true);
     let proof = proof(&alice);
     let mut changed = alice.clone();
-    changed.password.as_mut().unwrap().hash =
-        password::hash("right", &[2; 16], Cost { memory_kib: 16, iterations: 1, parallelism: 1 }).unwrap();
+    changed.password.as_mut().unwrap().hash = password::hash(
+        "right",
+        &[2; 16],
+        Cost { memory_kib: 16, iterations: 1, parallelism: 1 },
+        &mut password::Memory::default(),
+    )
+    .unwrap();
     let disabled = User { disabled: true, ..alice.clone() };
     let empty = User { password: None, ..alice.clone() };
     for account in [&changed, &disabled, &empty] {

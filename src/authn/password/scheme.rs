@@ -15,14 +15,14 @@
 
 use std::fmt;
 
-use argon2::{Argon2, Params, PasswordHash, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordVerifier as _, Version};
 use data_encoding::{BASE64, BASE64_NOPAD};
 use sha1::{Digest, Sha1};
 use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 use super::md5_crypt;
-use super::{Cost, HashError};
+use super::{Cost, HashError, Memory};
 
 /// What a check of a hash computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,15 +151,21 @@ impl Scheme {
     }
 
     /// Whether `password` is the one behind `stored`, which is of this scheme.
-    pub(super) fn verify(self, stored: &str, password: &str) -> Result<bool, HashError> {
+    pub(super) fn verify(self, stored: &str, password: &str, memory: &mut Memory) -> Result<bool, HashError> {
         let password = password.as_bytes();
         let damaged = || HashError::from(Unusable::Damaged(self.name()));
         Ok(match self {
-            Self::Argon2(_) => match Argon2::default().verify_password(password, &PasswordHash::new(stored)?) {
-                Ok(()) => true,
-                Err(argon2::password_hash::Error::PasswordInvalid) => false,
-                Err(error) => return Err(error.into()),
-            },
+            Self::Argon2(_) => {
+                let stored = PasswordHash::new(stored)?;
+                let (Some(salt), Some(hash)) = (&stored.salt, &stored.hash) else { return Err(damaged()) };
+                let version = stored.version.map(Version::try_from).transpose()?.unwrap_or_default();
+                let params = Params::try_from(&stored)?;
+                let blocks = memory.of(&params)?;
+                let argon2 = Argon2::new(Algorithm::try_from(stored.algorithm.as_str())?, version, params);
+                let mut made = vec![0; hash.len()];
+                argon2.hash_password_into_with_memory(password, salt, &mut made, blocks)?;
+                made.ct_eq(hash.as_bytes()).into()
+            }
             Self::Bcrypt { .. } => {
                 let matches = ::bcrypt::verify(password, stored).map_err(|_| damaged())?;
                 // bcrypt goes round the password and a zero byte behind it without end, so that to it "a", zero, "a" is "a".
@@ -211,7 +217,7 @@ impl Scheme {
         };
         let long = |length: usize| output.iter().copied().cycle().take(length).collect::<Vec<u8>>();
         Ok(match self {
-            Self::Argon2(cost) => return super::decoy(salt, output, cost),
+            Self::Argon2(cost) => return super::written(salt, output, cost),
             // The last letter of each part has bits that must be zero.
             Self::Bcrypt { cost } => format!("$2y${cost:02}${}u{}u", letters(salt, 21), letters(output, 30)),
             Self::Md5Crypt(mark) => {
