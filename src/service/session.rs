@@ -22,6 +22,8 @@ use std::ops::Bound;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use futures_util::{StreamExt, stream};
+
 use self::cache::Cache;
 pub(in crate::service) use self::ended::Remembered;
 use self::lines::Lines;
@@ -52,6 +54,8 @@ use crate::store::record::{Change, Store};
 const STRIPES: usize = 64;
 /// How many records are read at once where all have to be looked at.
 const PAGE: usize = 500;
+/// How many of them are read side by side, one by one.
+const READ_AT_ONCE: usize = 8;
 /// How often a page is filled up in the place of sessions that are over.
 const PAGES: usize = 20;
 /// How often a read is repeated that others came in between of.
@@ -390,11 +394,15 @@ impl Sessions {
         loop {
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let page = self.store.list::<SessionIndex>(&prefix, from, PAGE, now).await?;
-            for entry in &page {
-                let Some(digest) = entry.name.strip_prefix(&prefix).and_then(parse_digest) else { continue };
-                if let Some(session) = self.store.get::<Session>(&digest.to_string(), now).await?.record {
-                    found.push((digest, session));
-                }
+            let digests: Vec<_> =
+                page.iter().filter_map(|entry| entry.name.strip_prefix(&prefix).and_then(parse_digest)).collect();
+            let records = stream::iter(digests).map(|digest| async move {
+                let slot = self.store.get::<Session>(&digest.to_string(), now).await?;
+                Ok::<_, ServiceError>(slot.record.map(|session| (digest, session)))
+            });
+            let mut records = records.buffered(READ_AT_ONCE);
+            while let Some(record) = records.next().await {
+                found.extend(record?);
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.name.clone()),

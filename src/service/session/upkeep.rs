@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 
 use super::lines::{SET_BACK, over};
-use super::{Lifeline, ServiceError, Sessions, lock};
+use super::{Lifeline, READ_AT_ONCE, ServiceError, Sessions, lock};
 use crate::audit::{Event, Kind};
 use crate::authn::session::{Ended, Session};
 use crate::clock::Timestamp;
@@ -23,8 +23,6 @@ use crate::store::record::Change;
 const WRITE_EVERY: Duration = Duration::from_secs(30);
 /// How many of them go to the store in one commit.
 const TOGETHER: usize = 100;
-/// How many records are read for that side by side.
-const READ_AT_ONCE: usize = 8;
 
 impl Sessions {
     /// Writes last-seen times behind. `all`: also those that were written a moment ago, durably (at a stop).
