@@ -11,60 +11,51 @@
 //! who would be shown to the tool as the same: so nothing here can lock an account at the tool or go round in circles. Where the tool knows
 //! nobody just after a login, it is left alone for a minute: whoever asks sees what it shows to strangers. A request that may have
 //! changed something is never sent twice.
+//!
+//! ```text
+//! plan      what the configuration says, and what an answer means      login   one login at the tool
+//! session   what one request shows the tool, and what it takes from the answer
+//! ```
+//!
+//! Here is what is known of all sessions at tools, and when one is begun.
+
+mod login;
+mod plan;
+mod session;
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
-    LOCATION, ORIGIN, REFERER, USER_AGENT,
-};
-use http::{HeaderName, HeaderValue, Method};
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::v1::Connector;
-use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::{Error, ErrorType};
+use pingora::http::RequestHeader;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
-use url::Url;
 
+use self::login::Trouble;
+pub use self::plan::FormPlan;
+pub use self::session::ToolSession;
 use super::jar::Jar;
-use super::page::{self, Filled};
 use crate::authn::tool_login::{Credentials, Kind};
 use crate::authz;
 use crate::clock::Timestamp;
-use crate::config::{LoginForm, RouteUpstream, ToolCookies, Whose};
+use crate::config::Whose;
+use crate::gateway::NO_AUTHORITIES;
 use crate::gateway::certificate::Certificate;
 use crate::gateway::context::{Passage, Request};
-use crate::gateway::upstream::{self, Resolver, Sharing};
-use crate::gateway::{NO_AUTHORITIES, access_log, headers};
+use crate::gateway::upstream::Resolver;
 use crate::id::UserId;
-use crate::secret::ExposeSecret;
 use crate::service::end::End;
 use crate::service::tool_logins::ToolLogins;
 use crate::service::visit::Failure;
 
 /// For how long what the tool refused is not tried again.
 const HELD_OFF: Duration = Duration::from_secs(60);
-/// The largest login page that is read.
-const LARGEST_PAGE: usize = 1024 * 1024;
-/// How often the way to the login page may lead on.
-const MOST_REDIRECTS: usize = 3;
 /// How many logins one session may cost the tool within [`HELD_OFF`].
 const MOST_LOGINS: usize = 10;
 /// How many logins there are at once with what everybody is shown to the tool as: so many may be refused before one is known to be.
 const AT_ONCE: usize = 4;
-
-/// How a route's tool is signed in to by its form, prepared.
-#[derive(Debug)]
-pub struct FormPlan {
-    pub form: LoginForm,
-    whose: Whose,
-    /// Tells configurations apart under which a session at the tool was begun.
-    fingerprint: u64,
-}
 
 /// What the tool is shown: the route's name, and whose it is (`None`: everybody's).
 type Shown = (String, Option<UserId>);
@@ -84,7 +75,7 @@ pub struct FormLogins {
 
 /// The session at one route's tool that belongs to one session of sekisho's, or to a token.
 #[derive(Debug, Default)]
-pub struct Slot {
+struct Slot {
     one_at_a_time: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
@@ -105,42 +96,6 @@ struct State {
 /// By what a session at the tool was begun: the configuration, and since when the account's credentials are what they are.
 type Origin = (u64, Option<Timestamp>);
 
-/// What one request knows of the session at the tool.
-#[derive(Debug, Clone)]
-pub struct ToolSession {
-    slot: Arc<Slot>,
-    pub generation: u64,
-    /// Signed in anew for this request, which is sent for the second time.
-    pub renewed: bool,
-    /// The tool has answered that its session is over, and it is signed in anew before the next try.
-    pub again: bool,
-    /// Whatever the tool answers is passed on.
-    pub left_alone: bool,
-}
-
-/// Why nobody was signed in.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Unfit(#[from] page::Unfit),
-    #[error("its login page answers {0}")]
-    PageStatus(u16),
-    #[error("its login page is larger than can be read, or compressed")]
-    PageBody,
-    #[error("its login page, or its form, leads to another host")]
-    Elsewhere,
-    #[error("it did not take the name and the password: its answer was {status}, to {location}")]
-    Refused { status: u16, location: String },
-    #[error("it was refused a moment ago, and is not tried again yet")]
-    HeldOff,
-    #[error("it has ended too many sessions within a minute")]
-    TooOften,
-    #[error("it cannot be reached: {}", access_log::shown(.0))]
-    Unreachable(Box<Error>),
-    #[error("it takes too long to answer")]
-    Slow,
-}
-
 /// One request's view of all that is needed.
 pub struct Asking<'a> {
     pub logins: &'a ToolLogins,
@@ -151,42 +106,6 @@ pub struct Asking<'a> {
     pub certificate: Option<&'a Certificate>,
     /// The client's head.
     pub head: &'a RequestHeader,
-}
-
-impl FormPlan {
-    pub fn new(form: &LoginForm, whose: &Whose, route: &RouteUpstream) -> Self {
-        let mut hasher = DefaultHasher::new();
-        format!("{form:?} {:?} {}", route.upstreams, route.preserve_host).hash(&mut hasher);
-        form.fields.hash(&mut hasher);
-        if let Whose::Everybody(credentials) = whose {
-            (credentials.username(), credentials.secret().expose_secret()).hash(&mut hasher);
-        }
-        Self { form: form.clone(), whose: whose.clone(), fingerprint: hasher.finish() }
-    }
-
-    fn keeps(&self) -> bool {
-        self.form.cookies == ToolCookies::Kept
-    }
-
-    /// Whether this answer to a request says that the tool knows nobody any more.
-    pub fn is_over(&self, head: &ResponseHeader, request: &Request) -> bool {
-        !self.is_about_sessions(request) && self.turns_away(head, &base(request))
-    }
-
-    /// Its login page and its logout answer as they like.
-    fn is_about_sessions(&self, request: &Request) -> bool {
-        let own = path_of(request.arrival.target.path_and_query());
-        same_path(own, self.form.page_path()) || self.form.logout.as_deref().is_some_and(|path| same_path(own, path))
-    }
-
-    fn turns_away(&self, head: &ResponseHeader, base: &Option<Url>) -> bool {
-        let status = head.status.as_u16();
-        if self.form.ended.status == Some(status) {
-            return true;
-        }
-        let Some(location) = redirect(head, base) else { return false };
-        same_path(location.path(), self.form.leads_back_to())
-    }
 }
 
 impl FormLogins {
@@ -301,194 +220,6 @@ impl FormLogins {
         }
     }
 
-    async fn sign_in(
-        &self,
-        plan: &FormPlan,
-        ask: &Asking<'_>,
-        slot: &Slot,
-        credentials: &Credentials,
-        origin: Origin,
-    ) -> Result<Jar, Trouble> {
-        let shown = shown(plan, ask.request, ask.passage);
-        let place = self.place(&shown);
-        let Ok(Ok(_place)) = timeout(ask.limit() * 2, place.acquire()).await else { return Err(Trouble::Slow) };
-        self.may_be_tried(&shown, origin)?;
-        slot.state().counts_login()?;
-        let base = base(ask.request).ok_or(Trouble::Elsewhere)?;
-        let mut jar = Jar::default();
-        let (address, filled) = self.login_page(plan, ask, &base, &mut jar, credentials).await?;
-        self.may_be_tried(&shown, origin)?;
-        let action = match &plan.form.submit_to {
-            Some(path) => base.join(path),
-            None => {
-                let from = filled.base.as_deref().map_or(Ok(address.clone()), |base| address.join(base));
-                from.and_then(
-                    |from| if filled.action.is_empty() { Ok(address.clone()) } else { from.join(&filled.action) },
-                )
-            }
-        };
-        let action = action.ok().filter(|action| leads_here(action, &base)).ok_or(Trouble::Elsewhere)?;
-        let more = [
-            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
-            (REFERER, value(address.as_str())?),
-            (ORIGIN, value(&base.origin().ascii_serialization())?),
-        ];
-        // From here on the tool may count a failure, also where its answer does not get here.
-        let mut attempt = Attempt { all: self, shown, origin, is_right: false };
-        let posted = self.exchange(ask, Method::POST, &action, &jar, &more, filled.body().as_bytes()).await;
-        let (head, _) = posted?;
-        jar.take(&head.headers, action.path(), ask.request.now);
-        if self.has_signed_in(plan, ask, &head, &base) {
-            attempt.is_right = true;
-            return Ok(jar);
-        }
-        let location = redirect(&head, &Some(base)).map_or_else(|| "nowhere".to_owned(), |url| url.path().to_owned());
-        Err(Trouble::Refused { status: head.status.as_u16(), location })
-    }
-
-    /// The login page filled in, and its address. What the way there sets is kept.
-    async fn login_page(
-        &self,
-        plan: &FormPlan,
-        ask: &Asking<'_>,
-        base: &Url,
-        jar: &mut Jar,
-        credentials: &Credentials,
-    ) -> Result<(Url, Filled), Trouble> {
-        let mut address = base.join(&plan.form.page).map_err(|_| Trouble::Elsewhere)?;
-        for _ in 0..=MOST_REDIRECTS {
-            let (head, body) = self.exchange(ask, Method::GET, &address, jar, &[], b"").await?;
-            jar.take(&head.headers, address.path(), ask.request.now);
-            if let Some(next) = redirect(&head, &Some(address.clone())) {
-                address = Some(next).filter(|next| leads_here(next, base)).ok_or(Trouble::Elsewhere)?;
-                continue;
-            }
-            // Some tools say 401 with their login page.
-            if !head.status.is_success() && head.status.as_u16() != 401 && head.status.as_u16() != 403 {
-                return Err(Trouble::PageStatus(head.status.as_u16()));
-            }
-            let identity = head.headers.get(CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
-            let body = body.filter(|_| identity).ok_or(Trouble::PageBody)?;
-            let (form, credentials) = (plan.form.clone(), credentials.clone());
-            // A page of this size may take a while to read.
-            let read = move || page::fill(&String::from_utf8_lossy(&body), &form, &credentials);
-            let filled = tokio::task::spawn_blocking(read).await.map_err(|_| Trouble::PageBody)??;
-            return Ok((address, filled));
-        }
-        Err(Trouble::Elsewhere)
-    }
-
-    /// Whether every sign that the configuration names is there.
-    fn has_signed_in(&self, plan: &FormPlan, ask: &Asking<'_>, head: &ResponseHeader, base: &Url) -> bool {
-        let wanted = &plan.form.success;
-        let base = Some(base.clone());
-        let mut set = Jar::default();
-        set.take(&head.headers, "/", ask.request.now);
-        let status = wanted.status.is_none_or(|status| head.status.as_u16() == status);
-        let cookie = wanted.cookie.as_deref().is_none_or(|name| set.has(name, ask.request.now));
-        let led = wanted
-            .redirect_to
-            .as_deref()
-            .is_none_or(|path| redirect(head, &base).is_some_and(|location| same_path(location.path(), path)));
-        status && cookie && led && !plan.turns_away(head, &base)
-    }
-
-    /// One request of sekisho's own to the tool, over a connection of its own. The body is `None` where it is too large.
-    async fn exchange(
-        &self,
-        ask: &Asking<'_>,
-        method: Method,
-        address: &Url,
-        jar: &Jar,
-        more: &[(HeaderName, HeaderValue)],
-        body: &[u8],
-    ) -> Result<(ResponseHeader, Option<Vec<u8>>), Trouble> {
-        let exchanged = timeout(ask.limit(), self.exchanged(ask, method, address, jar, more, body)).await;
-        match exchanged {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Trouble::Unreachable(error)),
-            Err(_) => Err(Trouble::Slow),
-        }
-    }
-
-    async fn exchanged(
-        &self,
-        ask: &Asking<'_>,
-        method: Method,
-        address: &Url,
-        jar: &Jar,
-        more: &[(HeaderName, HeaderValue)],
-        body: &[u8],
-    ) -> Result<(ResponseHeader, Option<Vec<u8>>), Box<Error>> {
-        let (request, passage) = (ask.request, ask.passage);
-        let group = &request.plan.route(passage.route).ok_or_else(upstream::nowhere)?.group;
-        let index = group.pick(0).ok_or_else(upstream::nowhere)?;
-        let place = group.place(index).ok_or_else(upstream::nowhere)?;
-        let timeouts = request.plan.config.upstream(passage.route).ok_or_else(upstream::nowhere)?.timeouts;
-        let (mut peer, _) = upstream::connectable(ask.resolver, group, place, timeouts.connect, 0).await?;
-        peer.options.read_timeout = Some(timeouts.read);
-        peer.options.write_timeout = Some(timeouts.write);
-        let target = match address.query() {
-            Some(query) => format!("{}?{query}", address.path()),
-            None => address.path().to_owned(),
-        };
-        let posts = method == Method::POST;
-        let mut head = RequestHeader::build(method, b"/", None)?;
-        for name in [USER_AGENT, ACCEPT_LANGUAGE] {
-            if let Some(value) = ask.head.headers.get(&name) {
-                head.insert_header(name, value.clone())?;
-            }
-        }
-        // Everything that the tool is told of a request of this person's.
-        let own = Passage {
-            permit: passage.permit.clone(),
-            route: passage.route,
-            websocket: false,
-            streams: false,
-            sharing: Sharing::Everybody,
-            shown_to_tool: None,
-            session_ends: None,
-            tool_session: None,
-        };
-        headers::for_upstream(&mut head, request, &own, Some(index))?;
-        head.set_raw_path(target.as_bytes())?;
-        head.insert_header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8")?;
-        head.insert_header(ACCEPT_ENCODING, "identity")?;
-        head.insert_header(CONNECTION, "close")?;
-        for (name, value) in more {
-            head.insert_header(name.clone(), value.clone())?;
-        }
-        if posts {
-            head.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))?;
-        }
-        if let Some(cookies) = jar.header(address.path(), request.now) {
-            head.insert_header(COOKIE, cookies)?;
-        }
-        let (mut session, _) = self.client.get_http_session(&peer).await?;
-        session.write_request_header(Box::new(head)).await?;
-        if posts {
-            session.write_body(body).await?;
-            session.finish_body().await?;
-        }
-        loop {
-            session.read_response().await?;
-            if !session.get_status().is_some_and(|status| status.is_informational()) {
-                break;
-            }
-        }
-        let head = session.resp_header().cloned();
-        let head = head.ok_or_else(|| Error::explain(ErrorType::ReadError, "no answer"))?;
-        let (mut read, mut whole) = (Vec::new(), true);
-        while let Some(piece) = session.read_body_bytes().await? {
-            if read.len() + piece.len() > LARGEST_PAGE {
-                whole = false;
-                break;
-            }
-            read.extend_from_slice(&piece);
-        }
-        Ok((head, whole.then_some(read)))
-    }
-
     /// Whether the tool has refused the same a moment ago.
     fn may_be_tried(&self, shown: &Shown, origin: Origin) -> Result<(), Trouble> {
         let mut held_off = lock(&self.held_off);
@@ -508,23 +239,6 @@ impl FormLogins {
     }
 }
 
-/// A name and a password that are on their way to the tool. Unless it takes them, they are not tried again for a while, whatever ends
-/// the wait for its answer.
-struct Attempt<'a> {
-    all: &'a FormLogins,
-    shown: Shown,
-    origin: Origin,
-    is_right: bool,
-}
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if !self.is_right {
-            lock(&self.all.held_off).insert(self.shown.clone(), (Instant::now() + HELD_OFF, self.origin));
-        }
-    }
-}
-
 impl Asking<'_> {
     /// How long one request of sekisho's own to the tool may take.
     fn limit(&self) -> Duration {
@@ -539,82 +253,6 @@ impl Asking<'_> {
             (Some(account), _) => account.login.as_str().to_owned(),
             (None, Some(machine)) => machine.login(),
             (None, None) => String::new(),
-        }
-    }
-}
-
-impl ToolSession {
-    /// Has the tool see the cookies of this session.
-    ///
-    /// # Errors
-    /// As Pingora's.
-    pub fn show(&self, plan: &FormPlan, head: &mut RequestHeader, request: &Request) -> Result<(), Box<Error>> {
-        let path = path_of(request.arrival.target.path_and_query());
-        let state = self.slot.state();
-        let jar = state.jar.as_ref().filter(|_| state.generation == self.generation);
-        let cookies = if plan.keeps() {
-            jar.and_then(|jar| jar.header(path, request.now))
-        } else if self.renewed {
-            let others = head.headers.get(COOKIE).cloned();
-            jar.and_then(|jar| jar.header_beside(others.as_ref(), path, request.now))
-        } else {
-            return Ok(());
-        };
-        drop(state);
-        head.remove_header(&COOKIE);
-        match cookies {
-            Some(cookies) => head.insert_header(COOKIE, cookies),
-            None => Ok(()),
-        }
-    }
-
-    /// Takes what the tool sets, or hands the browser what the login has set.
-    pub fn answered(&self, plan: &FormPlan, head: &mut ResponseHeader, request: &Request) {
-        let path = path_of(request.arrival.target.path_and_query());
-        let mut state = self.slot.state();
-        let current = state.generation == self.generation;
-        if plan.keeps() {
-            if let Some(jar) = state.jar.as_mut().filter(|_| current) {
-                jar.take(&head.headers, path, request.now);
-            }
-            drop(state);
-            head.remove_header(&http::header::SET_COOKIE);
-        } else if self.renewed && current {
-            let lines: Vec<_> = state.jar.iter().flat_map(|jar| jar.lines_beside(&head.headers)).cloned().collect();
-            drop(state);
-            for line in lines {
-                let _ = head.append_header(http::header::SET_COOKIE, line);
-            }
-        }
-    }
-
-    /// Whether this answer takes the cookie away that a login is known by: some tools show their login page under every address.
-    pub fn is_taken_away(&self, plan: &FormPlan, head: &ResponseHeader, request: &Request) -> bool {
-        let Some(name) = plan.form.success.cookie.as_deref().filter(|_| !plan.is_about_sessions(request)) else {
-            return false;
-        };
-        let state = self.slot.state();
-        let Some(jar) = state.jar.as_ref().filter(|_| state.generation == self.generation) else { return false };
-        let mut after = jar.clone();
-        after.take(&head.headers, path_of(request.arrival.target.path_and_query()), request.now);
-        jar.has(name, request.now) && !after.has(name, request.now)
-    }
-
-    /// The tool does not know whom it has just signed in: nothing is gained by more of it.
-    pub fn leave_alone(&self) {
-        self.slot.state().left_alone = Some(Instant::now() + HELD_OFF);
-    }
-
-    /// Whether that was so a moment ago.
-    pub fn is_left_alone(&self) -> bool {
-        self.left_alone || self.slot.state().left_alone.is_some_and(|until| Instant::now() < until)
-    }
-
-    /// The tool knows it no more.
-    pub fn is_over(&self) {
-        let mut state = self.slot.state();
-        if state.generation == self.generation {
-            state.jar = None;
         }
     }
 }
@@ -667,36 +305,6 @@ fn shown(plan: &FormPlan, request: &Request, passage: &Passage) -> Shown {
 
 fn route_name(request: &Request, passage: &Passage) -> String {
     request.plan.config.routes.get(passage.route).map_or_else(String::new, |route| route.name.clone())
-}
-
-/// The origin that the tool's addresses are seen under.
-fn base(request: &Request) -> Option<Url> {
-    let scheme = if request.arrival.secure { "https" } else { "http" };
-    Url::parse(&format!("{scheme}://{}/", request.arrival.target.authority())).ok()
-}
-
-fn value(text: &str) -> Result<HeaderValue, Trouble> {
-    HeaderValue::try_from(text).map_err(|_| Trouble::Elsewhere)
-}
-
-/// Where this answer leads.
-fn redirect(head: &ResponseHeader, base: &Option<Url>) -> Option<Url> {
-    let leads = matches!(head.status.as_u16(), 301 | 302 | 303 | 307 | 308);
-    let location = head.headers.get(LOCATION).filter(|_| leads)?.to_str().ok()?;
-    base.as_ref()?.join(location).ok()
-}
-
-/// Whether this address is on the tool's own host. Whatever it says, nothing ever goes to another than this route's upstreams.
-fn leads_here(address: &Url, base: &Url) -> bool {
-    matches!(address.scheme(), "http" | "https") && address.host_str() == base.host_str()
-}
-
-fn path_of(target: &str) -> &str {
-    target.split(['?', '#']).next().unwrap_or_default()
-}
-
-fn same_path(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
