@@ -171,6 +171,24 @@ fn nodes_with_another_configuration_are_noticed_and_told_and_go_on_serving() {
 }
 
 #[test]
+fn a_store_that_is_the_machines_own_is_said_to_have_no_other_nodes() {
+    let builder = Sekisho::builder();
+    let store = format!("{{path: {:?}}}", builder.folder().join("store"));
+    let builder = builder.set("store", &store).upstream("http://127.0.0.1:9");
+    let mut gate = builder.cheap_hashes().user("alice", &[]).prepare();
+    let is_said = |gate: &Sekisho| {
+        assert_eq!(gate.cli_json(&["store", "nodes"]), serde_json::json!([]));
+        let output = gate.cli(&["store", "nodes"]);
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(told, "there are no other nodes: the store is this machine's alone\n");
+    };
+    gate.serve();
+    is_said(&gate);
+    gate.stop();
+    is_said(&gate);
+}
+
+#[test]
 fn with_the_database_away_those_who_are_known_go_on_for_a_while_and_all_heals_by_itself() {
     let upstream = Recorder::ok();
     let server = Server::start();

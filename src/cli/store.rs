@@ -135,8 +135,9 @@ fn sweep(config: &ConfigFile, format: Format) -> Result<(), Failure> {
 
 fn nodes(config: &ConfigFile, format: Format) -> Result<(), Failure> {
     match Backend::ask(config, Command::StoreNodes)? {
-        Reply::Nodes(nodes) if format.json => output::json(&nodes),
-        Reply::Nodes(nodes) => {
+        Reply::Nodes(nodes) if format.json => output::json(&nodes.unwrap_or_default()),
+        Reply::Nodes(None) => output::line("there are no other nodes: the store is this machine's alone"),
+        Reply::Nodes(Some(nodes)) => {
             let mut table = Table::new(&["NODE", "VERSION", "LAST SEEN (UTC)", "DIFFERS IN"]);
             for node in nodes {
                 let differs = if node.differs.is_empty() { "-".to_owned() } else { node.differs.join(", ") };

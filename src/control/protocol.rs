@@ -268,7 +268,8 @@ pub enum Reply {
     Verified(Verified),
     /// So many records of each kind were removed.
     Swept(BTreeMap<String, u64>),
-    Nodes(Vec<NodeView>),
+    /// `None`: the store is this machine's alone.
+    Nodes(Option<Vec<NodeView>>),
     SealedAnew(SealedAnew),
     /// Another process serves from now on.
     HandedOver {

@@ -93,11 +93,11 @@ impl Care {
         Ok(swept)
     }
 
-    /// The nodes on a shared store, with what differs from the configuration here; with the embedded store there are none.
+    /// The nodes on a shared store, with what differs from the configuration here; `None`: the store is this machine's alone.
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn nodes(&self) -> Result<Vec<NodeView>, ServiceError> {
+    pub async fn nodes(&self) -> Result<Option<Vec<NodeView>>, ServiceError> {
         nodes::list(&self.context, self.clock.now()).await
     }
 

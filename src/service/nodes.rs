@@ -100,8 +100,11 @@ pub(super) async fn leave(context: &Context) {
     }
 }
 
-/// All nodes that are there, by name.
-pub(super) async fn list(context: &Context, now: Timestamp) -> Result<Vec<NodeView>, ServiceError> {
+/// All nodes that are there, by name; `None`: nobody shares this store.
+pub(super) async fn list(context: &Context, now: Timestamp) -> Result<Option<Vec<NodeView>>, ServiceError> {
+    if !context.store.is_shared() {
+        return Ok(None);
+    }
     let own = context.config.load().agreement();
     let mut all: Vec<NodeView> = others(context, "", now)
         .await?
@@ -114,7 +117,7 @@ pub(super) async fn list(context: &Context, now: Timestamp) -> Result<Vec<NodeVi
         })
         .collect();
     all.sort_by(|one, other| (&one.name, &one.seen).cmp(&(&other.name, &other.seen)));
-    Ok(all)
+    Ok(Some(all))
 }
 
 fn is_due(said: Option<&(Timestamp, Agreement)>, own: &Agreement, now: Timestamp) -> bool {
