@@ -29,7 +29,7 @@ pub use super::credential::{Cookies, Presented};
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 /// A configuration in force.
-pub struct Road(Arc<Plan>);
+pub struct Road(pub(super) Arc<Plan>);
 
 /// What an upstream gets.
 #[derive(Debug)]
@@ -78,12 +78,17 @@ impl Road {
     /// The same as far as the decision.
     #[must_use]
     pub fn pass(&self, peer: IpAddr, target: &[u8], headers: &HeaderMap, account: Option<Account>) -> Option<Passed> {
-        let Self(plan) = self;
         let mut head = RequestHeader::build("GET", target, None).ok()?;
         head.set_version(Version::HTTP_11);
         for (name, value) in headers {
             head.append_header(name.clone(), value.clone()).ok()?;
         }
+        self.pass_head(peer, head, account)
+    }
+
+    /// The same for a head that is made already.
+    pub(super) fn pass_head(&self, peer: IpAddr, head: RequestHeader, account: Option<Account>) -> Option<Passed> {
+        let Self(plan) = self;
         let endpoints = Endpoints::new(SocketAddr::new(peer, 4711), SocketAddr::from(([127, 0, 0, 1], 80)));
         let arrival = settle(&head, endpoints, &plan.config).ok()?;
         let id = plan.config.routes.find(&arrival.target, &Method::GET).ok()??;

@@ -2,26 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Version;
 
 use super::*;
+use crate::authz::Account;
 use crate::authz::identity::AccountSecondFactor;
-use crate::authz::{Account, Decision, Facts, Identity, RouteId, decide};
-use crate::clock::Timestamp;
-use crate::gateway::access_log::Said;
-use crate::gateway::context::Endpoints;
-use crate::gateway::credential::Cookies;
 use crate::gateway::plan::Plan;
-use crate::gateway::target::settle;
-use crate::gateway::trace::{Naming, Trace};
+use crate::gateway::road::Road;
 use crate::gateway::upstream::member::Members;
-use crate::id::{SessionId, UserId};
+use crate::id::UserId;
 use crate::metrics::Metrics;
 use crate::secret::{ExposeSecret, Keys};
-
-const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
 pub(in crate::gateway) fn plan(more: &str) -> Arc<Plan> {
     let folder = tempfile::tempdir().unwrap();
@@ -39,8 +31,8 @@ pub(in crate::gateway) fn plan(more: &str) -> Arc<Plan> {
     Arc::new(Plan::new(Arc::new(loaded.config), &metrics.requests, &Members::new(metrics.upstreams.clone())))
 }
 
-fn alice() -> Arc<Account> {
-    Arc::new(Account {
+fn alice() -> Account {
+    Account {
         id: UserId::from_bytes([1; 10]),
         login: "alice".parse().unwrap(),
         name: "山田 50%".parse().unwrap(),
@@ -52,7 +44,7 @@ fn alice() -> Arc<Account> {
             method: crate::authn::user::Method::Totp,
             usable: false,
         },
-    })
+    }
 }
 
 /// What the upstream gets, as lines in lower case, of a head that came from `peer`.
@@ -62,47 +54,9 @@ fn sent(plan: &Arc<Plan>, peer: &str, target: &str, fields: &[(&'static str, &st
     for (name, value) in fields {
         head.append_header(*name, *value).unwrap();
     }
-    let endpoints = Endpoints::new(format!("{peer}:4711").parse().unwrap(), "127.0.0.1:80".parse().unwrap());
-    let arrival = settle(&head, endpoints, &plan.config).unwrap();
-    let identity = Identity {
-        account: alice(),
-        session: SessionId::from_bytes([2; 10]),
-        begun_at: NOW,
-        expires_at: NOW.plus(Duration::from_secs(60)),
-        last_seen: NOW,
-        second_factor_at: None,
-    };
-    let facts = Facts { client: arrival.client, websocket_origin: None };
-    let route = plan.config.routes.get(RouteId(0)).unwrap();
-    let Decision::Forward(permit) = decide(route, &facts, Some(&identity), NOW) else { panic!("not forwarded") };
-    let names = Naming::new([7; 32]).next();
-    let request = Request {
-        id: names.request,
-        trace: Trace::of(&head.headers, &names, arrival.trusted),
-        said: Said::of(&head),
-        now: NOW,
-        method: http::Method::GET,
-        plan: Arc::clone(plan),
-        cookies: Cookies::read(&head.headers, arrival.secure),
-        arrival,
-        session: None,
-        token: None,
-        machine: None,
-        asked: None,
-        route: Some(RouteId(0)),
-    };
-    let sharing = crate::gateway::upstream::Sharing::Everybody;
-    let passage = Passage {
-        permit,
-        route: RouteId(0),
-        websocket: false,
-        streams: false,
-        sharing,
-        shown_to_tool: None,
-        session_ends: None,
-        tool_session: None,
-    };
-    for_upstream(&mut head, &request, &passage, Some(0)).unwrap();
+    let passed = Road(Arc::clone(plan)).pass_head(peer.parse().unwrap(), head, Some(alice())).expect("forwarded");
+    let mut head = passed.head();
+    passed.set_headers(&mut head).unwrap();
     let mut lines = vec![format!("GET {}", String::from_utf8_lossy(head.raw_path()))];
     lines.extend(
         head.headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))),
