@@ -12,8 +12,9 @@ use super::exchange::Exchange;
 use super::refusal::{self, Alert};
 use super::second_factor::{in_progress, nothing_in_progress};
 use super::span::Span;
+use super::step::{self, Course};
 use super::view::Page;
-use super::{guard, login, step};
+use super::{guard, login};
 use crate::secret::Token;
 use crate::service::Services;
 use crate::service::login::{FlowView, Refusal, Stage};
@@ -54,7 +55,7 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
 
 /// `POST /second-factor/recovery`
 pub async fn submit(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
-    let (mut exchange, fields) = match guard::form(exchange, body).await {
+    let (exchange, fields) = match guard::form(exchange, body).await {
         Ok(posted) => posted,
         Err(answer) => return Ok(*answer),
     };
@@ -75,16 +76,10 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
         return page(exchange, StatusCode::BAD_REQUEST, &flow, &view, remember, Some(alert));
     }
     let step = services.login.recovery(&exchange.visit, exchange.user_agent(), &flow, code, remember).await?;
-    match step::taken(step) {
-        Ok(advance) => Ok(step::lead_on(exchange, advance)),
-        Err(refused) if refusal::ends_the_flow(refused) => {
-            login::over(exchange, refused, &view.login, Some(&view.return_to))
-        }
-        Err(refused) => {
-            if let Some(wait) = refusal::retry_after(refused) {
-                exchange.retry_after(wait);
-            }
-            page(exchange, refusal::status(refused), &flow, &view, remember, Some(Alert::of(refused)))
+    match step::course(exchange, step, &view)? {
+        Course::Onward(answer) => Ok(answer),
+        Course::Again(exchange, refused) => {
+            page(*exchange, refusal::status(refused), &flow, &view, remember, Some(Alert::of(refused)))
         }
     }
 }

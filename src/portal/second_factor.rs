@@ -17,8 +17,9 @@ use super::message::Kind;
 use super::problem::Problem;
 use super::refusal::{self, Alert};
 use super::span::Span;
+use super::step::{self, Course};
 use super::view::Page;
-use super::{guard, login, return_to, step};
+use super::{guard, login, return_to};
 use crate::authn::mail_code;
 use crate::i18n;
 use crate::secret::Token;
@@ -101,7 +102,7 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
 
 /// `POST /second-factor`
 pub async fn submit(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
-    let (mut exchange, fields) = match guard::form(exchange, body).await {
+    let (exchange, fields) = match guard::form(exchange, body).await {
         Ok(posted) => posted,
         Err(answer) => return Ok(*answer),
     };
@@ -122,17 +123,16 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
         return page(exchange, StatusCode::BAD_REQUEST, &flow, &view, remember, Some(alert));
     }
     let step = services.login.code(&exchange.visit, exchange.user_agent(), &flow, code, remember).await?;
-    match step::taken(step) {
-        Ok(advance) => Ok(step::lead_on(exchange, advance)),
-        Err(refused) if refusal::ends_the_flow(refused) => {
-            login::over(exchange, refused, &view.login, Some(&view.return_to))
-        }
-        Err(refused) => {
-            if let Some(wait) = refusal::retry_after(refused) {
-                exchange.retry_after(wait);
-            }
-            page(exchange, refusal::status(refused), &flow, &view, remember, Some(Alert::of_code(refused, view.method)))
-        }
+    match step::course(exchange, step, &view)? {
+        Course::Onward(answer) => Ok(answer),
+        Course::Again(exchange, refused) => page(
+            *exchange,
+            refusal::status(refused),
+            &flow,
+            &view,
+            remember,
+            Some(Alert::of_code(refused, view.method)),
+        ),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use axum::response::Response;
 
+use super::error::PortalError;
 use super::exchange::Exchange;
-use super::{return_to, tool_cookies};
+use super::{login, refusal, return_to, tool_cookies};
 use crate::id::UserId;
 use crate::secret::Token;
 use crate::service::cookies::CookieKind;
-use crate::service::login::{Refusal, Stage, Step};
+use crate::service::login::{FlowView, Refusal, Stage, Step};
 
 /// A step that was taken.
 pub enum Advance {
@@ -26,6 +27,33 @@ pub struct SignedIn {
     device: Option<Token>,
     return_to: String,
     welcome: bool,
+}
+
+/// What comes of a step of a login in progress.
+pub enum Course {
+    /// It leads on, or the login is over.
+    Onward(Response),
+    /// The step's page once more, which says what was refused.
+    Again(Box<Exchange>, Refusal),
+}
+
+/// Leads on from a step of the login that `view` shows, or to the login page where that login is over.
+///
+/// # Errors
+/// Where no form token can be made.
+pub fn course(mut exchange: Exchange, step: Step, view: &FlowView) -> Result<Course, PortalError> {
+    match taken(step) {
+        Ok(advance) => Ok(Course::Onward(lead_on(exchange, advance))),
+        Err(refused) if refusal::ends_the_flow(refused) => {
+            login::over(exchange, refused, &view.login, Some(&view.return_to)).map(Course::Onward)
+        }
+        Err(refused) => {
+            if let Some(wait) = refusal::retry_after(refused) {
+                exchange.retry_after(wait);
+            }
+            Ok(Course::Again(Box::new(exchange), refused))
+        }
+    }
 }
 
 /// Parts what was taken from what was refused.

@@ -11,8 +11,9 @@ use crate::portal::csrf::Form;
 use crate::portal::error::PortalError;
 use crate::portal::exchange::Exchange;
 use crate::portal::refusal::{self, Alert};
+use crate::portal::step::{self, Course};
 use crate::portal::view::Page;
-use crate::portal::{guard, login, return_to, step};
+use crate::portal::{guard, return_to};
 use crate::secret::Token;
 use crate::service::Services;
 use crate::service::login::FlowView;
@@ -52,7 +53,7 @@ pub async fn submit(
     flow: &Token,
     view: &FlowView,
 ) -> Result<Response, PortalError> {
-    let (mut exchange, mut fields) = match guard::form(exchange, body).await {
+    let (exchange, mut fields) = match guard::form(exchange, body).await {
         Ok(posted) => posted,
         Err(answer) => return Ok(*answer),
     };
@@ -68,16 +69,10 @@ pub async fn submit(
         Ok(step) => step,
         Err(weakness) => return page(exchange, StatusCode::BAD_REQUEST, flow, view, Some(form::alert(weakness))),
     };
-    match step::taken(step) {
-        Ok(advance) => Ok(step::lead_on(exchange, advance)),
-        Err(refused) if refusal::ends_the_flow(refused) => {
-            login::over(exchange, refused, &view.login, Some(&view.return_to))
-        }
-        Err(refused) => {
-            if let Some(wait) = refusal::retry_after(refused) {
-                exchange.retry_after(wait);
-            }
-            page(exchange, refusal::status(refused), flow, view, Some(Alert::of(refused)))
+    match step::course(exchange, step, view)? {
+        Course::Onward(answer) => Ok(answer),
+        Course::Again(exchange, refused) => {
+            page(*exchange, refusal::status(refused), flow, view, Some(Alert::of(refused)))
         }
     }
 }
