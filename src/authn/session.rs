@@ -45,6 +45,28 @@ pub struct Session {
     pub elsewhere: Elsewhere,
 }
 
+#[cfg(test)]
+impl Session {
+    /// For tests: one that begins now and lasts a day, in which nothing was given yet.
+    pub fn begun(id: SessionId, user: UserId, epoch: u64, now: Timestamp) -> Self {
+        Self {
+            id,
+            user,
+            epoch,
+            created_at: now,
+            expires_at: now.plus(Duration::from_secs(24 * 3600)),
+            last_seen: now,
+            route_last_seen: Vec::new(),
+            second_factor_at: None,
+            by_recovery_code: false,
+            password_at: None,
+            device: None,
+            client: Origin::default(),
+            elsewhere: Elsewhere::default(),
+        }
+    }
+}
+
 /// Where a login came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {

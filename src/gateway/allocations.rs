@@ -2,7 +2,6 @@
 #![cfg(test)]
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use http::{Method, Version};
 use pingora::http::RequestHeader;
@@ -10,16 +9,11 @@ use pingora::http::RequestHeader;
 use super::context::Endpoints;
 use super::credential::{Cookies, Presented};
 use super::target::settle;
-use crate::authn::session::{Origin, Session};
-use crate::authn::sign_on::Elsewhere;
 use crate::authz::{Decision, Facts, Permit, decide};
 use crate::config::parse;
 use crate::counting::asked;
-use crate::id::SessionId;
-use crate::secret::{ExposeSecret, Token, random_bytes};
-use crate::service::session::Sessions;
+use crate::secret::{ExposeSecret, Token};
 use crate::service::testing::Bench;
-use crate::store::record::Change;
 
 const ROUTES: &str = "\
 routes:
@@ -48,7 +42,8 @@ async fn a_decision_on_a_session_in_memory_takes_nothing_from_the_heap() {
         );
         config.routes = parse(&text, &config.file, &|_| None).unwrap().config.routes;
     });
-    let token = begin(&bench).await;
+    let alice = bench.add("alice").await.user;
+    let (token, _) = bench.begin(&alice).await;
     bench.live(&token).await.unwrap();
     for (host, target, fields) in HEADS {
         let head = head(host, target, fields, &token);
@@ -88,27 +83,4 @@ fn head(host: &str, target: &str, fields: &[(&'static str, &str)], token: &Token
     }
     head.append_header("cookie", format!("sekisho-session={}", token.encode().expose_secret())).unwrap();
     head
-}
-
-/// A session of alice's.
-async fn begin(bench: &Bench) -> Token {
-    let user = bench.add("alice").await.user;
-    let (token, now) = (Token::generate().unwrap(), bench.now());
-    let session = Session {
-        id: SessionId::from_bytes(random_bytes().unwrap()),
-        user: user.id,
-        epoch: user.epoch,
-        created_at: now,
-        expires_at: now.plus(Duration::from_secs(3600)),
-        last_seen: now,
-        route_last_seen: Vec::new(),
-        second_factor_at: None,
-        by_recovery_code: false,
-        password_at: None,
-        device: None,
-        client: Origin::default(),
-        elsewhere: Elsewhere::default(),
-    };
-    bench.store.commit(Sessions::with(Change::new(), &token.digest(), &session)).await.unwrap();
-    token
 }

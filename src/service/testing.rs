@@ -13,19 +13,20 @@ use tokio_util::sync::CancellationToken;
 use super::Services;
 use super::actor::Actor;
 use super::login::{Credentials, Destination, FlowView, Missing, Refusal, Step, Wish};
-use super::session::LiveSession;
+use super::session::{LiveSession, Sessions};
 use super::users::{NewUser, UserView};
 use super::visit::{Ask, SekishoCookies, Visit};
 use crate::authn::password::Weakness;
-use crate::authn::user::{Method, Role};
+use crate::authn::session::Session;
+use crate::authn::user::{Method, Role, User};
 use crate::authz::{NormalTarget, RawTarget, Route, RouteId};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::config::{self, Argon2, Config, Language};
 use crate::i18n;
-use crate::id::RequestId;
+use crate::id::{RequestId, SessionId};
 use crate::mail::Outbox;
-use crate::secret::{ExposeSecret, Keys, Token};
-use crate::store::record::Store;
+use crate::secret::{ExposeSecret, Keys, Token, random_bytes};
+use crate::store::record::{Change, Store};
 use crate::store::sled::testing::scratch;
 
 mod mailbox;
@@ -58,6 +59,20 @@ impl Bench {
             change(config);
         };
         (Self::build(configured, outbox), mailbox)
+    }
+
+    /// A session of this account, as a login would leave it in the store.
+    pub async fn begin(&self, user: &User) -> (Token, Session) {
+        let id = SessionId::from_bytes(random_bytes().unwrap());
+        let session = Session::begun(id, user.id, user.epoch, self.now());
+        let token = Token::generate().unwrap();
+        self.put(&token, &session).await;
+        (token, session)
+    }
+
+    /// Stores a session.
+    pub async fn put(&self, token: &Token, session: &Session) {
+        self.store.commit(Sessions::with(Change::new(), &token.digest(), session)).await.unwrap();
     }
 
     /// Forgets whatever is kept in memory alone, as a restart does.

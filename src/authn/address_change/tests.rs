@@ -3,8 +3,6 @@ use std::time::Duration;
 
 use super::*;
 use crate::authn::confirmation;
-use crate::authn::session::Origin;
-use crate::authn::sign_on::Elsewhere;
 use crate::authn::user::{DisplayName, Method, Role, SecondFactor};
 use crate::secret::{ExposeSecret, Keys, Purpose};
 
@@ -35,19 +33,8 @@ fn user(email: Option<&str>) -> User {
 
 fn session() -> Session {
     Session {
-        id: SessionId::from_bytes([3; 10]),
-        user: UserId::from_bytes([1; 10]),
-        epoch: 3,
-        created_at: NOW,
-        expires_at: after(86_400),
-        last_seen: NOW,
-        route_last_seen: Vec::new(),
-        second_factor_at: None,
-        by_recovery_code: false,
         password_at: Some(NOW),
-        device: None,
-        client: Origin::default(),
-        elsewhere: Elsewhere::default(),
+        ..Session::begun(SessionId::from_bytes([3; 10]), UserId::from_bytes([1; 10]), 3, NOW)
     }
 }
 

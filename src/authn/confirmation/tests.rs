@@ -2,8 +2,6 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::authn::password::Cost;
-use crate::authn::session::Origin;
-use crate::authn::sign_on::Elsewhere;
 use crate::authn::user::{DisplayName, Method, Role, SecondFactor, StoredPassword, TotpEnrolment};
 use crate::id::UserId;
 use crate::secret::{ExposeSecret, Keys, Purpose};
@@ -51,19 +49,9 @@ fn user(enrolled: bool) -> User {
 
 fn session(password_at: Option<Timestamp>, second_factor_at: Option<Timestamp>) -> Session {
     Session {
-        id: SessionId::from_bytes([3; 10]),
-        user: UserId::from_bytes([1; 10]),
-        epoch: 3,
-        created_at: NOW,
-        expires_at: NOW.plus(DAY),
-        last_seen: NOW,
-        route_last_seen: Vec::new(),
         second_factor_at,
-        by_recovery_code: false,
         password_at,
-        device: None,
-        client: Origin::default(),
-        elsewhere: Elsewhere::default(),
+        ..Session::begun(SessionId::from_bytes([3; 10]), UserId::from_bytes([1; 10]), 3, NOW)
     }
 }
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 use super::*;
 use crate::authn::password::Cost;
 use crate::authn::session::Origin;
-use crate::authn::sign_on::Elsewhere;
 use crate::authn::totp::{Settings, TotpKey, Verdict};
 use crate::authn::user::{DisplayName, Role, SecondFactor, StoredPassword};
 use crate::authz::Policy;
@@ -258,19 +257,8 @@ fn an_enrolment_is_declined_only_where_none_is_asked_for() {
 #[test]
 fn a_step_up_asks_for_what_is_due_in_this_session() {
     let session = |at| Session {
-        id: SessionId::from_bytes([3; 10]),
-        user: UserId::from_bytes([1; 10]),
-        epoch: 3,
-        created_at: NOW,
-        expires_at: NOW.plus(DAY),
-        last_seen: NOW,
-        route_last_seen: Vec::new(),
         second_factor_at: at,
-        by_recovery_code: false,
-        password_at: None,
-        device: None,
-        client: Origin::default(),
-        elsewhere: Elsewhere::default(),
+        ..Session::begun(SessionId::from_bytes([3; 10]), UserId::from_bytes([1; 10]), 3, NOW)
     };
     let (enrolled, bare) = (user(true, true), user(false, true));
     let begin = |session: &Session, user: &User| step_up(session, user, demand(Policy::Required), NOW);

@@ -10,8 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::{A_WHILE, PATIENCE};
-use crate::authn::session::{Origin, Session};
-use crate::authn::sign_on::Elsewhere;
+use crate::authn::session::Session;
 use crate::authn::user::{Method, Role, SecondFactor, User};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::Config;
@@ -229,19 +228,8 @@ impl Gate {
         let now = SystemClock.now();
         let token = Token::generate().unwrap();
         let session = Session {
-            id: SessionId::from_bytes(random_bytes().unwrap()),
-            user: user.id,
-            epoch: 0,
-            created_at: now,
-            expires_at: now.plus(std::time::Duration::from_secs(3600)),
-            last_seen: now,
-            route_last_seen: Vec::new(),
             second_factor_at,
-            by_recovery_code: false,
-            password_at: None,
-            device: None,
-            client: Origin::default(),
-            elsewhere: Elsewhere::default(),
+            ..Session::begun(SessionId::from_bytes(random_bytes().unwrap()), user.id, 0, now)
         };
         let change = Change::new().put(&user.id.to_string(), &user).put(&token.digest().to_string(), &session);
         self.store.commit(change).await.unwrap();

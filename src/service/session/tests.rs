@@ -1,38 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::authn::sign_on::Elsewhere;
 use crate::authz::Host;
-use crate::secret::random_bytes;
 use crate::service::testing::Bench;
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-async fn begin(bench: &Bench, user: &User) -> (Token, Session) {
-    let token = Token::generate().unwrap();
-    let now = bench.now();
-    let session = Session {
-        id: SessionId::from_bytes(random_bytes().unwrap()),
-        user: user.id,
-        epoch: user.epoch,
-        created_at: now,
-        expires_at: now.plus(24 * 60 * MINUTE),
-        last_seen: now,
-        route_last_seen: Vec::new(),
-        second_factor_at: None,
-        by_recovery_code: false,
-        password_at: None,
-        device: None,
-        client: Origin::default(),
-        elsewhere: Elsewhere::default(),
-    };
-    put(bench, &token, &session).await;
-    (token, session)
-}
-
-async fn put(bench: &Bench, token: &Token, session: &Session) {
-    bench.store.commit(Sessions::with(Change::new(), &token.digest(), session)).await.unwrap();
-}
 
 async fn stored(bench: &Bench, token: &Token) -> Option<Session> {
     bench.store.get::<Session>(&token.digest().to_string(), bench.now()).await.unwrap().record
@@ -42,7 +14,7 @@ async fn stored(bench: &Bench, token: &Token) -> Option<Session> {
 async fn a_session_is_found_once_in_the_store_and_then_in_the_cache() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
-    let (token, session) = begin(&bench, &alice).await;
+    let (token, session) = bench.begin(&alice).await;
     let sessions = &bench.services.sessions;
     assert!(sessions.cached(&token.digest()).is_none());
     let live = bench.live(&token).await.unwrap();
@@ -55,7 +27,7 @@ async fn a_session_is_found_once_in_the_store_and_then_in_the_cache() {
 async fn a_logged_out_session_is_dead_at_once_and_what_is_open_is_told() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
-    let (token, _) = begin(&bench, &alice).await;
+    let (token, _) = bench.begin(&alice).await;
     let live = bench.live(&token).await.unwrap();
     let sessions = &bench.services.sessions;
     sessions.end(&token, "192.0.2.1".parse().unwrap(), bench.now()).await.unwrap();
@@ -72,7 +44,7 @@ async fn a_logged_out_session_is_dead_at_once_and_what_is_open_is_told() {
 async fn everywhere(bench: &Bench, user: &User) -> Vec<Arc<LiveSession>> {
     let mut all = Vec::new();
     for number in 0..60 {
-        let (token, mut session) = begin(bench, user).await;
+        let (token, mut session) = bench.begin(user).await;
         if number < 10 {
             for host in 0..100 {
                 let host = Host::parse(&format!("h{host}.test")).unwrap();
@@ -81,7 +53,7 @@ async fn everywhere(bench: &Bench, user: &User) -> Vec<Arc<LiveSession>> {
             for _ in 0..16 {
                 let _ = session.elsewhere.minted(Token::generate().unwrap().digest());
             }
-            put(bench, &token, &session).await;
+            bench.put(&token, &session).await;
         }
         all.push(bench.live(&token).await.unwrap());
     }
@@ -93,7 +65,7 @@ async fn however_many_sessions_an_account_has_they_can_be_ended() {
     let bench = Bench::new(|_| {});
     let (alice, bob) = (bench.add("alice").await.user, bench.add("bob").await.user);
     let sessions = &bench.services.sessions;
-    let of_bob = begin(&bench, &bob).await.0;
+    let of_bob = bench.begin(&bob).await.0;
     let live = everywhere(&bench, &alice).await;
     assert_eq!(sessions.end_all_of(alice.id, &Actor::CommandLine, bench.now()).await.unwrap(), Ok(60));
     assert!(live.iter().all(|live| live.ended().is_cancelled()));
@@ -112,7 +84,7 @@ async fn an_ended_session_does_not_come_back_through_a_read_that_was_under_way()
     let bench = Arc::new(Bench::new(|_| {}));
     let alice = bench.add("alice").await.user;
     for _ in 0..50 {
-        let (token, _) = begin(&bench, &alice).await;
+        let (token, _) = bench.begin(&alice).await;
         let readers: Vec<_> = (0..4)
             .map(|_| {
                 let (bench, token) = (Arc::clone(&bench), token.clone());
@@ -133,7 +105,7 @@ async fn a_session_ends_by_its_id_or_with_all_of_its_account() {
     let (alice, bob) = (bench.add("alice").await.user, bench.add("bob").await.user);
     let mut tokens = Vec::new();
     for user in [&alice, &alice, &alice, &bob] {
-        tokens.push(begin(&bench, user).await);
+        tokens.push(bench.begin(user).await);
     }
     let sessions = &bench.services.sessions;
     assert_eq!(sessions.end_by_id(tokens[0].1.id, &Actor::CommandLine, bench.now()).await.unwrap(), Ok(true));
@@ -154,7 +126,7 @@ async fn activity_in_many_sessions_is_written_together_and_brings_no_ended_one_b
     let (route, sessions) = (bench.route(), &bench.services.sessions);
     let mut all = Vec::new();
     for _ in 0..250 {
-        let (token, _) = begin(&bench, &alice).await;
+        let (token, _) = bench.begin(&alice).await;
         all.push((bench.live(&token).await.unwrap(), token));
     }
     let commits = || bench.store.figures().unwrap().commits.count;
@@ -182,7 +154,7 @@ async fn a_record_that_somebody_changes_meanwhile_holds_the_others_up_for_no_tim
     let (route, sessions) = (bench.route(), &bench.services.sessions);
     let mut all = Vec::new();
     for _ in 0..20 {
-        let (token, session) = begin(&bench, &alice).await;
+        let (token, session) = bench.begin(&alice).await;
         all.push((bench.live(&token).await.unwrap(), token, session));
     }
     let (_, busy, session) = &all[0];
@@ -217,7 +189,7 @@ async fn a_record_that_somebody_changes_meanwhile_holds_the_others_up_for_no_tim
 async fn activity_is_written_behind_at_most_once_in_thirty_seconds() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
-    let (token, begun) = begin(&bench, &alice).await;
+    let (token, begun) = bench.begin(&alice).await;
     let live = bench.live(&token).await.unwrap();
     let (sessions, route) = (&bench.services.sessions, bench.route());
     let begin = bench.now();
@@ -238,7 +210,7 @@ async fn activity_is_written_behind_at_most_once_in_thirty_seconds() {
 async fn an_ended_session_does_not_come_back_by_having_been_seen() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
-    let (token, session) = begin(&bench, &alice).await;
+    let (token, session) = bench.begin(&alice).await;
     let live = bench.live(&token).await.unwrap();
     bench.advance(MINUTE);
     bench.services.sessions.touch(&live, &bench.route(), bench.now());
@@ -251,7 +223,7 @@ async fn an_ended_session_does_not_come_back_by_having_been_seen() {
 async fn a_session_idles_out_unless_it_was_seen_elsewhere() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
-    let (token, mut session) = begin(&bench, &alice).await;
+    let (token, mut session) = bench.begin(&alice).await;
     let live = bench.live(&token).await.unwrap();
     let (sessions, route) = (&bench.services.sessions, bench.route());
     bench.advance(30 * MINUTE);
@@ -259,7 +231,7 @@ async fn a_session_idles_out_unless_it_was_seen_elsewhere() {
     assert!(sessions.still_idle(&live, &route, bench.now()).await.unwrap());
     // Another node has seen it.
     session.last_seen = bench.now();
-    put(&bench, &token, &session).await;
+    bench.put(&token, &session).await;
     assert!(!sessions.still_idle(&live, &route, bench.now()).await.unwrap());
     assert!(live.is_alive(bench.now()));
 }
@@ -268,7 +240,7 @@ async fn a_session_idles_out_unless_it_was_seen_elsewhere() {
 async fn what_time_has_ended_is_removed_with_what_is_open() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
-    let (token, _) = begin(&bench, &alice).await;
+    let (token, _) = bench.begin(&alice).await;
     let live = bench.live(&token).await.unwrap();
     let sessions = &bench.services.sessions;
     bench.advance(30 * MINUTE - Duration::from_millis(1));
@@ -284,7 +256,7 @@ async fn what_time_has_ended_is_removed_with_what_is_open() {
 async fn continuous_use_does_not_outlive_the_maximum_lifetime() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
-    let (token, _) = begin(&bench, &alice).await;
+    let (token, _) = bench.begin(&alice).await;
     let (sessions, route) = (&bench.services.sessions, bench.route());
     for _ in 0..24 * 3 {
         assert!(bench.passes(&token).await);
@@ -298,7 +270,7 @@ async fn continuous_use_does_not_outlive_the_maximum_lifetime() {
 async fn a_route_with_an_idle_timeout_of_its_own_counts_its_own_activity() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
-    let (token, _) = begin(&bench, &alice).await;
+    let (token, _) = bench.begin(&alice).await;
     let live = bench.live(&token).await.unwrap();
     let sessions = &bench.services.sessions;
     let elsewhere = bench.route();
@@ -324,7 +296,7 @@ async fn a_route_with_an_idle_timeout_of_its_own_counts_its_own_activity() {
 async fn a_new_value_keeps_what_is_open_and_kills_the_old_one() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
-    let (old, session) = begin(&bench, &alice).await;
+    let (old, session) = bench.begin(&alice).await;
     let live = bench.live(&old).await.unwrap();
     let sessions = &bench.services.sessions;
     let new = Token::generate().unwrap();
@@ -345,7 +317,7 @@ async fn a_new_value_keeps_what_is_open_and_kills_the_old_one() {
 async fn what_another_node_ends_ends_here() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
-    let (token, session) = begin(&bench, &alice).await;
+    let (token, session) = bench.begin(&alice).await;
     let live = bench.live(&token).await.unwrap();
     let stop = tokio_util::sync::CancellationToken::new();
     let background = tokio::spawn({
@@ -366,7 +338,7 @@ async fn what_another_node_ends_ends_here() {
 async fn a_page_of_sessions_costs_what_it_shows() {
     let bench = Bench::new(|config| config.session.max_lifetime = Duration::from_secs(30 * 24 * 3600));
     let template = bench.add("alice").await.user;
-    let (_, sample) = begin(&bench, &template).await;
+    let (_, sample) = bench.begin(&template).await;
     bench.services.sessions.end_all_of(template.id, &Actor::Sekisho, bench.now()).await.unwrap().unwrap();
     let mut change = Change::new();
     let mut users = Vec::new();

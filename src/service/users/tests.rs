@@ -1,33 +1,9 @@
 use super::*;
 use crate::authn::device::Device;
 use crate::authn::session::{Origin, Session};
-use crate::authn::sign_on::Elsewhere;
-use crate::id::{DeviceId, SessionId};
+use crate::id::DeviceId;
 use crate::secret::Token;
-use crate::service::session::Sessions;
 use crate::service::testing::{Bench, PASSWORD, new_user};
-
-async fn begin_session(bench: &Bench, user: &User) -> Token {
-    let token = Token::generate().unwrap();
-    let now = bench.now();
-    let session = Session {
-        id: SessionId::from_bytes(random_bytes().unwrap()),
-        user: user.id,
-        epoch: user.epoch,
-        created_at: now,
-        expires_at: now.plus(std::time::Duration::from_secs(86_400)),
-        last_seen: now,
-        route_last_seen: Vec::new(),
-        second_factor_at: None,
-        by_recovery_code: false,
-        password_at: None,
-        device: None,
-        client: Origin::default(),
-        elsewhere: Elsewhere::default(),
-    };
-    bench.store.commit(Sessions::with(Change::new(), &token.digest(), &session)).await.unwrap();
-    token
-}
 
 async fn set(bench: &Bench, who: &str, change: UserChange) -> Result<UserView, Rejection> {
     bench.services.users.set(who, change, &Actor::CommandLine, bench.now()).await.unwrap()
@@ -88,7 +64,7 @@ async fn disabling_a_password_a_reset_and_deletion_end_every_session_before_they
     for what in ["disable", "password", "reset", "role", "off", "delete"] {
         users.set_disabled("alice", false, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
         let user = users.show("alice", bench.now()).await.unwrap().unwrap().user;
-        let token = begin_session(&bench, &user).await;
+        let (token, _) = bench.begin(&user).await;
         assert!(bench.passes(&token).await, "{what}");
         let live = bench.live(&token).await.unwrap();
         let now = bench.now();
@@ -120,7 +96,7 @@ async fn disabling_a_password_a_reset_and_deletion_end_every_session_before_they
 async fn groups_and_names_take_effect_at_once_and_end_nothing() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
-    let token = begin_session(&bench, &alice).await;
+    let (token, _) = bench.begin(&alice).await;
     let live = bench.live(&token).await.unwrap();
     let groups = Some(BTreeSet::from(["ops".parse().unwrap()]));
     set(&bench, "alice", UserChange { groups, ..UserChange::default() }).await.unwrap();
@@ -133,7 +109,7 @@ async fn deleting_leaves_nothing_of_the_account_behind() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;
     let (now, digest) = (bench.now(), Token::generate().unwrap().digest());
-    begin_session(&bench, &alice).await;
+    bench.begin(&alice).await;
     let device = Device {
         id: DeviceId::from_bytes([1; 10]),
         user: alice.id,

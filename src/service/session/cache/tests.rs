@@ -2,8 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::authn::session::{Origin, Session};
-use crate::authn::sign_on::Elsewhere;
+use crate::authn::session::Session;
 use crate::authn::user::User;
 use crate::clock::Timestamp;
 use crate::id::{SessionId, UserId};
@@ -35,19 +34,9 @@ impl Stand {
     fn session(&mut self, cell: &Arc<AccountCell>, seen: Timestamp) -> Arc<LiveSession> {
         let value = Token::generate().unwrap().digest();
         let session = Session {
-            id: SessionId::from_bytes(random_bytes().unwrap()),
-            user: self.user.id,
-            epoch: 0,
-            created_at: seen,
-            expires_at: seen.plus(Duration::from_secs(24 * 3600)),
-            last_seen: seen,
-            route_last_seen: Vec::new(),
             second_factor_at: Some(seen),
-            by_recovery_code: false,
             password_at: Some(seen),
-            device: None,
-            client: Origin::default(),
-            elsewhere: Elsewhere::default(),
+            ..Session::begun(SessionId::from_bytes(random_bytes().unwrap()), self.user.id, 0, seen)
         };
         Arc::new(LiveSession {
             value,

@@ -1,8 +1,6 @@
 use std::time::Duration;
 
 use super::*;
-use crate::authn::session::Origin;
-use crate::authn::sign_on::Elsewhere;
 use crate::id::UserId;
 use crate::secret::Token;
 
@@ -21,19 +19,8 @@ fn at(minutes: u32) -> Timestamp {
 fn join(lines: &mut Lines, number: u8) -> (Arc<Lifeline>, TokenDigest) {
     let digest = Token::from_bytes([number; 32]).digest();
     let session = Session {
-        id: SessionId::from_bytes([number; 10]),
-        user: UserId::from_bytes([1; 10]),
-        epoch: 0,
-        created_at: BEGIN,
         expires_at: BEGIN.plus(LIMITS.max_lifetime),
-        last_seen: BEGIN,
-        route_last_seen: Vec::new(),
-        second_factor_at: None,
-        by_recovery_code: false,
-        password_at: None,
-        device: None,
-        client: Origin::default(),
-        elsewhere: Elsewhere::default(),
+        ..Session::begun(SessionId::from_bytes([number; 10]), UserId::from_bytes([1; 10]), 0, BEGIN)
     };
     (lines.join(&session, digest), digest)
 }
