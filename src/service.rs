@@ -27,6 +27,7 @@ mod mail_limit;
 mod mailer;
 mod nodes;
 pub mod own;
+mod pace;
 mod passwords;
 mod records;
 pub mod reload;

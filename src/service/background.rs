@@ -1,9 +1,11 @@
 //! What goes on beside the requests: last-seen times, sessions whose time is over, expired records, changes made elsewhere, other nodes.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::ServiceError;
@@ -12,6 +14,7 @@ use super::clock_watch::ClockWatch;
 use super::context::Context;
 use super::events;
 use super::nodes;
+use super::pace::Pace;
 use crate::audit::Event;
 use crate::authn::machine_token::MachineToken;
 use crate::authn::session::Session;
@@ -24,7 +27,8 @@ use crate::store::record::Change;
 /// How often there is something to look after, and after how many times the slower work comes.
 const TICK: Duration = Duration::from_secs(1);
 const OVERDUE_EVERY: u64 = 2;
-const SWEEP_EVERY: u64 = 60;
+/// Between two walks through the store.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// After an upgrade the new process sees what the old one does not, and writes it down a while later: so much later a session counts as
 /// over for the old one.
 const BESIDE_ANOTHER: Duration = Duration::from_secs(90);
@@ -33,9 +37,11 @@ const EVENTS: usize = 50;
 
 /// Runs until `stop` fires or the store is closed; last-seen times are written on the way out.
 pub async fn run(context: &Context, clock: &dyn Clock, stop: &CancellationToken) {
+    let trusted = AtomicBool::new(false);
     tokio::select! {
         () = stop.cancelled() => {}
-        () = upkeep(context, clock) => {}
+        () = upkeep(context, clock, &trusted) => {}
+        () = sweeping(context, clock, &trusted) => {}
         () = follow_users(context, clock) => {}
         () = follow_sessions(context, clock) => {}
         () = follow_tokens(context, clock) => {}
@@ -49,7 +55,8 @@ pub async fn run(context: &Context, clock: &dyn Clock, stop: &CancellationToken)
     nodes::leave(context).await;
 }
 
-async fn upkeep(context: &Context, clock: &dyn Clock) {
+/// Notes in `trusted` whether the clock is.
+async fn upkeep(context: &Context, clock: &dyn Clock, trusted: &AtomicBool) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let monotonic = || Duration::from_micros(clock::monotonic_micros());
@@ -60,6 +67,7 @@ async fn upkeep(context: &Context, clock: &dyn Clock) {
         if let Some(jump) = watch.look(now, monotonic()) {
             jump.tell();
         }
+        trusted.store(watch.is_trusted(), Ordering::Relaxed);
         if context.store.trust().is_over() {
             context.sessions.look_anew(now).await;
             context.tokens.look_anew(now).await;
@@ -72,21 +80,34 @@ async fn upkeep(context: &Context, clock: &dyn Clock) {
             context.sessions.tidy();
             context.tokens.end_overdue(now);
         }
-        if count % SWEEP_EVERY == 0
-            && !context.is_retired()
-            && let Err(error) = sweep(context, now, watch.is_trusted()).await
+    }
+}
+
+async fn sweeping(context: &Context, clock: &dyn Clock, trusted: &AtomicBool) {
+    loop {
+        sleep(SWEEP_EVERY).await;
+        if !context.is_retired()
+            && let Err(error) = sweep(context, clock.now(), trusted).await
         {
             tracing::warn!(%error, "expired records could not be removed; it is tried again");
         }
     }
 }
 
-/// `trusted`: the clock is.
-async fn sweep(context: &Context, now: Timestamp, trusted: bool) -> Result<(), ServiceError> {
+/// Goes through the whole store at leisure: whatever has expired counts as absent already.
+async fn sweep(context: &Context, now: Timestamp, trusted: &AtomicBool) -> Result<(), ServiceError> {
     context.sessions.remember_expired(now).await?;
-    let swept: u64 = context.store.sweep(now).await?.values().sum();
-    let forgotten = if trusted { forget_events(context, now).await? } else { 0 };
-    tracing::debug!(swept, forgotten, "expired records were removed");
+    let (mut swept, mut after) = (BTreeMap::new(), None);
+    loop {
+        let pace = Pace::begin();
+        after = context.store.sweep_piece(after, now, &mut swept).await?;
+        if after.is_none() {
+            break;
+        }
+        pace.rest().await;
+    }
+    let forgotten = if trusted.load(Ordering::Relaxed) { forget_events(context, now).await? } else { 0 };
+    tracing::debug!(swept = swept.values().sum::<u64>(), forgotten, "expired records were removed");
     Ok(())
 }
 

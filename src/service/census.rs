@@ -1,40 +1,41 @@
 //! How many sessions, devices and accounts there are, for the metrics.
 //!
 //! Counting sessions takes a look at each, so whoever asks for the metrics gets the last count instead. It is made anew soon
-//! after something was kept that may change it, at least every half a minute, and never for more than a fiftieth of the time,
-//! however many there are.
+//! after something was kept that may change it, at least every half a minute, and at leisure (`super::pace`): with a million sessions a
+//! count takes minutes.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::ServiceError;
 use super::context::Context;
+use super::pace::Pace;
 use super::records::DeviceIndex;
 use crate::clock::{Clock, Timestamp};
 
 /// The shortest and the longest time between two counts.
 const SOONEST: Duration = Duration::from_millis(500);
 const LATEST: Duration = Duration::from_secs(30);
-/// A count that took a while is followed by so many times as long without one.
-const REST: u32 = 49;
 
 /// Counts for as long as it is polled.
 pub async fn run(context: &Context, clock: &dyn Clock) {
     loop {
-        let (place, began) = (context.journal.place(), Instant::now());
+        let place = context.journal.place();
         if let Err(error) = count(context, clock.now()).await {
             tracing::warn!(%error, "sessions, devices and accounts could not be counted; it is tried again");
         }
-        sleep(began.elapsed().saturating_mul(REST).max(SOONEST)).await;
+        sleep(SOONEST).await;
         let _ = timeout(LATEST, context.journal.grown(place)).await;
     }
 }
 
 pub(super) async fn count(context: &Context, now: Timestamp) -> Result<(), ServiceError> {
     let sessions = context.sessions.count(now).await?;
+    let pace = Pace::begin();
     let devices = context.store.count::<DeviceIndex>(now).await?;
     let accounts = context.directory.counts(now).await?;
+    pace.rest().await;
     let population = &context.metrics.population;
     population.sessions.set(shown(sessions));
     population.devices.set(shown(devices));

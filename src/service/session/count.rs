@@ -7,9 +7,10 @@ use super::{PAGE, Sessions};
 use crate::authn::session::Session;
 use crate::clock::Timestamp;
 use crate::service::ServiceError;
+use crate::service::pace::Pace;
 
 impl Sessions {
-    /// Those that a list would show. Looks at each, a page at a time.
+    /// Those that a list would show. Looks at each, a page at a time and at leisure.
     ///
     /// # Errors
     /// Where the store cannot.
@@ -18,6 +19,7 @@ impl Sessions {
         let (mut count, mut after) = (0, None::<String>);
         loop {
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let pace = Pace::begin();
             let page = self.store.list::<Session>("", from, PAGE, now).await?;
             after = page.last().filter(|_| page.len() == PAGE).map(|last| last.name.clone());
             for listed in page {
@@ -26,6 +28,7 @@ impl Sessions {
             if after.is_none() {
                 return Ok(count);
             }
+            pace.rest().await;
         }
     }
 }

@@ -110,17 +110,32 @@ impl Store {
     /// # Errors
     /// As the engine's.
     pub async fn sweep(&self, now: Timestamp) -> Result<BTreeMap<String, u64>, StoreError> {
-        let mut swept = BTreeMap::new();
-        let mut after: Option<Key> = None;
+        let (mut swept, mut after) = (BTreeMap::new(), None);
         loop {
-            let page = self.raw_page("", after.as_ref(), super::PAGE).await?;
-            let Some(last) = page.last() else { return Ok(swept) };
-            after = Some(last.key.clone());
-            let expired: Vec<Raw> = page.into_iter().filter(|raw| raw.expired(now)).collect();
-            for some in expired.chunks(AT_ONCE) {
-                self.remove(some, &mut swept).await?;
+            after = self.sweep_piece(after, now, &mut swept).await?;
+            if after.is_none() {
+                return Ok(swept);
             }
         }
+    }
+
+    /// The same for the next few records behind `after`, which are counted in `swept`; returns where to go on, if there is more.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn sweep_piece(
+        &self,
+        after: Option<Key>,
+        now: Timestamp,
+        swept: &mut BTreeMap<String, u64>,
+    ) -> Result<Option<Key>, StoreError> {
+        let page = self.raw_page("", after.as_ref(), super::PAGE).await?;
+        let last = page.last().map(|last| last.key.clone());
+        let expired: Vec<Raw> = page.into_iter().filter(|raw| raw.expired(now)).collect();
+        for some in expired.chunks(AT_ONCE) {
+            self.remove(some, swept).await?;
+        }
+        Ok(last)
     }
 
     /// In one commit where nobody came in between, else each by itself. Lazily: what a crash brings back has expired still.
