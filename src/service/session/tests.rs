@@ -186,6 +186,48 @@ async fn a_record_that_somebody_changes_meanwhile_holds_the_others_up_for_no_tim
 }
 
 #[tokio::test]
+async fn what_another_node_has_written_a_moment_ago_is_written_again_when_its_time_has_come() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (token, session) = bench.begin(&alice).await;
+    let live = bench.live(&token).await.unwrap();
+    let (sessions, route) = (&bench.services.sessions, bench.route());
+    bench.advance(MINUTE);
+    let seen_there = bench.now();
+    bench.put(&token, &Session { last_seen: seen_there, ..session }).await;
+    bench.advance(Duration::from_secs(10));
+    sessions.touch(&live, &route, bench.now());
+    let seen_here = bench.now();
+    for (wait, recorded) in [(0, seen_there), (19, seen_there), (1, seen_here)] {
+        bench.advance(Duration::from_secs(wait));
+        sessions.write_behind(bench.now(), false).await;
+        assert_eq!(stored(&bench, &token).await.unwrap().last_seen, recorded, "after {wait} more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_disabled_while_its_session_is_read_lets_nobody_pass() {
+    let bench = Arc::new(Bench::new(|_| {}));
+    for round in 0..50 {
+        let login = format!("user{round}");
+        let user = bench.add(&login).await.user;
+        let (token, _) = bench.begin(&user).await;
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let (bench, token) = (Arc::clone(&bench), token.clone());
+                tokio::spawn(async move { bench.live(&token).await })
+            })
+            .collect();
+        let disabled = bench.services.users.set_disabled(&login, true, &Actor::CommandLine, bench.now()).await;
+        assert!(disabled.unwrap().is_ok());
+        for reader in readers {
+            assert!(reader.await.unwrap().is_none_or(|live| !live.stands()), "round {round}");
+        }
+        assert!(bench.live(&token).await.is_none(), "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn activity_is_written_behind_at_most_once_in_thirty_seconds() {
     let bench = Bench::new(|_| {});
     let alice = bench.add("alice").await.user;

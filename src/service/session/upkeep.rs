@@ -24,6 +24,16 @@ const WRITE_EVERY: Duration = Duration::from_secs(30);
 /// How many of them go to the store in one commit.
 const TOGETHER: usize = 100;
 
+/// How much of what is known here a session's record says.
+enum Recorded {
+    /// All of it; or it is gone.
+    All,
+    /// Less, but another node wrote it a moment ago: its turn comes. All nodes together write no oftener than one.
+    Lately(Timestamp),
+    /// Less: this is to be written.
+    Less(String, Expect, Box<Session>),
+}
+
 impl Sessions {
     /// Writes last-seen times behind. `all`: also those that were written a moment ago, durably (at a stop).
     pub(in crate::service) async fn write_behind(&self, now: Timestamp, all: bool) {
@@ -54,16 +64,13 @@ impl Sessions {
     }
 
     /// In one commit; where somebody changes one of the records meanwhile, each by itself, and that one later.
-    async fn write_together(&self, lines: &[Arc<Lifeline>], now: Timestamp, durable: bool) -> Result<(), ServiceError> {
-        let written = |line: &Arc<Lifeline>| line.written_at.store(now.millis(), Ordering::Relaxed);
-        if self.write_seen(lines, now, durable).await? {
-            lines.iter().for_each(written);
+    async fn write_together(&self, lines: &[Arc<Lifeline>], now: Timestamp, all: bool) -> Result<(), ServiceError> {
+        if self.write_seen(lines, now, all).await? {
             return Ok(());
         }
         for line in lines {
-            match self.write_seen(std::slice::from_ref(line), now, durable).await? {
-                true => written(line),
-                false => self.again(line),
+            if !self.write_seen(std::slice::from_ref(line), now, all).await? {
+                self.again(line);
             }
         }
         Ok(())
@@ -71,33 +78,53 @@ impl Sessions {
 
     /// Compares each record's version, and never makes one: an ended session does not come back by having been seen. False:
     /// somebody came in between.
-    async fn write_seen(&self, lines: &[Arc<Lifeline>], now: Timestamp, durable: bool) -> Result<bool, ServiceError> {
-        let records = stream::iter(lines.iter().cloned()).map(|line| self.newly_seen(line, now));
-        let mut records = records.buffer_unordered(READ_AT_ONCE);
-        let (mut change, mut changed) = (Change::new(), false);
+    async fn write_seen(&self, lines: &[Arc<Lifeline>], now: Timestamp, all: bool) -> Result<bool, ServiceError> {
+        let records = stream::iter(lines.iter().cloned()).map(|line| self.newly_seen(line, now, all));
+        let mut records = records.buffered(READ_AT_ONCE);
+        let (mut change, mut written) = (Change::new(), Vec::new());
         while let Some(record) = records.next().await {
-            if let Some((name, seen, session)) = record? {
-                change = change.unchanged::<Session>(&name, seen).put(&name, &session);
-                changed = true;
+            let (line, record) = record?;
+            match record {
+                Recorded::Less(name, seen, session) => {
+                    change = change.unchanged::<Session>(&name, seen).put(&name, &*session);
+                    written.push(line);
+                }
+                Recorded::All => line.written_at.store(now.millis(), Ordering::Relaxed),
+                Recorded::Lately(at) => {
+                    line.written_at.store(at.millis(), Ordering::Relaxed);
+                    self.again(&line);
+                }
             }
         }
-        if !changed {
+        if written.is_empty() {
             return Ok(true);
         }
-        let change = if durable { change } else { change.lazy() };
-        Ok(matches!(self.store.commit(change).await?, Outcome::Committed(_)))
+        // At a stop, durably.
+        let change = if all { change } else { change.lazy() };
+        let committed = matches!(self.store.commit(change).await?, Outcome::Committed(_));
+        if committed {
+            written.iter().for_each(|line| line.written_at.store(now.millis(), Ordering::Relaxed));
+        }
+        Ok(committed)
     }
 
-    /// A session's record with what was seen of it since; `None`: it is gone, or says so already.
+    /// What a session's record says of when it was seen.
     async fn newly_seen(
         &self,
         line: Arc<Lifeline>,
         now: Timestamp,
-    ) -> Result<Option<(String, Expect, Session)>, ServiceError> {
+        all: bool,
+    ) -> Result<(Arc<Lifeline>, Recorded), ServiceError> {
         let name = line.digest().to_string();
         let slot = self.store.get::<Session>(&name, now).await?;
-        let Some(mut session) = slot.record else { return Ok(None) };
-        Ok(line.write_into(&mut session).then_some((name, slot.seen, session)))
+        let Some(mut session) = slot.record else { return Ok((line, Recorded::All)) };
+        let before = session.last_seen;
+        let recorded = match line.write_into(&mut session) {
+            false => Recorded::All,
+            true if !all && now.since(before) < WRITE_EVERY => Recorded::Lately(before),
+            true => Recorded::Less(name, slot.seen, Box::new(session)),
+        };
+        Ok((line, recorded))
     }
 
     /// Ends what time has ended, so that open streams end with it.
