@@ -19,7 +19,7 @@ mod upkeep;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Bound;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use futures_util::{StreamExt, stream};
@@ -49,6 +49,7 @@ use crate::id::{SessionId, UserId};
 use crate::secret::{Token, TokenDigest};
 use crate::store::engine::Outcome;
 use crate::store::record::{Change, Store};
+use crate::store::trust::Turn;
 
 /// Locks that keep those who end sessions and those who cache them apart.
 const STRIPES: usize = 64;
@@ -71,12 +72,22 @@ pub struct Sessions {
     cells: Mutex<HashMap<UserId, Weak<AccountCell>>>,
     /// One reader of an account at a time, so that an old reading never replaces a newer one.
     loading: Vec<tokio::sync::Mutex<()>>,
+    /// Counts the changes of accounts; rises under the account's lock of `loading`.
+    changes: AtomicU64,
     lines: Mutex<Lines>,
     /// Whose last-seen time is to be written behind.
     dirty: Mutex<Vec<Arc<Lifeline>>>,
     journal: Arc<Journal>,
     /// Judges anew what is open as this account.
     judge_what_is_open: OnceLock<Box<dyn Fn(UserId) + Send + Sync>>,
+}
+
+/// An account as it was read together with a session.
+struct Reading {
+    user: Option<User>,
+    read_in: Turn,
+    /// How many changes of accounts there had been before.
+    changes: u64,
 }
 
 /// A session as its owner or a manager sees it.
@@ -104,6 +115,7 @@ impl Sessions {
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             cells: Mutex::default(),
             loading: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
+            changes: AtomicU64::new(0),
             lines: Mutex::default(),
             dirty: Mutex::default(),
             journal,
@@ -139,11 +151,14 @@ impl Sessions {
                 return Ok(Some(live).filter(|live| live.stands()));
             }
             let seen = *self.stripe(digest);
+            let changes = self.changes.load(Ordering::Acquire);
             let read_in = self.store.trust().turn();
-            let Some(session) = self.store.get::<Session>(&digest.to_string(), now).await?.record else {
+            let (slot, user) = self.store.get_named::<Session, User>(&digest.to_string(), "user", now).await?;
+            let Some(session) = slot.record else {
                 return self.find_elsewhere(digest, now).await;
             };
-            let Some(cell) = self.cell(session.user, now).await? else { return Ok(None) };
+            let reading = Reading { user, read_in, changes };
+            let Some(cell) = self.cell(session.user, reading, now).await? else { return Ok(None) };
             if !cell.stands(session.epoch) {
                 return Ok(None);
             }
@@ -449,6 +464,7 @@ impl Sessions {
     /// nobody passes as this account until they can.
     pub(super) async fn refresh(&self, user: UserId, now: Timestamp) {
         let _one_reader = self.loading(user).lock().await;
+        self.changes.fetch_add(1, Ordering::AcqRel);
         let Some(cell) = lock(&self.cells).get(&user).and_then(Weak::upgrade) else { return };
         let read_in = self.store.trust().turn();
         match self.store.get::<User>(&user.to_string(), now).await {
@@ -550,7 +566,12 @@ impl Sessions {
     }
 
     /// The account's cell; `None`: there is no such account.
-    async fn cell(&self, user: UserId, now: Timestamp) -> Result<Option<Arc<AccountCell>>, ServiceError> {
+    async fn cell(
+        &self,
+        user: UserId,
+        reading: Reading,
+        now: Timestamp,
+    ) -> Result<Option<Arc<AccountCell>>, ServiceError> {
         let known = || lock(&self.cells).get(&user).and_then(Weak::upgrade);
         if let Some(cell) = known() {
             if self.store.trust().holds(cell.read_in()) {
@@ -566,8 +587,15 @@ impl Sessions {
         if let Some(cell) = known() {
             return Ok(Some(cell));
         }
-        let read_in = self.store.trust().turn();
-        let Some(record) = self.store.get::<User>(&user.to_string(), now).await?.record else { return Ok(None) };
+        // Whoever changes it from here on finds the cell.
+        let is_newest = reading.changes == self.changes.load(Ordering::Acquire);
+        let (record, read_in) = if is_newest {
+            (reading.user, reading.read_in)
+        } else {
+            let read_in = self.store.trust().turn();
+            (self.store.get::<User>(&user.to_string(), now).await?.record, read_in)
+        };
+        let Some(record) = record else { return Ok(None) };
         let cell = Arc::new(AccountCell::new(&record, read_in));
         lock(&self.cells).insert(user, Arc::downgrade(&cell));
         Ok(Some(cell))

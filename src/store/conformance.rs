@@ -9,13 +9,14 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
-use super::engine::{Change, Commit, Durability, Engine, Expect, Key, Outcome, Version, Watch};
+use super::engine::{Change, Commit, Durability, Engine, Expect, Key, Naming, Outcome, Version, Watch};
 
 /// Makes a test of each demand; `$fresh` is an expression that gives an engine and whatever must be kept alive with it.
 macro_rules! conformance_tests {
     ($fresh:expr) => {
         $crate::store::conformance::conformance_tests!($fresh;
             what_is_put_is_read_until_it_is_deleted,
+            a_record_is_read_with_the_one_that_it_names,
             odd_keys_and_values_come_back_as_they_were,
             a_compare_holds_only_for_what_was_seen,
             a_record_that_went_and_came_back_is_another_one,
@@ -119,6 +120,23 @@ pub(crate) async fn what_is_put_is_read_until_it_is_deleted(engine: Arc<dyn Engi
     change().delete("a/1").delete("a/never").version(&*engine).await;
     assert_eq!(read(&*engine, "a/1").await, None);
     assert!(names(&*engine, "", Bound::Unbounded, 10).await.is_empty());
+}
+
+pub(crate) async fn a_record_is_read_with_the_one_that_it_names(engine: Arc<dyn Engine>) {
+    let naming = Naming { before: 3, field: "of", prefix: "a/".to_owned() };
+    let read = async |name: &str| {
+        let found = engine.get_named(&key(name), &naming).await.unwrap()?;
+        Some((found.0.version, found.1.map(|other| (other.version, String::from_utf8(other.value.to_vec()).unwrap()))))
+    };
+    assert_eq!(read("b/1").await, None);
+    let names = "\u{1}\u{2}\u{3}{\"more\":[{\"of\":\"3\"}],\"of\":\"関 2\"}";
+    let naming_it = change().put("b/1", names).put("b/2", "123{\"of\":null}").version(&*engine).await;
+    assert_eq!(read("b/1").await, Some((naming_it, None)));
+    let other = change().put("a/関 2", "two").put("a/3", "three").put("a/", "none").version(&*engine).await;
+    assert_eq!(read("b/1").await, Some((naming_it, Some((other, "two".to_owned())))));
+    assert_eq!(read("b/2").await, Some((naming_it, None)));
+    change().delete("a/関 2").version(&*engine).await;
+    assert_eq!(read("b/1").await, Some((naming_it, None)));
 }
 
 pub(crate) async fn odd_keys_and_values_come_back_as_they_were(engine: Arc<dyn Engine>) {

@@ -47,6 +47,28 @@ pub struct Versioned {
     pub value: Bytes,
 }
 
+/// How a record names another one: by the text in a field of its JSON.
+#[derive(Debug, Clone)]
+pub struct Naming {
+    /// How many bytes stand before the JSON.
+    pub before: usize,
+    pub field: &'static str,
+    /// What the other's key begins with.
+    pub prefix: String,
+}
+
+impl Naming {
+    /// The other's key, by the bytes of the one that names it.
+    #[must_use]
+    pub fn key(&self, value: &[u8]) -> Option<Key> {
+        let json: serde_json::Value = serde_json::from_slice(value.get(self.before..)?).ok()?;
+        Some(Key::new(format!("{}{}", self.prefix, json.get(self.field)?.as_str()?)))
+    }
+}
+
+/// A record, and the one that it names.
+pub type Named = (Versioned, Option<Versioned>);
+
 /// What must still be true for a commit to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Expect {
@@ -141,6 +163,16 @@ pub trait Watch: Send {
 pub trait Engine: Send + Sync + 'static {
     /// The record under `key`.
     async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError>;
+
+    /// The record under `key`, and the one that it names, where there is one. An engine that is far away asks once.
+    async fn get_named(&self, key: &Key, naming: &Naming) -> Result<Option<Named>, StoreError> {
+        let Some(found) = self.get(key).await? else { return Ok(None) };
+        let other = match naming.key(&found.value) {
+            Some(other) => self.get(&other).await?,
+            None => None,
+        };
+        Ok(Some((found, other)))
+    }
 
     /// Records in key order, from `from` on, under `prefix`, at most `limit`.
     async fn scan(&self, prefix: &str, from: Bound<Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError>;

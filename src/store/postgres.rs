@@ -40,7 +40,7 @@ use self::connect::{Hosts, Sessions, Trouble};
 use self::listener::Ear;
 pub(super) use self::opening::{fill, open};
 use self::statements::Which;
-use super::engine::{Commit, Engine, Key, Outcome, StoreError, Versioned, Watch};
+use super::engine::{Commit, Engine, Key, Named, Naming, Outcome, StoreError, Versioned, Watch};
 use super::figures::{Figures, Snapshot};
 use super::trust::{Trust, UNHEARD};
 use super::watch::{self, PrefixWatch, Told};
@@ -112,6 +112,11 @@ impl Shared {
 impl Engine for PostgresEngine {
     async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         let found = read::get(&self.shared, key).await;
+        found.inspect_err(|_| self.failed_read())
+    }
+
+    async fn get_named(&self, key: &Key, naming: &Naming) -> Result<Option<Named>, StoreError> {
+        let found = read::get_named(&self.shared, key, naming).await;
         found.inspect_err(|_| self.failed_read())
     }
 

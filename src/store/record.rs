@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::engine::{Commit, Durability, Engine, Expect, Key, Outcome, StoreError, Watch};
+use super::engine::{Commit, Durability, Engine, Expect, Key, Naming, Outcome, StoreError, Watch};
 use super::figures::Snapshot;
 use super::trust::Trust;
 use crate::clock::Timestamp;
@@ -98,6 +98,26 @@ impl Store {
                 Ok(Slot { record: decode_living(&key, &found.value, now)?, seen: Expect::At(found.version) })
             }
         }
+    }
+
+    /// What stands under `name`, and the living record of kind `O` that it names in this field of its own.
+    ///
+    /// # Errors
+    /// As the engine's, or where one of them is not understood.
+    pub async fn get_named<R: Record, O: Record>(
+        &self,
+        name: &str,
+        field: &'static str,
+        now: Timestamp,
+    ) -> Result<(Slot<R>, Option<O>), StoreError> {
+        let key = key::<R>(name);
+        let naming = Naming { before: HEADER, field, prefix: format!("{}/", O::KIND) };
+        let Some((found, other)) = self.engine.get_named(&key, &naming).await? else {
+            return Ok((Slot { record: None, seen: Expect::Absent }, None));
+        };
+        let slot = Slot { record: decode_living(&key, &found.value, now)?, seen: Expect::At(found.version) };
+        let other = other.map(|other| decode_living(&self::key::<O>("…"), &other.value, now)).transpose()?;
+        Ok((slot, other.flatten()))
     }
 
     /// All records of kind `R` whose name begins with `prefix` and comes after `after`, at most `limit`, in the order of

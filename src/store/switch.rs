@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
-use super::engine::{Change, Commit, Engine, Key, Outcome, StoreError, Versioned, Watch};
+use super::engine::{Change, Commit, Engine, Key, Named, Naming, Outcome, StoreError, Versioned, Watch};
 use super::figures::Snapshot;
 use super::trust::Trust;
 
@@ -72,6 +72,10 @@ impl Paused {
 impl Engine for Switch {
     async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         self.place.read().await.engine.get(key).await
+    }
+
+    async fn get_named(&self, key: &Key, naming: &Naming) -> Result<Option<Named>, StoreError> {
+        self.place.read().await.engine.get_named(key, naming).await
     }
 
     async fn scan(&self, prefix: &str, from: Bound<Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {

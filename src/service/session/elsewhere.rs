@@ -4,11 +4,13 @@
 //! session, by whatever way, has ended it everywhere, and there is nothing to be told to other hosts.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::live::{AccountCell, LiveSession};
-use super::{STRIPES, ServiceError, Sessions, TRIES, lock};
+use super::{Reading, STRIPES, ServiceError, Sessions, TRIES, lock};
 use crate::authn::session::Session;
 use crate::authn::sign_on::{Elsewhere, Handoff, HostSession};
+use crate::authn::user::User;
 use crate::clock::Timestamp;
 use crate::secret::TokenDigest;
 use crate::service::records::{SessionAt, parse_digest, session_place};
@@ -47,7 +49,10 @@ impl Sessions {
             };
             let Some(value) = self.value_of(&here, now).await? else { return Ok(None) };
             let session_seen = *self.stripe(&value);
-            let Some(session) = self.store.get::<Session>(&value.to_string(), now).await?.record else {
+            let changes = self.changes.load(Ordering::Acquire);
+            let account_read_in = self.store.trust().turn();
+            let (slot, user) = self.store.get_named::<Session, User>(&value.to_string(), "user", now).await?;
+            let Some(session) = slot.record else {
                 match self.value_of(&here, now).await? {
                     // It has taken another value in between.
                     Some(other) if other != value => continue,
@@ -57,7 +62,8 @@ impl Sessions {
             if session.id != here.session || !session.elsewhere.has(&here.host, digest) {
                 return Ok(None);
             }
-            let Some(cell) = self.cell(session.user, now).await? else { return Ok(None) };
+            let reading = Reading { user, read_in: account_read_in, changes };
+            let Some(cell) = self.cell(session.user, reading, now).await? else { return Ok(None) };
             if !cell.stands(here.epoch) {
                 return Ok(None);
             }

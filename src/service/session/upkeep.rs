@@ -256,6 +256,7 @@ impl Sessions {
                 key.as_str().strip_prefix("user/").and_then(|id| id.parse().ok()).into_iter().collect()
             }
             Seen::Lagged => {
+                self.changes.fetch_add(1, Ordering::AcqRel);
                 let mut cells = lock(&self.cells);
                 cells.retain(|_, cell| cell.strong_count() > 0);
                 cells.keys().copied().collect::<Vec<_>>()

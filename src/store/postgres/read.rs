@@ -8,11 +8,22 @@ use tokio_postgres::Row;
 use super::Shared;
 use super::connect::Trouble;
 use super::statements::Which;
-use crate::store::engine::{Key, StoreError, Version, Versioned};
+use crate::store::engine::{Key, Named, Naming, StoreError, Version, Versioned};
 
 pub(super) async fn get(shared: &Shared, key: &Key) -> Result<Option<Versioned>, StoreError> {
     let rows = shared.sessions.read(Which::Get, &[&key.as_str()]).await;
     let found = rows.and_then(|rows| rows.first().map(|row| versioned(row, 0)).transpose());
+    shared.answered(found)
+}
+
+pub(super) async fn get_named(shared: &Shared, key: &Key, naming: &Naming) -> Result<Option<Named>, StoreError> {
+    let before = i32::try_from(naming.before).unwrap_or(i32::MAX);
+    let rows = shared.sessions.read(Which::GetNamed, &[&key.as_str(), &naming.prefix, &before, &naming.field]).await;
+    let named = |row: &Row| {
+        let other = row.try_get::<_, Option<i64>>(2).map_err(Trouble::Driver)?;
+        Ok((versioned(row, 0)?, other.map(|_| versioned(row, 2)).transpose()?))
+    };
+    let found = rows.and_then(|rows| rows.first().map(named).transpose());
     shared.answered(found)
 }
 

@@ -6,6 +6,8 @@ pub(super) enum Which {
     /// Whether anybody is there.
     Alive,
     Get,
+    /// A record, and the one that it names.
+    GetNamed,
     Commit,
     /// Makes all that was committed before durable.
     Flush,
@@ -20,7 +22,7 @@ pub(super) enum Which {
 }
 
 /// Each of them, at its [`Which::place`]. A scan says its bounds outright, as the index is only good for those.
-pub(super) const ALL: [&str; 10] = [
+pub(super) const ALL: [&str; 11] = [
     "SELECT 1",
     "SELECT version, value FROM sekisho.record WHERE key = $1",
     "SELECT sekisho.commit_1($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -31,6 +33,9 @@ pub(super) const ALL: [&str; 10] = [
     "SELECT key, version, value FROM sekisho.record WHERE key > $1 AND key < $3 ORDER BY key LIMIT $2",
     "SELECT key, version, value FROM sekisho.record WHERE key >= $1 ORDER BY key DESC LIMIT $2",
     "SELECT key, version, value FROM sekisho.record WHERE key >= $1 AND key < $3 ORDER BY key DESC LIMIT $2",
+    "SELECT found.version, found.value, other.version, other.value FROM sekisho.record AS found \
+     LEFT JOIN sekisho.record AS other ON other.key = \
+     ($2 || (convert_from(substring(found.value FROM $3 + 1), 'UTF8')::json ->> $4)) COLLATE \"C\" WHERE found.key = $1",
 ];
 
 impl Which {
@@ -51,6 +56,7 @@ impl Which {
             Self::Scan { after: true, below: true } => 7,
             Self::ScanBack { below: false } => 8,
             Self::ScanBack { below: true } => 9,
+            Self::GetNamed => 10,
         }
     }
 }
