@@ -2,8 +2,9 @@
 //! (`benches/run` installs them).
 //!
 //! The cost of a signed-in request with a thousand sessions in the store and with a million, with one route and with a thousand; how soon
-//! a gateway with a million sessions answers after its start; how many logins it does beside what argon2id itself would. Words behind
-//! the command choose among `sessions`, `routes`, `start` and `logins`. What is compared takes turns, round by round: `COST_ROUNDS`
+//! a gateway with a million sessions answers after its start; how many logins it does beside what argon2id itself would; what three nodes and
+//! their PostgreSQL take with a million sessions (`GROWTH_SESSIONS` says another number). Words behind the command choose among `sessions`,
+//! `routes`, `start`, `logins` and `nodes`. What is compared takes turns, round by round: `COST_ROUNDS`
 //! and `COST_SECONDS` say how many of how many seconds.
 //!
 //! Figures are printed and not judged.
@@ -36,6 +37,7 @@ mod growth {
     mod cpu;
     mod filling;
     mod logins;
+    mod nodes;
     #[path = "../cost/rounds.rs"]
     mod rounds;
     mod routes;
@@ -56,6 +58,7 @@ mod growth {
         ("routes", routes::measure),
         ("start", start::measure),
         ("logins", logins::measure),
+        ("nodes", nodes::measure),
     ];
 
     pub fn main() {

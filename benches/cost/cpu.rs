@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What these processes and all that descend from them have taken so far. The kernel counts in hundredths of a second.
+/// What these processes and all that descend from them have taken so far, with those that have ended. The kernel counts in hundredths of a
+/// second.
 pub fn of(roots: &[u32]) -> Duration {
     Duration::from_millis(sum(roots, |process| process.ticks) * 1000 / rustix::param::clock_ticks_per_second())
 }
@@ -41,10 +42,15 @@ fn processes() -> BTreeMap<u32, Process> {
     ids.filter_map(|id| Some((id, process(id)?))).collect()
 }
 
-/// See proc(5), `/proc/[pid]/stat`: what comes behind the name, whose parentheses may hold anything.
+/// See proc(5), `/proc/[pid]/stat`: what comes behind the name, whose parentheses may hold anything. A child's time is its parent's when that has
+/// waited for its end.
 fn process(id: u32) -> Option<Process> {
     let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-    Some(Process { parent: fields.get(1)?.parse().ok()?, ticks: number(11)? + number(12)?, pages: number(21)? })
+    Some(Process {
+        parent: fields.get(1)?.parse().ok()?,
+        ticks: (11..=14).map(number).sum::<Option<u64>>()?,
+        pages: number(21)?,
+    })
 }

@@ -75,21 +75,22 @@ impl Contestant {
         Self { name, address: gate.address(), processes, load, _gate: gate }
     }
 
+    /// Has it asked for so many seconds.
+    pub fn play(&self, seconds: u32) -> Vec<f64> {
+        wrk::play(&self.load.script(self.address), self.address, &self.processes, seconds)
+    }
+}
+
+impl Load {
     /// wrk's script.
-    fn script(&self) -> String {
-        let Load { session, path, from } = &self.load;
-        let address = self.address;
+    pub fn script(&self, address: SocketAddr) -> String {
+        let Self { session, path, from } = self;
         format!(
             "math.randomseed(os.time())\nlocal at = {from}\n\
              local tail = \"A\\r\\nRemote-User: forged\\r\\nAccept: text/html\\r\\nUser-Agent: Mozilla/5.0\\r\\n\\r\\n\"\n\
              function request()\n  at = at + 1\n  return \"GET \" .. {path} .. \" HTTP/1.1\\r\\nHost: {address}\\r\\nCookie: \
              sekisho-session=\" .. string.format(\"%042d\", {session}) .. tail\nend\n"
         )
-    }
-
-    /// Has it asked for so many seconds.
-    pub fn play(&self, seconds: u32) -> Vec<f64> {
-        wrk::play(&self.script(), self.address, &self.processes, seconds)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A store full of accounts and sessions, written through its engine, many records to a commit.
 
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -61,11 +61,7 @@ fn copy(from: &Path, to: &Path) {
 /// So many accounts like the one that is there, and so many sessions, which are theirs by turns.
 pub fn fill(gate: &Sekisho, accounts: usize, sessions: usize) {
     let began = Instant::now();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let store = open::open(&gate.path("store"), &gate.path("secret.key")).unwrap();
-        let now = Timestamp::from_secs(unix_now());
-        let first = store.list::<User>("", Bound::Unbounded, 1, now).await.unwrap().remove(0).record;
+    write(gate, async |store, first, now| {
         let user = |number: usize| User {
             id: UserId::from_bytes(ten_bytes(number)),
             login: format!("user{number}").parse().unwrap(),
@@ -75,20 +71,54 @@ pub fn fill(gate: &Sekisho, accounts: usize, sessions: usize) {
             let user = user(number);
             change.put(&user.id.to_string(), &user)
         };
-        commit(&store, accounts, AT_ONCE, put).await;
-        let begin = |change: Change, number: usize| {
-            let session = session(number, UserId::from_bytes(ten_bytes(number % accounts)), first.epoch, now);
-            Sessions::with(change, &Token::parse(&value(number)).unwrap().digest(), &session)
-        };
-        commit(&store, sessions, AT_ONCE / 3, begin).await;
-        store.durable().await.unwrap();
+        commit(store, 0..accounts, AT_ONCE, put).await;
+        begin(store, 0..sessions, accounts, first, now).await;
     });
     eprintln!("{accounts} accounts and {sessions} sessions took {:.1} s to write", began.elapsed().as_secs_f64());
 }
 
-async fn commit(store: &Store, count: usize, at_once: usize, add: impl Fn(Change, usize) -> Change) {
-    for from in (0..count).step_by(at_once) {
-        let change = (from..(from + at_once).min(count)).fold(Change::new(), &add);
+/// The sessions of these numbers begin now, whether they are there or not.
+pub fn begin_now(gate: &Sekisho, sessions: Range<usize>, accounts: usize) {
+    write(gate, async |store, first, now| begin(store, sessions, accounts, first, now).await);
+}
+
+/// How long a commit takes that waits for the disk, one after the other.
+pub fn synced(gate: &Sekisho, times: u32) -> Duration {
+    let mut took = Duration::ZERO;
+    write(gate, async |store, _, _| {
+        let began = Instant::now();
+        for _ in 0..times {
+            store.durable().await.unwrap();
+        }
+        took = began.elapsed() / times;
+    });
+    took
+}
+
+/// Into the store that the gateway's configuration names, which nobody else has open where it is the embedded one.
+fn write(gate: &Sekisho, write: impl AsyncFnOnce(&Store, &User, Timestamp)) {
+    let config = sekisho::config::load(&gate.config()).unwrap().config;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = open::configured(&config.store, &config.key_file, false).await.unwrap();
+        let now = Timestamp::from_secs(unix_now());
+        let first = store.list::<User>("", Bound::Unbounded, 1, now).await.unwrap().remove(0).record;
+        write(&store, &first, now).await;
+        store.durable().await.unwrap();
+    });
+}
+
+async fn begin(store: &Store, numbers: Range<usize>, accounts: usize, owner: &User, now: Timestamp) {
+    let begin = |change: Change, number: usize| {
+        let session = session(number, UserId::from_bytes(ten_bytes(number % accounts)), owner.epoch, now);
+        Sessions::with(change, &Token::parse(&value(number)).unwrap().digest(), &session)
+    };
+    commit(store, numbers, AT_ONCE / 3, begin).await;
+}
+
+async fn commit(store: &Store, numbers: Range<usize>, at_once: usize, add: impl Fn(Change, usize) -> Change) {
+    for from in numbers.clone().step_by(at_once) {
+        let change = (from..(from + at_once).min(numbers.end)).fold(Change::new(), &add);
         store.commit(change.lazy()).await.unwrap();
     }
 }

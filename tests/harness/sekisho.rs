@@ -60,6 +60,7 @@ impl Sekisho {
         let mut node = Self::written(folder, &yaml);
         node.clock = self.clock.clone();
         node.environment = self.environment.clone();
+        node.wrapper = self.wrapper.clone();
         node.secrets = self.secrets.clone();
         node
     }

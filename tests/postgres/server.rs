@@ -36,21 +36,32 @@ impl Server {
 
     /// One of its own.
     pub fn start() -> Self {
-        Self::begin(None)
+        Self::begin(None, &[])
+    }
+
+    /// One of its own with these settings, as `name=value`, instead of those that all have.
+    pub fn with(settings: &[&str]) -> Self {
+        Self::begin(None, settings)
+    }
+
+    /// Its processes descend from this one.
+    pub fn process(&self) -> u32 {
+        self.child.lock().unwrap().id()
     }
 
     /// One that follows this one: it can be read, and takes writes when it is promoted.
     pub fn standby(&self) -> Self {
-        Self::begin(Some(self))
+        Self::begin(Some(self), &[])
     }
 
-    fn begin(primary: Option<&Self>) -> Self {
+    fn begin(primary: Option<&Self>, settings: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("sekisho-postgres-").tempdir().unwrap().keep();
         // A port that was free a moment ago; the socket in the folder has its number, too.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres/serve");
         let mut command = Command::new(script);
         command.arg(&folder).arg(port.to_string()).env("PGPASSWORD", PASSWORD);
+        command.env("SETTINGS", settings.join(" "));
         if let Some(primary) = primary {
             command.arg(&primary.folder).arg(primary.port.to_string());
         }
