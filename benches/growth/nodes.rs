@@ -185,16 +185,19 @@ fn at_work(stage: &Stage) -> usize {
 fn written_behind(stage: &Stage) {
     let seen = SEEN.min(stage.sessions / 20);
     let all = (seen * NODES) as f64 * 0.99;
-    let own = |node| load(format!("{} + at % {seen}", node * stage.sessions / NODES), 0);
-    let (first, began) = (Instant::now(), stage.begin());
-    let mut known = [0.0; NODES];
-    while known.iter().any(|known| *known < seen as f64 * 1.1) {
-        for (known, answers) in known.iter_mut().zip(stage.ask_all(own, 2)) {
-            *known += answers.requests;
+    let everybody = || {
+        let mut asked = [0.0; NODES];
+        while asked.iter().any(|asked| *asked < seen as f64 * 1.1) {
+            let own =
+                |node: usize| load(format!("{} + at % {seen}", node * stage.sessions / NODES), asked[node] as usize);
+            let answers = stage.ask_all(own, 1);
+            asked.iter_mut().zip(answers).for_each(|(asked, answers)| *asked += answers.requests);
         }
-    }
+    };
+    let (first, began) = (Instant::now(), stage.begin());
+    everybody();
     assert!(stage.has_put(&began, all), "last-seen times are not written");
-    stage.ask_all(own, 2);
+    everybody();
     // What was written first is due again in so long.
     let quiet = stage.begin();
     pause((first + WRITE_EVERY).saturating_duration_since(Instant::now()));
