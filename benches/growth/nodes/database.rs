@@ -30,7 +30,7 @@ pub struct Database {
 pub struct Counted {
     /// Seconds of all its processes.
     pub cpu: f64,
-    /// Statements that read one record, that commit, and that read pages of records.
+    /// Statements that read a record or one with the other that it names, that commit, and that read pages of records.
     pub reads: f64,
     pub commits: f64,
     pub pages: f64,
@@ -59,9 +59,9 @@ impl Database {
     }
 
     pub fn counted(&self) -> Counted {
-        let (one, page) = ("'SELECT version, value FROM%WHERE key = %'", "'SELECT key, version, value FROM%LIMIT%'");
-        let (commit, put) = ("'SELECT sekisho.commit_1(%'", "'INSERT INTO sekisho.record (%'");
-        let sum = |what: &str, of: &str| format!("coalesce(sum({what}) FILTER (WHERE query LIKE {of}), 0)");
+        let (one, page) = ("'^SELECT (found[.])?version, '", "'^SELECT key, version, '");
+        let (commit, put) = ("'^SELECT sekisho.commit_1[(]'", "'^INSERT INTO sekisho.record '");
+        let sum = |what: &str, of: &str| format!("coalesce(sum({what}) FILTER (WHERE query ~ {of}), 0)");
         let sums =
             [("calls", one), ("calls", commit), ("calls", page), ("rows", page), ("rows", put), ("wal_bytes", commit)]
                 .map(|(what, of)| sum(what, of))

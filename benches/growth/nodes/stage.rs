@@ -13,8 +13,8 @@ use crate::harness::tools::Tool;
 use crate::harness::{Sekisho, poll};
 
 pub const NODES: usize = 3;
-/// A node that has just been started reads what it needs to know; then it is quiet for a minute, until it looks for what has expired.
-const QUIET: f64 = 20.0;
+/// A node that has just been started reads what it needs to know, hundreds of pages in a second; then only what it looks through at leisure.
+const QUIET: f64 = 100.0;
 const LONG: Duration = Duration::from_secs(120);
 
 pub struct Stage {
