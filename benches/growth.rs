@@ -3,7 +3,7 @@
 //!
 //! The cost of a signed-in request with a thousand sessions in the store and with a million, with one route and with a thousand; how soon
 //! a gateway with a million sessions answers after its start; how many logins it does beside what argon2id itself would; what three nodes and
-//! their PostgreSQL take with a million sessions (`GROWTH_SESSIONS` says another number). Words behind the command choose among `sessions`,
+//! their PostgreSQL take with a million sessions (`GROWTH_SESSIONS` says another number). Words behind the command choose among `sessions`, `everybody`,
 //! `routes`, `start`, `logins` and `nodes`. What is compared takes turns, round by round: `COST_ROUNDS`
 //! and `COST_SECONDS` say how many of how many seconds.
 //!
@@ -54,7 +54,8 @@ mod growth {
 
     /// Everything that is measured here, in the order of the tables.
     const MEASURES: &[(&str, Measure)] = &[
-        ("sessions", sessions::measure),
+        ("sessions", sessions::of_whom_few_work),
+        ("everybody", sessions::who_all_work),
         ("routes", routes::measure),
         ("start", start::measure),
         ("logins", logins::measure),
