@@ -72,7 +72,7 @@ pub struct Sessions {
     cells: Mutex<HashMap<UserId, Weak<AccountCell>>>,
     /// One reader of an account at a time, so that an old reading never replaces a newer one.
     loading: Vec<tokio::sync::Mutex<()>>,
-    /// Counts the changes of accounts; rises under the account's lock of `loading`.
+    /// Counts the changes of accounts; rises before the cell of a changed account is looked for in `cells`.
     changes: AtomicU64,
     lines: Mutex<Lines>,
     /// Whose last-seen time is to be written behind.
@@ -151,8 +151,7 @@ impl Sessions {
                 return Ok(Some(live).filter(|live| live.stands()));
             }
             let seen = *self.stripe(digest);
-            let changes = self.changes.load(Ordering::Acquire);
-            let read_in = self.store.trust().turn();
+            let (changes, read_in) = self.before_reading();
             let (slot, user) = self.store.get_named::<Session, User>(&digest.to_string(), "user", now).await?;
             let Some(session) = slot.record else {
                 return self.find_elsewhere(digest, now).await;
@@ -569,7 +568,7 @@ impl Sessions {
     async fn cell(
         &self,
         user: UserId,
-        reading: Reading,
+        mut reading: Reading,
         now: Timestamp,
     ) -> Result<Option<Arc<AccountCell>>, ServiceError> {
         let known = || lock(&self.cells).get(&user).and_then(Weak::upgrade);
@@ -587,18 +586,27 @@ impl Sessions {
         if let Some(cell) = known() {
             return Ok(Some(cell));
         }
-        // Whoever changes it from here on finds the cell.
-        let is_newest = reading.changes == self.changes.load(Ordering::Acquire);
-        let (record, read_in) = if is_newest {
-            (reading.user, reading.read_in)
-        } else {
-            let read_in = self.store.trust().turn();
-            (self.store.get::<User>(&user.to_string(), now).await?.record, read_in)
-        };
-        let Some(record) = record else { return Ok(None) };
-        let cell = Arc::new(AccountCell::new(&record, read_in));
-        lock(&self.cells).insert(user, Arc::downgrade(&cell));
-        Ok(Some(cell))
+        for _ in 0..TRIES {
+            {
+                let mut cells = lock(&self.cells);
+                // Whoever changes it from here on finds the cell.
+                if reading.changes == self.changes.load(Ordering::Acquire) {
+                    let Some(record) = &reading.user else { return Ok(None) };
+                    let cell = Arc::new(AccountCell::new(record, reading.read_in));
+                    cells.insert(user, Arc::downgrade(&cell));
+                    return Ok(Some(cell));
+                }
+            }
+            let (changes, read_in) = self.before_reading();
+            let record = self.store.get::<User>(&user.to_string(), now).await?.record;
+            reading = Reading { user: record, read_in, changes };
+        }
+        Err(ServiceError::Contended)
+    }
+
+    /// What a [`Reading`] is to hold of the moment before it.
+    fn before_reading(&self) -> (u64, Turn) {
+        (self.changes.load(Ordering::Acquire), self.store.trust().turn())
     }
 
     #[expect(clippy::indexing_slicing, reason = "any number modulo STRIPES is within a list of STRIPES")]

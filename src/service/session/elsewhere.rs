@@ -4,7 +4,6 @@
 //! session, by whatever way, has ended it everywhere, and there is nothing to be told to other hosts.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::live::{AccountCell, LiveSession};
 use super::{Reading, STRIPES, ServiceError, Sessions, TRIES, lock};
@@ -49,8 +48,7 @@ impl Sessions {
             };
             let Some(value) = self.value_of(&here, now).await? else { return Ok(None) };
             let session_seen = *self.stripe(&value);
-            let changes = self.changes.load(Ordering::Acquire);
-            let account_read_in = self.store.trust().turn();
+            let (changes, account_read_in) = self.before_reading();
             let (slot, user) = self.store.get_named::<Session, User>(&value.to_string(), "user", now).await?;
             let Some(session) = slot.record else {
                 match self.value_of(&here, now).await? {

@@ -205,25 +205,28 @@ async fn what_another_node_has_written_a_moment_ago_is_written_again_when_its_ti
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_is_disabled_while_its_session_is_read_lets_nobody_pass() {
-    let bench = Arc::new(Bench::new(|_| {}));
-    for round in 0..50 {
-        let login = format!("user{round}");
+#[tokio::test]
+async fn an_account_that_was_changed_since_it_was_read_with_its_session_is_read_again() {
+    let bench = Bench::new(|_| {});
+    let sessions = &bench.services.sessions;
+    for by_name in [true, false] {
+        let login = format!("user{by_name}");
         let user = bench.add(&login).await.user;
-        let (token, _) = bench.begin(&user).await;
-        let readers: Vec<_> = (0..4)
-            .map(|_| {
-                let (bench, token) = (Arc::clone(&bench), token.clone());
-                tokio::spawn(async move { bench.live(&token).await })
-            })
-            .collect();
-        let disabled = bench.services.users.set_disabled(&login, true, &Actor::CommandLine, bench.now()).await;
-        assert!(disabled.unwrap().is_ok());
-        for reader in readers {
-            assert!(reader.await.unwrap().is_none_or(|live| !live.stands()), "round {round}");
+        let (changes, read_in) = sessions.before_reading();
+        let reading = Reading { user: Some(user.clone()), read_in, changes };
+        if by_name {
+            let disabled = bench.services.users.set_disabled(&login, true, &Actor::CommandLine, bench.now()).await;
+            assert!(disabled.unwrap().is_ok());
+        } else {
+            // Behind our back, and then nobody can say which.
+            let slot = bench.store.get::<User>(&user.id.to_string(), bench.now()).await.unwrap();
+            let disabled = User { disabled: true, ..slot.record.unwrap() };
+            let change = Change::new().put(&user.id.to_string(), &disabled);
+            assert!(matches!(bench.store.commit(change).await.unwrap(), Outcome::Committed(_)));
+            sessions.user_changed(crate::store::engine::Change::Lagged, bench.now()).await;
         }
-        assert!(bench.live(&token).await.is_none(), "round {round}");
+        let cell = sessions.cell(user.id, reading, bench.now()).await.unwrap().unwrap();
+        assert!(!cell.stands(user.epoch), "{login}");
     }
 }
 
