@@ -188,11 +188,11 @@ impl Devices {
             let change = without(authority.held(Change::new()), &devices);
             let mut change = context.sessions.without_all(change, &sessions).await?;
             let mut kept = Vec::with_capacity(devices.len());
-            for (digest, device) in &devices {
+            let names: Vec<_> = devices.iter().map(|(digest, _)| device_name(digest, user)).collect();
+            let slots = context.store.get_all::<Device>(&names, now).await?;
+            for ((_, device), (name, slot)) in devices.iter().zip(names.iter().zip(slots)) {
                 // A key that takes a new value in this very moment must not be left over under it.
-                let name = device_name(digest, user);
-                let slot = context.store.get::<Device>(&name, now).await?;
-                change = change.unchanged::<Device>(&name, slot.seen);
+                change = change.unchanged::<Device>(name, slot.seen);
                 let event = events::success(Kind::DeviceForgotten, now, Some(user), owner.login.as_str(), by.clone())?;
                 kept.push(events::detailed(event, device.id.to_string()));
             }
@@ -245,12 +245,11 @@ pub(super) async fn of_user(
     loop {
         let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let page = context.store.list::<DeviceIndex>(&prefix, from, PAGE, now).await?;
-        for entry in &page {
-            let Some(digest) = entry.name.strip_prefix(&prefix).and_then(records::parse_digest) else { continue };
-            if let Some(device) = context.store.get::<Device>(&device_name(&digest, user), now).await?.record {
-                found.push((digest, device));
-            }
-        }
+        let digests = page.iter().filter_map(|entry| entry.name.strip_prefix(&prefix).and_then(records::parse_digest));
+        let digests: Vec<_> = digests.collect();
+        let names: Vec<_> = digests.iter().map(|digest| device_name(digest, user)).collect();
+        let devices = context.store.get_all::<Device>(&names, now).await?;
+        found.extend(digests.into_iter().zip(devices).filter_map(|(digest, slot)| Some((digest, slot.record?))));
         match page.last() {
             Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
             _ => return Ok(found),

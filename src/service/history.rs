@@ -28,7 +28,7 @@ use crate::authn::session::Session;
 use crate::authn::user::LoginName;
 use crate::clock::Timestamp;
 use crate::id::{EventId, UserId};
-use crate::store::record::Change;
+use crate::store::record::{Change, Listed};
 
 /// How many events are read at once, and how many one search looks at.
 const CHUNK: usize = 250;
@@ -224,13 +224,10 @@ impl Walk {
             true => store.list_back::<EventIndex>(&prefix, as_str(&from), CHUNK, now).await?,
             false => store.list::<EventIndex>(&prefix, as_str(&from), CHUNK, now).await?,
         };
-        let mut chunk = Vec::with_capacity(listed.len());
-        for entry in listed {
-            let name = entry.name.strip_prefix(&prefix).unwrap_or_default();
-            let event = store.get::<Event>(name, now).await?.record;
-            chunk.push((Cursor(name.to_owned()), event));
-        }
-        Ok(chunk)
+        let name = |entry: &Listed<_>| entry.name.strip_prefix(&prefix).unwrap_or_default().to_owned();
+        let names: Vec<_> = listed.iter().map(name).collect();
+        let events = store.get_all::<Event>(&names, now).await?;
+        Ok(names.into_iter().map(Cursor).zip(events.into_iter().map(|slot| slot.record)).collect())
     }
 }
 

@@ -16,13 +16,11 @@ mod live;
 mod own;
 mod upkeep;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-
-use futures_util::{StreamExt, stream};
 
 use self::cache::Cache;
 pub(in crate::service) use self::ended::Remembered;
@@ -55,8 +53,6 @@ use crate::store::trust::Turn;
 const STRIPES: usize = 64;
 /// How many records are read at once where all have to be looked at.
 const PAGE: usize = 500;
-/// How many of them are read side by side, one by one.
-const READ_AT_ONCE: usize = 8;
 /// How often a page is filled up in the place of sessions that are over.
 const PAGES: usize = 20;
 /// How often a read is repeated that others came in between of.
@@ -330,8 +326,10 @@ impl Sessions {
         };
         let mut owners = HashMap::new();
         let mut views = Vec::with_capacity(sessions.len());
-        for (_, session) in sessions {
-            views.extend(self.view(session, &mut owners, now).await?);
+        let sessions: Vec<_> = sessions.into_iter().map(|(_, session)| session).collect();
+        for some in sessions.chunks(PAGE) {
+            self.know_owners(some, &mut owners, now).await?;
+            views.extend(some.iter().filter_map(|session| self.view(session.clone(), &owners, now)));
         }
         Ok(views)
     }
@@ -354,14 +352,15 @@ impl Sessions {
             let from = before.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let listed = self.store.list_back::<SessionAt>("", from, limit + 1, now).await?;
             let full = listed.len() > limit;
-            for entry in listed {
+            let names: Vec<_> = listed.iter().map(|entry| entry.record.digest.to_string()).collect();
+            let sessions = self.store.get_all::<Session>(&names, now).await?;
+            let sessions: Vec<_> = sessions.into_iter().map(|slot| slot.record).collect();
+            self.know_owners(sessions.iter().flatten(), &mut owners, now).await?;
+            for (entry, session) in listed.into_iter().zip(sessions) {
                 if page.sessions.len() == limit {
                     return Ok(page);
                 }
-                let digest = entry.record.digest;
-                if let Some(session) = self.store.get::<Session>(&digest.to_string(), now).await?.record {
-                    page.sessions.extend(self.view(session, &mut owners, now).await?);
-                }
+                page.sessions.extend(session.and_then(|session| self.view(session, &owners, now)));
                 page.next = Cursor::parse(&entry.name);
                 before = Some(entry.name);
             }
@@ -373,18 +372,15 @@ impl Sessions {
     }
 
     /// A session as it is shown, with what was not written yet; `None`: it is over.
-    async fn view(
+    fn view(
         &self,
         mut session: Session,
-        owners: &mut HashMap<UserId, Option<User>>,
+        owners: &HashMap<UserId, Option<User>>,
         now: Timestamp,
-    ) -> Result<Option<SessionView>, ServiceError> {
+    ) -> Option<SessionView> {
         let line = lock(&self.lines).get(session.id).cloned();
         if let Some(line) = line {
             line.write_into(&mut session);
-        }
-        if let std::collections::hash_map::Entry::Vacant(entry) = owners.entry(session.user) {
-            entry.insert(self.store.get::<User>(&session.user.to_string(), now).await?.record);
         }
         let owner = owners.get(&session.user).and_then(Option::as_ref);
         let limits = self.config.load().session;
@@ -393,7 +389,34 @@ impl Sessions {
             && !session.last_seen.is_ahead_of(now)
             && now.since(session.created_at) < limits.max_lifetime;
         let living = standing.filter(|_| lives);
-        Ok(living.map(|owner| SessionView { login: owner.login.to_string(), role: owner.role, session }))
+        living.map(|owner| SessionView { login: owner.login.to_string(), role: owner.role, session })
+    }
+
+    /// Reads those of their accounts that are not among `owners` yet.
+    async fn know_owners<'s>(
+        &self,
+        sessions: impl IntoIterator<Item = &'s Session>,
+        owners: &mut HashMap<UserId, Option<User>>,
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
+        let unknown: BTreeSet<_> =
+            sessions.into_iter().map(|session| session.user).filter(|user| !owners.contains_key(user)).collect();
+        let names: Vec<_> = unknown.iter().map(UserId::to_string).collect();
+        let accounts = self.store.get_all::<User>(&names, now).await?;
+        owners.extend(unknown.into_iter().zip(accounts.into_iter().map(|slot| slot.record)));
+        Ok(())
+    }
+
+    /// Those of these cookie values' sessions that are there.
+    async fn under(
+        &self,
+        digests: Vec<TokenDigest>,
+        now: Timestamp,
+    ) -> Result<Vec<(TokenDigest, Session)>, ServiceError> {
+        let names: Vec<_> = digests.iter().map(TokenDigest::to_string).collect();
+        let found = self.store.get_all::<Session>(&names, now).await?;
+        let records = digests.into_iter().zip(found);
+        Ok(records.filter_map(|(digest, slot)| Some((digest, slot.record?))).collect())
     }
 
     /// The records of an account's sessions, with their values' digests.
@@ -410,14 +433,7 @@ impl Sessions {
             let page = self.store.list::<SessionIndex>(&prefix, from, PAGE, now).await?;
             let digests: Vec<_> =
                 page.iter().filter_map(|entry| entry.name.strip_prefix(&prefix).and_then(parse_digest)).collect();
-            let records = stream::iter(digests).map(|digest| async move {
-                let slot = self.store.get::<Session>(&digest.to_string(), now).await?;
-                Ok::<_, ServiceError>(slot.record.map(|session| (digest, session)))
-            });
-            let mut records = records.buffered(READ_AT_ONCE);
-            while let Some(record) = records.next().await {
-                found.extend(record?);
-            }
+            found.extend(self.under(digests, now).await?);
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
                 _ => return Ok(found),

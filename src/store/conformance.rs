@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
-use super::engine::{Change, Commit, Durability, Engine, Expect, Key, Naming, Outcome, Version, Watch};
+use super::engine::{Change, Commit, Durability, Engine, Expect, Key, Naming, Outcome, Version, Versioned, Watch};
 
 /// Makes a test of each demand; `$fresh` is an expression that gives an engine and whatever must be kept alive with it.
 macro_rules! conformance_tests {
@@ -17,6 +17,7 @@ macro_rules! conformance_tests {
         $crate::store::conformance::conformance_tests!($fresh;
             what_is_put_is_read_until_it_is_deleted,
             a_record_is_read_with_the_one_that_it_names,
+            several_records_come_in_the_order_in_which_they_were_asked_for,
             odd_keys_and_values_come_back_as_they_were,
             a_compare_holds_only_for_what_was_seen,
             a_record_that_went_and_came_back_is_another_one,
@@ -137,6 +138,31 @@ pub(crate) async fn a_record_is_read_with_the_one_that_it_names(engine: Arc<dyn 
     assert_eq!(read("b/2").await, Some((naming_it, None)));
     change().delete("a/関 2").version(&*engine).await;
     assert_eq!(read("b/1").await, Some((naming_it, None)));
+}
+
+pub(crate) async fn several_records_come_in_the_order_in_which_they_were_asked_for(engine: Arc<dyn Engine>) {
+    let read = async |names: &[&str]| {
+        let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
+        let found = engine.get_all(&keys).await.unwrap();
+        let text = |found: Versioned| (found.version, String::from_utf8(found.value.to_vec()).unwrap());
+        found.into_iter().map(|found| found.map(text)).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&[]).await, []);
+    assert_eq!(read(&["a/1"]).await, [None]);
+    let first = change().put("a/1", "one").put("a/関 2", "two").version(&*engine).await;
+    let later = change().put("a/3", "three").version(&*engine).await;
+    let (one, two) = (Some((first, "one".to_owned())), Some((first, "two".to_owned())));
+    let three = Some((later, "three".to_owned()));
+    let names = ["a/3", "a/", "a/関 2", "a/1", "b/1", "a/3"];
+    assert_eq!(read(&names).await, [three.clone(), None, two, one, None, three]);
+    let many: Vec<_> = (0..300).map(|number| format!("many/{number}")).collect();
+    for some in many.chunks(100) {
+        some.iter().fold(change(), |change, name| change.put(name, name)).version(&*engine).await;
+    }
+    let names: Vec<_> = many.iter().rev().map(String::as_str).collect();
+    let found = read(&names).await;
+    assert!(found.iter().zip(&names).all(|(found, name)| found.as_ref().is_some_and(|(_, text)| text == name)));
+    assert_eq!(found.len(), names.len());
 }
 
 pub(crate) async fn odd_keys_and_values_come_back_as_they_were(engine: Arc<dyn Engine>) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::figures::Snapshot;
@@ -158,6 +159,9 @@ pub trait Watch: Send {
     async fn next(&mut self) -> Option<Change>;
 }
 
+/// How many records are asked for at the same time, where they cannot be had together.
+const AT_ONCE: usize = 8;
+
 /// A store. `store::conformance` says what every engine must do.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
@@ -172,6 +176,12 @@ pub trait Engine: Send + Sync + 'static {
             None => None,
         };
         Ok(Some((found, other)))
+    }
+
+    /// The records under `keys`, in their order; each as it stands at some moment meanwhile. An engine that is far away asks once.
+    async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        let found = stream::iter(keys.iter().cloned()).map(|key| async move { self.get(&key).await });
+        found.buffered(AT_ONCE).try_collect().await
     }
 
     /// Records in key order, from `from` on, under `prefix`, at most `limit`.

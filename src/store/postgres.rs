@@ -120,6 +120,11 @@ impl Engine for PostgresEngine {
         found.inspect_err(|_| self.failed_read())
     }
 
+    async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        let found = read::get_all(&self.shared, keys).await;
+        found.inspect_err(|_| self.failed_read())
+    }
+
     async fn scan(&self, prefix: &str, from: Bound<Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
         let found = read::scan(&self.shared, prefix, &from, limit).await;
         found.inspect_err(|_| self.failed_read())

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::engine::{Commit, Durability, Engine, Expect, Key, Naming, Outcome, StoreError, Watch};
+use super::engine::{Commit, Durability, Engine, Expect, Key, Naming, Outcome, StoreError, Versioned, Watch};
 use super::figures::Snapshot;
 use super::trust::Trust;
 use crate::clock::Timestamp;
@@ -92,12 +92,17 @@ impl Store {
     /// As the engine's, or where the record is not understood.
     pub async fn get<R: Record>(&self, name: &str, now: Timestamp) -> Result<Slot<R>, StoreError> {
         let key = key::<R>(name);
-        match self.engine.get(&key).await? {
-            None => Ok(Slot { record: None, seen: Expect::Absent }),
-            Some(found) => {
-                Ok(Slot { record: decode_living(&key, &found.value, now)?, seen: Expect::At(found.version) })
-            }
-        }
+        slot(&key, self.engine.get(&key).await?, now)
+    }
+
+    /// What stands under each of `names`, in their order.
+    ///
+    /// # Errors
+    /// As the engine's, or where one of them is not understood.
+    pub async fn get_all<R: Record>(&self, names: &[String], now: Timestamp) -> Result<Vec<Slot<R>>, StoreError> {
+        let keys: Vec<_> = names.iter().map(|name| key::<R>(name)).collect();
+        let found = self.engine.get_all(&keys).await?;
+        keys.iter().zip(found).map(|(key, found)| slot(key, found, now)).collect()
     }
 
     /// What stands under `name`, and the living record of kind `O` that it names in this field of its own.
@@ -115,7 +120,7 @@ impl Store {
         let Some((found, other)) = self.engine.get_named(&key, &naming).await? else {
             return Ok((Slot { record: None, seen: Expect::Absent }, None));
         };
-        let slot = Slot { record: decode_living(&key, &found.value, now)?, seen: Expect::At(found.version) };
+        let slot = slot(&key, Some(found), now)?;
         let other = other.map(|other| decode_living(&self::key::<O>("…"), &other.value, now)).transpose()?;
         Ok((slot, other.flatten()))
     }
@@ -291,6 +296,13 @@ pub fn name<R: Record>(key: &Key) -> &str {
 
 fn key<R: Record>(name: &str) -> Key {
     Key::new(format!("{}/{name}", R::KIND))
+}
+
+fn slot<R: Record>(key: &Key, found: Option<Versioned>, now: Timestamp) -> Result<Slot<R>, StoreError> {
+    match found {
+        None => Ok(Slot { record: None, seen: Expect::Absent }),
+        Some(found) => Ok(Slot { record: decode_living(key, &found.value, now)?, seen: Expect::At(found.version) }),
+    }
 }
 
 /// How many records are looked at in one step.

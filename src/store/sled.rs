@@ -190,6 +190,11 @@ impl Engine for SledEngine {
         self.read(move |_, disk| disk.get(key.as_str())).await
     }
 
+    async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        let keys = keys.to_vec();
+        self.read(move |_, disk| keys.iter().map(|key| disk.get(key.as_str())).collect()).await
+    }
+
     async fn scan(&self, prefix: &str, from: Bound<Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
         let prefix = prefix.to_owned();
         self.view(move |disk| disk.scan(&prefix, &from, limit)).await

@@ -78,6 +78,10 @@ impl Engine for Switch {
         self.place.read().await.engine.get_named(key, naming).await
     }
 
+    async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        self.place.read().await.engine.get_all(keys).await
+    }
+
     async fn scan(&self, prefix: &str, from: Bound<Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
         self.place.read().await.engine.scan(prefix, from, limit).await
     }

@@ -22,9 +22,8 @@ impl Sessions {
             let pace = Pace::begin();
             let page = self.store.list::<Session>("", from, PAGE, now).await?;
             after = page.last().filter(|_| page.len() == PAGE).map(|last| last.name.clone());
-            for listed in page {
-                count += u64::from(self.view(listed.record, &mut owners, now).await?.is_some());
-            }
+            self.know_owners(page.iter().map(|listed| &listed.record), &mut owners, now).await?;
+            count += page.into_iter().filter_map(|listed| self.view(listed.record, &owners, now)).count() as u64;
             if after.is_none() {
                 return Ok(count);
             }

@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
-
 use super::lines::{SET_BACK, over};
-use super::{Lifeline, READ_AT_ONCE, ServiceError, Sessions, lock};
+use super::{Lifeline, PAGE, ServiceError, Sessions, lock};
 use crate::audit::{Event, Kind};
 use crate::authn::session::{Ended, Session};
 use crate::clock::Timestamp;
@@ -31,7 +29,19 @@ enum Recorded {
     /// Less, but another node wrote it a moment ago: its turn comes. All nodes together write no oftener than one.
     Lately(Timestamp),
     /// Less: this is to be written.
-    Less(String, Expect, Box<Session>),
+    Less(Box<Session>),
+}
+
+impl Recorded {
+    fn of(line: &Lifeline, record: Option<Session>, now: Timestamp, all: bool) -> Self {
+        let Some(mut session) = record else { return Self::All };
+        let before = session.last_seen;
+        match line.write_into(&mut session) {
+            false => Self::All,
+            true if !all && now.since(before) < WRITE_EVERY => Self::Lately(before),
+            true => Self::Less(Box::new(session)),
+        }
+    }
 }
 
 impl Sessions {
@@ -79,20 +89,19 @@ impl Sessions {
     /// Compares each record's version, and never makes one: an ended session does not come back by having been seen. False:
     /// somebody came in between.
     async fn write_seen(&self, lines: &[Arc<Lifeline>], now: Timestamp, all: bool) -> Result<bool, ServiceError> {
-        let records = stream::iter(lines.iter().cloned()).map(|line| self.newly_seen(line, now, all));
-        let mut records = records.buffered(READ_AT_ONCE);
+        let names: Vec<_> = lines.iter().map(|line| line.digest().to_string()).collect();
+        let records = self.store.get_all::<Session>(&names, now).await?;
         let (mut change, mut written) = (Change::new(), Vec::new());
-        while let Some(record) = records.next().await {
-            let (line, record) = record?;
-            match record {
-                Recorded::Less(name, seen, session) => {
-                    change = change.unchanged::<Session>(&name, seen).put(&name, &*session);
+        for ((line, name), slot) in lines.iter().zip(&names).zip(records) {
+            match Recorded::of(line, slot.record, now, all) {
+                Recorded::Less(session) => {
+                    change = change.unchanged::<Session>(name, slot.seen).put(name, &*session);
                     written.push(line);
                 }
                 Recorded::All => line.written_at.store(now.millis(), Ordering::Relaxed),
                 Recorded::Lately(at) => {
                     line.written_at.store(at.millis(), Ordering::Relaxed);
-                    self.again(&line);
+                    self.again(line);
                 }
             }
         }
@@ -106,25 +115,6 @@ impl Sessions {
             written.iter().for_each(|line| line.written_at.store(now.millis(), Ordering::Relaxed));
         }
         Ok(committed)
-    }
-
-    /// What a session's record says of when it was seen.
-    async fn newly_seen(
-        &self,
-        line: Arc<Lifeline>,
-        now: Timestamp,
-        all: bool,
-    ) -> Result<(Arc<Lifeline>, Recorded), ServiceError> {
-        let name = line.digest().to_string();
-        let slot = self.store.get::<Session>(&name, now).await?;
-        let Some(mut session) = slot.record else { return Ok((line, Recorded::All)) };
-        let before = session.last_seen;
-        let recorded = match line.write_into(&mut session) {
-            false => Recorded::All,
-            true if !all && now.since(before) < WRITE_EVERY => Recorded::Lately(before),
-            true => Recorded::Less(name, slot.seen, Box::new(session)),
-        };
-        Ok((line, recorded))
     }
 
     /// Ends what time has ended, so that open streams end with it.
@@ -201,36 +191,40 @@ impl Sessions {
                     self.value_gone(&digest, now).await;
                 }
             }
-            Seen::Lagged => {
-                let lines: Vec<_> = lock(&self.lines).iter().cloned().collect();
-                for line in lines {
-                    let digest = line.digest();
-                    match self.store.get::<Session>(&digest.to_string(), now).await {
-                        Ok(slot) if slot.record.is_some() => {}
-                        _ => self.value_gone(&digest, now).await,
-                    }
-                }
-            }
+            Seen::Lagged => _ = self.look_at_all(now).await,
         }
     }
 
     /// Nothing that was read earlier can be believed: what is open is looked at anew, and all of it ends where the store cannot tell.
     pub(in crate::service) async fn look_anew(&self, now: Timestamp) {
+        if self.look_at_all(now).await {
+            self.user_changed(Seen::Lagged, now).await;
+        }
+    }
+
+    /// False: the store cannot tell which are left, and none is.
+    async fn look_at_all(&self, now: Timestamp) -> bool {
         let lines: Vec<_> = lock(&self.lines).iter().cloned().collect();
-        for line in &lines {
-            let digest = line.digest();
-            match self.store.get::<Session>(&digest.to_string(), now).await {
-                Ok(slot) if slot.record.is_some() => {}
-                Ok(_) => self.value_gone(&digest, now).await,
+        for some in lines.chunks(PAGE) {
+            let digests: Vec<_> = some.iter().map(|line| line.digest()).collect();
+            let names: Vec<_> = digests.iter().map(TokenDigest::to_string).collect();
+            match self.store.get_all::<Session>(&names, now).await {
+                Ok(found) => {
+                    for (digest, slot) in digests.iter().zip(found) {
+                        if slot.record.is_none() {
+                            self.value_gone(digest, now).await;
+                        }
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, sessions = lines.len(), "nobody can tell which sessions have ended: what is open is closed");
                     self.cache.clear();
                     lines.iter().for_each(|line| self.forget(&line.digest(), Some(line.id)));
-                    return;
+                    return false;
                 }
             }
         }
-        self.user_changed(Seen::Lagged, now).await;
+        true
     }
 
     /// The value is dead at once; what is open ends too, unless the session lives on under another value.

@@ -74,12 +74,13 @@ impl Tokens {
     /// Nothing that was read earlier can be believed: what is open is looked at anew, and all of it ends where the store cannot tell.
     pub(in crate::service) async fn look_anew(&self, now: Timestamp) {
         let digests: Vec<_> = self.read().tokens.keys().copied().collect();
-        for digest in &digests {
-            match self.store.get::<MachineToken>(&digest.to_string(), now).await {
-                Ok(slot) if slot.record.is_some() => {}
-                Ok(_) => self.forget(digest),
-                Err(_) => return digests.iter().for_each(|digest| self.forget(digest)),
+        let names: Vec<_> = digests.iter().map(TokenDigest::to_string).collect();
+        match self.store.get_all::<MachineToken>(&names, now).await {
+            Ok(found) => {
+                let gone = digests.iter().zip(found).filter(|(_, slot)| slot.record.is_none());
+                gone.for_each(|(digest, _)| self.forget(digest));
             }
+            Err(_) => digests.iter().for_each(|digest| self.forget(digest)),
         }
     }
 
@@ -93,15 +94,7 @@ impl Tokens {
                     self.forget(&digest);
                 }
             }
-            Seen::Lagged => {
-                let digests: Vec<_> = self.read().tokens.keys().copied().collect();
-                for digest in digests {
-                    match self.store.get::<MachineToken>(&digest.to_string(), now).await {
-                        Ok(slot) if slot.record.is_some() => {}
-                        _ => self.forget(&digest),
-                    }
-                }
-            }
+            Seen::Lagged => self.look_anew(now).await,
         }
     }
 }

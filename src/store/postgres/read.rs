@@ -1,5 +1,6 @@
 //! Reading: one round trip each, and one snapshot, so that a commit is seen whole or not at all.
 
+use std::collections::HashMap;
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -25,6 +26,13 @@ pub(super) async fn get_named(shared: &Shared, key: &Key, naming: &Naming) -> Re
     };
     let found = rows.and_then(|rows| rows.first().map(named).transpose());
     shared.answered(found)
+}
+
+pub(super) async fn get_all(shared: &Shared, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+    let names: Vec<_> = keys.iter().map(Key::as_str).collect();
+    let rows = shared.sessions.read(Which::GetAll, &[&names]).await;
+    let found = rows.and_then(|rows| rows.iter().map(record).collect::<Result<HashMap<_, _>, _>>());
+    shared.answered(found).map(|found| keys.iter().map(|key| found.get(key).cloned()).collect())
 }
 
 pub(super) async fn scan(
@@ -75,7 +83,6 @@ async fn page(
         Some(end) => shared.sessions.read(which, &[&from, &limit, end]).await,
         None => shared.sessions.read(which, &[&from, &limit]).await,
     };
-    let record = |row: &Row| Ok((Key::new(row.try_get(0).map_err(Trouble::Driver)?), versioned(row, 1)?));
     shared.answered(rows.and_then(|rows| rows.iter().map(record).collect()))
 }
 
@@ -90,6 +97,10 @@ fn end_of(prefix: &str) -> Option<String> {
         }
     }
     None
+}
+
+fn record(row: &Row) -> Result<(Key, Versioned), Trouble> {
+    Ok((Key::new(row.try_get(0).map_err(Trouble::Driver)?), versioned(row, 1)?))
 }
 
 fn versioned(row: &Row, first: usize) -> Result<Versioned, Trouble> {

@@ -8,6 +8,8 @@ pub(super) enum Which {
     Get,
     /// A record, and the one that it names.
     GetNamed,
+    /// The records under several keys, in no order.
+    GetAll,
     Commit,
     /// Makes all that was committed before durable.
     Flush,
@@ -22,7 +24,7 @@ pub(super) enum Which {
 }
 
 /// Each of them, at its [`Which::place`]. A scan says its bounds outright, as the index is only good for those.
-pub(super) const ALL: [&str; 11] = [
+pub(super) const ALL: [&str; 12] = [
     "SELECT 1",
     "SELECT version, value FROM sekisho.record WHERE key = $1",
     "SELECT sekisho.commit_1($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -36,6 +38,7 @@ pub(super) const ALL: [&str; 11] = [
     "SELECT found.version, found.value, other.version, other.value FROM sekisho.record AS found \
      LEFT JOIN sekisho.record AS other ON other.key = \
      ($2 || (convert_from(substring(found.value FROM $3 + 1), 'UTF8')::json ->> $4)) COLLATE \"C\" WHERE found.key = $1",
+    "SELECT key, version, value FROM sekisho.record WHERE key = ANY($1)",
 ];
 
 impl Which {
@@ -57,6 +60,7 @@ impl Which {
             Self::ScanBack { below: false } => 8,
             Self::ScanBack { below: true } => 9,
             Self::GetNamed => 10,
+            Self::GetAll => 11,
         }
     }
 }
