@@ -2,16 +2,19 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
 
 use super::rounds;
 use super::table::Table;
 use super::wrk::{self, COLUMNS};
 use crate::harness::tools::{Tool, start_on_free_port};
-use crate::harness::{Builder, Sekisho};
+use crate::harness::{Builder, Sekisho, poll};
 
 /// Where gateways run, and where everything else does.
 pub const THEIRS: &str = "1";
 pub const OURS: &str = "0";
+/// How long a gateway may take to read its whole store.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// One that runs.
 pub struct Contestant {
@@ -19,7 +22,7 @@ pub struct Contestant {
     pub address: SocketAddr,
     pub processes: Vec<u32>,
     load: Load,
-    _gate: Sekisho,
+    gate: Sekisho,
 }
 
 /// Who asks for what, as Lua expressions over the request's number `at`.
@@ -57,7 +60,6 @@ pub fn gateway() -> Builder {
         .cheap_hashes()
         .set("second_factor.policy", "off")
         .set("server.workers", "1")
-        .set("session.idle_timeout", "1h")
         .set("log.access", "off")
         .user("alice", &[])
         .started_by(&["taskset", "-c", THEIRS])
@@ -72,7 +74,13 @@ impl Contestant {
     pub fn of(name: &'static str, mut gate: Sekisho, load: Load) -> Self {
         gate.serve();
         let processes = vec![gate.process().pid()];
-        Self { name, address: gate.address(), processes, load, _gate: gate }
+        Self { name, address: gate.address(), processes, load, gate }
+    }
+
+    /// Waits until it has read the rest of a large store, which it does beside the requests after a start.
+    pub fn settle(&self) {
+        let is_done = || self.gate.logs().iter().any(|line| line.contains("every record of the store was read"));
+        assert!(poll(PATIENCE, || is_done().then_some(())).is_some(), "{} still reads its store", self.name);
     }
 
     /// Has it asked for so many seconds.

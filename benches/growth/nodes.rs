@@ -33,8 +33,8 @@ const SEEN: usize = 6_000;
 /// So many requests by one connection, where round trips are counted.
 const COUNTED: usize = 20;
 const LOGINS: usize = 8;
-/// How long a session's last-seen time is not written again.
-const WRITE_EVERY: Duration = Duration::from_secs(30);
+/// How long a session's last-seen time is not written again, with the default idle timeout.
+const WRITE_EVERY: Duration = Duration::from_secs(90);
 const NOBODY: Duration = Duration::from_secs(60);
 
 pub fn measure(_: &Full) {
@@ -146,7 +146,7 @@ fn load(session: String, from: usize) -> Load {
     Load { session, path: "\"/orders/1\"".into(), from: from.to_string() }
 }
 
-/// Each of these is over before the half minute after which last-seen times are due, if there are not many more rounds.
+/// Each of these is over before last-seen times are due again, if there are not many more rounds.
 fn requests(stage: &mut Stage) {
     let (sessions, accounts) = (stage.sessions, stage.accounts);
     let own = |node: usize| format!("({} + at) % {sessions}", node * sessions / NODES);
@@ -156,7 +156,7 @@ fn requests(stage: &mut Stage) {
     rows.extend(Asked::by("session and account not known", stage, accounts, own).rounds());
 
     stage.begin_anew();
-    let answers = stage.ask_all(|node| load(own(node), 0), 4);
+    let answers = stage.ask_all(|node| load(own(node), 0), 6);
     let known = answers.iter().map(|one| one.requests).fold(f64::MAX, f64::min) as usize;
     // The second session of each account that is known, then the third.
     let more = |node: usize| {

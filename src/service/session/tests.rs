@@ -131,7 +131,7 @@ async fn activity_in_many_sessions_is_written_together_and_brings_no_ended_one_b
     }
     let commits = || bench.store.figures().unwrap().commits.count;
 
-    bench.advance(MINUTE);
+    bench.advance(2 * MINUTE);
     all.iter().for_each(|(live, _)| sessions.touch(live, &route, bench.now()));
     // This one's record was ended by another node, which nobody has told here yet.
     let (_, gone) = &all[100];
@@ -167,7 +167,7 @@ async fn a_record_that_somebody_changes_meanwhile_holds_the_others_up_for_no_tim
     let conflicts = || bench.store.figures().unwrap().conflicts;
     for round in 0.. {
         assert!(round < 1000, "nobody ever came in between");
-        bench.advance(MINUTE);
+        bench.advance(2 * MINUTE);
         all.iter().for_each(|(live, ..)| sessions.touch(live, &route, bench.now()));
         sessions.write_behind(bench.now(), false).await;
         for (_, token, _) in &all[1..] {
@@ -179,7 +179,7 @@ async fn a_record_that_somebody_changes_meanwhile_holds_the_others_up_for_no_tim
     }
     elsewhere.abort();
     let _ = elsewhere.await;
-    bench.advance(MINUTE);
+    bench.advance(2 * MINUTE);
     sessions.touch(&all[0].0, &route, bench.now());
     sessions.write_behind(bench.now(), true).await;
     assert_eq!(stored(&bench, busy).await.unwrap().last_seen, bench.now());
@@ -192,13 +192,13 @@ async fn what_another_node_has_written_a_moment_ago_is_written_again_when_its_ti
     let (token, session) = bench.begin(&alice).await;
     let live = bench.live(&token).await.unwrap();
     let (sessions, route) = (&bench.services.sessions, bench.route());
-    bench.advance(MINUTE);
+    bench.advance(2 * MINUTE);
     let seen_there = bench.now();
     bench.put(&token, &Session { last_seen: seen_there, ..session }).await;
     bench.advance(Duration::from_secs(10));
     sessions.touch(&live, &route, bench.now());
     let seen_here = bench.now();
-    for (wait, recorded) in [(0, seen_there), (19, seen_there), (1, seen_here)] {
+    for (wait, recorded) in [(0, seen_there), (79, seen_there), (1, seen_here)] {
         bench.advance(Duration::from_secs(wait));
         sessions.write_behind(bench.now(), false).await;
         assert_eq!(stored(&bench, &token).await.unwrap().last_seen, recorded, "after {wait} more");
@@ -231,24 +231,31 @@ async fn an_account_that_was_changed_since_it_was_read_with_its_session_is_read_
 }
 
 #[tokio::test]
-async fn activity_is_written_behind_at_most_once_in_thirty_seconds() {
-    let bench = Bench::new(|_| {});
-    let alice = bench.add("alice").await.user;
-    let (token, begun) = bench.begin(&alice).await;
-    let live = bench.live(&token).await.unwrap();
-    let (sessions, route) = (&bench.services.sessions, bench.route());
-    let begin = bench.now();
-    bench.advance(Duration::from_secs(10));
-    sessions.touch(&live, &route, bench.now());
-    sessions.write_behind(bench.now(), false).await;
-    assert_eq!(stored(&bench, &token).await.unwrap().last_seen, begun.last_seen);
-    bench.advance(Duration::from_secs(20));
-    sessions.write_behind(bench.now(), false).await;
-    assert_eq!(stored(&bench, &token).await.unwrap().last_seen, begin.plus(Duration::from_secs(10)));
-    bench.advance(Duration::from_secs(5));
-    sessions.touch(&live, &route, bench.now());
-    sessions.write_behind(bench.now(), true).await;
-    assert_eq!(stored(&bench, &token).await.unwrap().last_seen, bench.now());
+async fn activity_is_written_behind_once_in_a_twentieth_of_the_idle_timeout() {
+    for (minutes, every) in [(30, 90), (5, 30), (20, 60), (480, 120)] {
+        let bench = Bench::new(|config| config.session.idle_timeout = minutes * MINUTE);
+        let alice = bench.add("alice").await.user;
+        let (token, begun) = bench.begin(&alice).await;
+        let live = bench.live(&token).await.unwrap();
+        let (sessions, route) = (&bench.services.sessions, bench.route());
+        let begin = bench.now();
+        bench.advance(Duration::from_secs(10));
+        sessions.touch(&live, &route, bench.now());
+        bench.advance(Duration::from_secs(every - 11));
+        sessions.write_behind(bench.now(), false).await;
+        assert_eq!(stored(&bench, &token).await.unwrap().last_seen, begun.last_seen, "{minutes} minutes");
+        bench.advance(Duration::from_secs(1));
+        sessions.write_behind(bench.now(), false).await;
+        assert_eq!(
+            stored(&bench, &token).await.unwrap().last_seen,
+            begin.plus(Duration::from_secs(10)),
+            "{minutes} minutes"
+        );
+        bench.advance(Duration::from_secs(5));
+        sessions.touch(&live, &route, bench.now());
+        sessions.write_behind(bench.now(), true).await;
+        assert_eq!(stored(&bench, &token).await.unwrap().last_seen, bench.now());
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::{Lifeline, PAGE, ServiceError, Sessions, lock};
 use crate::audit::{Event, Kind};
 use crate::authn::session::{Ended, Session};
 use crate::clock::Timestamp;
-use crate::config;
+use crate::config::{self, Config};
 use crate::secret::TokenDigest;
 use crate::service::actor::Actor;
 use crate::service::events::{self, By};
@@ -17,8 +17,12 @@ use crate::service::records::parse_digest;
 use crate::store::engine::{Change as Seen, Expect, Outcome};
 use crate::store::record::Change;
 
-/// At most one write of last-seen times a session in this time.
-const WRITE_EVERY: Duration = Duration::from_secs(30);
+/// A last-seen time is written at most once in this share of the idle timeout: so much earlier may a session end that only a node which has
+/// died has seen.
+const SHARE: u32 = 20;
+/// But not more often than this, and as often as that.
+const OFTENEST: Duration = Duration::from_secs(30);
+const SELDOMEST: Duration = Duration::from_secs(120);
 /// How many of them go to the store in one commit.
 const TOGETHER: usize = 100;
 
@@ -33,23 +37,34 @@ enum Recorded {
 }
 
 impl Recorded {
-    fn of(line: &Lifeline, record: Option<Session>, now: Timestamp, all: bool) -> Self {
+    /// `every`: in which time it is written once; `None`: whenever there is something to write.
+    fn of(line: &Lifeline, record: Option<Session>, now: Timestamp, every: Option<Duration>) -> Self {
         let Some(mut session) = record else { return Self::All };
         let before = session.last_seen;
         match line.write_into(&mut session) {
             false => Self::All,
-            true if !all && now.since(before) < WRITE_EVERY => Self::Lately(before),
+            true if every.is_some_and(|every| now.since(before) < every) => Self::Lately(before),
             true => Self::Less(Box::new(session)),
         }
     }
+}
+
+/// In which time a session's last-seen time is written once, by the shortest idle timeout of all routes.
+fn write_every(config: &Config) -> Duration {
+    let own = config.routes.iter().filter(|(_, route)| route.own_idle_timeout);
+    let timeouts = own.map(|(_, route)| route.idle_timeout);
+    let shortest = timeouts.fold(config.session.idle_timeout, Duration::min);
+    (shortest / SHARE).clamp(OFTENEST, SELDOMEST)
 }
 
 impl Sessions {
     /// Writes last-seen times behind. `all`: also those that were written a moment ago, durably (at a stop).
     pub(in crate::service) async fn write_behind(&self, now: Timestamp, all: bool) {
         let dirty = std::mem::take(&mut *lock(&self.dirty));
+        let every = (!all).then(|| write_every(&self.config.load()));
         let is_due = |line: &Arc<Lifeline>| {
-            all || now.since(Timestamp::from_millis(line.written_at.load(Ordering::Relaxed))) >= WRITE_EVERY
+            every
+                .is_none_or(|every| now.since(Timestamp::from_millis(line.written_at.load(Ordering::Relaxed))) >= every)
         };
         let (due, recent): (Vec<_>, Vec<_>) = dirty.into_iter().partition(is_due);
         lock(&self.dirty).extend(recent);
@@ -57,7 +72,7 @@ impl Sessions {
         while let Some(lines) = due.next() {
             // What is seen from here on puts it into the list again.
             lines.iter().for_each(|line| line.dirty.store(false, Ordering::Release));
-            if let Err(error) = self.write_together(lines, now, all).await {
+            if let Err(error) = self.write_together(lines, now, every).await {
                 tracing::warn!(%error, sessions = lines.len(), "sessions' last-seen times could not be written");
                 lines.iter().for_each(|line| self.again(line));
                 // Nor could the others': where the store is out of reach, each would wait for it.
@@ -74,12 +89,17 @@ impl Sessions {
     }
 
     /// In one commit; where somebody changes one of the records meanwhile, each by itself, and that one later.
-    async fn write_together(&self, lines: &[Arc<Lifeline>], now: Timestamp, all: bool) -> Result<(), ServiceError> {
-        if self.write_seen(lines, now, all).await? {
+    async fn write_together(
+        &self,
+        lines: &[Arc<Lifeline>],
+        now: Timestamp,
+        every: Option<Duration>,
+    ) -> Result<(), ServiceError> {
+        if self.write_seen(lines, now, every).await? {
             return Ok(());
         }
         for line in lines {
-            if !self.write_seen(std::slice::from_ref(line), now, all).await? {
+            if !self.write_seen(std::slice::from_ref(line), now, every).await? {
                 self.again(line);
             }
         }
@@ -88,12 +108,17 @@ impl Sessions {
 
     /// Compares each record's version, and never makes one: an ended session does not come back by having been seen. False:
     /// somebody came in between.
-    async fn write_seen(&self, lines: &[Arc<Lifeline>], now: Timestamp, all: bool) -> Result<bool, ServiceError> {
+    async fn write_seen(
+        &self,
+        lines: &[Arc<Lifeline>],
+        now: Timestamp,
+        every: Option<Duration>,
+    ) -> Result<bool, ServiceError> {
         let names: Vec<_> = lines.iter().map(|line| line.digest().to_string()).collect();
         let records = self.store.get_all::<Session>(&names, now).await?;
         let (mut change, mut written) = (Change::new(), Vec::new());
         for ((line, name), slot) in lines.iter().zip(&names).zip(records) {
-            match Recorded::of(line, slot.record, now, all) {
+            match Recorded::of(line, slot.record, now, every) {
                 Recorded::Less(session) => {
                     change = change.unchanged::<Session>(name, slot.seen).put(name, &*session);
                     written.push(line);
@@ -109,7 +134,7 @@ impl Sessions {
             return Ok(true);
         }
         // At a stop, durably.
-        let change = if all { change } else { change.lazy() };
+        let change = if every.is_none() { change } else { change.lazy() };
         let committed = matches!(self.store.commit(change).await?, Outcome::Committed(_));
         if committed {
             written.iter().for_each(|line| line.written_at.store(now.millis(), Ordering::Relaxed));
