@@ -13,6 +13,8 @@ use crate::harness::{Builder, Sekisho, poll};
 /// Where gateways run, and where everything else does.
 pub const THEIRS: &str = "1";
 pub const OURS: &str = "0";
+/// Where requests/s stand in [`COLUMNS`].
+const RATE: usize = 1;
 /// How long a gateway may take to read its whole store.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -26,6 +28,7 @@ pub struct Contestant {
 }
 
 /// Who asks for what, as Lua expressions over the request's number `at`.
+#[derive(Clone)]
 pub struct Load {
     /// Which session it shows.
     pub session: String,
@@ -81,6 +84,16 @@ impl Contestant {
     pub fn settle(&self) {
         let is_done = || self.gate.logs().iter().any(|line| line.contains("every record of the store was read"));
         assert!(poll(PATIENCE, || is_done().then_some(())).is_some(), "{} still reads its store", self.name);
+    }
+
+    /// Has it asked, for so many seconds at a time, until each of so many has been there.
+    pub fn meet(&self, people: usize, seconds: u32) {
+        let mut asked = 0;
+        while asked < people {
+            let load = Load { from: asked.to_string(), ..self.load.clone() };
+            let figures = wrk::play(&load.script(self.address), self.address, &self.processes, seconds);
+            asked += (figures[RATE] * f64::from(seconds)) as usize;
+        }
     }
 
     /// Has it asked for so many seconds.

@@ -9,29 +9,26 @@ use crate::harness::Sekisho;
 
 const FEW: usize = 1000;
 const FEWEST: &str = "a thousand stored";
-/// Until the thousand are known.
-const START: u32 = 5;
-/// Until nearly all of a million sessions have been asked with once.
-const WARM: u32 = 100;
+/// How long it is asked at a time, until all who are at work are known.
+const WARM: u32 = 5;
 
 /// The same thousand people again and again.
 pub fn of_whom_few_work(full: &Full) {
-    beside_few(full, "a million stored, a thousand at work", the_same(), START);
+    beside_few(full, "a million stored, a thousand at work", the_same(), FEW);
 }
 
 /// All of them by turns, from a place that is another one in each round.
 pub fn who_all_work(full: &Full) {
     let load =
         Load { session: format!("at % {MANY}"), path: "\"/orders/1\"".into(), from: format!("math.random({MANY})") };
-    let warm = std::env::var("GROWTH_WARM").ok().and_then(|text| text.parse().ok()).unwrap_or(WARM);
-    beside_few(full, "a million stored, all at work", load, warm);
+    beside_few(full, "a million stored, all at work", load, MANY);
 }
 
 fn the_same() -> Load {
     Load { session: format!("at % {FEW}"), path: "\"/orders/1\"".into(), from: "0".into() }
 }
 
-fn beside_few(full: &Full, name: &'static str, load: Load, warm: u32) {
+fn beside_few(full: &Full, name: &'static str, load: Load, at_work: usize) {
     let tool = tool();
     let contestant = |name, fill: &dyn Fn(&Sekisho), load: Load| {
         let gate = gateway().upstream(&tool.url()).prepare();
@@ -41,7 +38,6 @@ fn beside_few(full: &Full, name: &'static str, load: Load, warm: u32) {
     let few = contestant(FEWEST, &|gate: &Sekisho| fill(gate, FEW / 10, FEW), the_same());
     let many = contestant(name, &|gate: &Sekisho| full.fill(gate), load);
     many.settle();
-    // From the beginning, so that each is read once.
-    many.play(warm);
+    many.meet(at_work, WARM);
     compare(&[FEWEST], &[few, many]);
 }

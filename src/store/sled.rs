@@ -39,7 +39,7 @@ use self::files::Directory;
 use self::looker::Looker;
 use self::readers::Readers;
 use self::writer::{Job, Reply};
-use super::engine::{Commit, Engine, Key, Outcome, StoreError, Versioned, Watch};
+use super::engine::{Commit, Engine, Key, Named, Naming, Outcome, StoreError, Versioned, Watch};
 use super::figures::{Figures, Snapshot};
 use super::watch::{self, PrefixWatch, Told};
 
@@ -188,6 +188,16 @@ impl Engine for SledEngine {
     async fn get(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         let key = key.clone();
         self.read(move |_, disk| disk.get(key.as_str())).await
+    }
+
+    async fn get_named(&self, key: &Key, naming: &Naming) -> Result<Option<Named>, StoreError> {
+        let (key, naming) = (key.clone(), naming.clone());
+        self.read(move |_, disk| {
+            let Some(found) = disk.get(key.as_str())? else { return Ok(None) };
+            let other = naming.key(&found.value).map(|other| disk.get(other.as_str())).transpose()?;
+            Ok(Some((found, other.flatten())))
+        })
+        .await
     }
 
     async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
