@@ -498,7 +498,7 @@ impl Sessions {
                 tracing::error!(%error, %user, "an account could not be read again; its sessions wait");
                 let _ = cell.update(None, read_in);
                 lock(&self.cells).remove(&user);
-                let lines: Vec<_> = lock(&self.lines).iter().filter(|line| line.user == user).cloned().collect();
+                let lines: Vec<_> = lock(&self.lines).of(user).cloned().collect();
                 lines.iter().for_each(|line| drop(self.cache.remove(&line.digest())));
             }
         }
@@ -512,8 +512,7 @@ impl Sessions {
     /// Ends the account's sessions that do not stand any more. One of them may have been carried over the rise by the very commit
     /// that brought it about: it lives on under its new value, and what is open stays open.
     async fn cut(&self, user: UserId, cell: &AccountCell, now: Timestamp) {
-        let fallen: Vec<_> =
-            lock(&self.lines).iter().filter(|line| line.user == user && !cell.stands(line.epoch())).cloned().collect();
+        let fallen: Vec<_> = lock(&self.lines).of(user).filter(|line| !cell.stands(line.epoch())).cloned().collect();
         if fallen.is_empty() {
             return;
         }

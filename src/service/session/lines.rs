@@ -1,4 +1,4 @@
-//! All lifelines, by inner id and by the value under which each record stands, and which of them has to be looked at when.
+//! All lifelines, by inner id, by account and by the value under which each record stands, and which of them has to be looked at when.
 //!
 //! A session's time is over at a moment that only moves away while it is used. So each line waits in a queue for the moment that was
 //! known when it was last looked at, and a look costs as much as there is to be looked at, however many sessions live.
@@ -17,7 +17,7 @@ use super::live::Lifeline;
 use crate::authn::session::Session;
 use crate::clock::Timestamp;
 use crate::config;
-use crate::id::SessionId;
+use crate::id::{SessionId, UserId};
 use crate::secret::TokenDigest;
 
 /// The clock was set back behind what was noted: nothing of that session is trusted.
@@ -30,6 +30,7 @@ type Rules = (Duration, Duration);
 pub(super) struct Lines {
     // Tables of pointers: what they are found by stands in the lines.
     by_id: HashTable<Arc<Lifeline>>,
+    by_user: HashTable<Arc<Lifeline>>,
     by_value: HashTable<Arc<Lifeline>>,
     hasher: RandomState,
     queue: BinaryHeap<Reverse<Due>>,
@@ -54,6 +55,11 @@ impl Lines {
         self.by_id.iter()
     }
 
+    /// All of this account's.
+    pub(super) fn of(&self, user: UserId) -> impl Iterator<Item = &Arc<Lifeline>> {
+        self.by_user.iter_hash(self.hasher.hash_one(user)).filter(move |line| line.user == user)
+    }
+
     /// The session's lifeline, begun here if it is new.
     pub(super) fn join(&mut self, session: &Session, digest: TokenDigest) -> Arc<Lifeline> {
         if let Some(line) = self.get(session.id).cloned() {
@@ -62,8 +68,9 @@ impl Lines {
             return line;
         }
         let line = Arc::new(Lifeline::new(session, digest));
-        let Self { by_id, hasher, .. } = self;
+        let Self { by_id, by_user, hasher, .. } = self;
         by_id.insert_unique(hasher.hash_one(line.id), Arc::clone(&line), |line| hasher.hash_one(line.id));
+        by_user.insert_unique(hasher.hash_one(line.user), Arc::clone(&line), |line| hasher.hash_one(line.user));
         self.by_value.insert_unique(place(&digest), Arc::clone(&line), |line| place(&line.digest()));
         // The next look finds out when it is due.
         self.queue.push(Reverse(Due(Timestamp::from_millis(0), Arc::clone(&line))));
@@ -84,6 +91,10 @@ impl Lines {
     pub(super) fn end(&mut self, id: SessionId) {
         let Ok(found) = self.by_id.find_entry(self.hasher.hash_one(id), |line| line.id == id) else { return };
         let (line, _) = found.remove();
+        let user = self.hasher.hash_one(line.user);
+        if let Ok(found) = self.by_user.find_entry(user, |known| Arc::ptr_eq(known, &line)) {
+            found.remove();
+        }
         self.forget_value(&line);
         line.end();
     }

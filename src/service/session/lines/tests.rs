@@ -82,9 +82,14 @@ fn a_line_is_found_by_its_id_and_by_the_value_that_it_has_now() {
     // It is read again under the value that it has.
     let (again, _) = join(&mut lines, 2);
     assert!(Arc::ptr_eq(&again, &two) && lines.iter().count() == 2);
+    let somebody = UserId::from_bytes([2; 10]);
+    lines
+        .join(&Session::begun(SessionId::from_bytes([4; 10]), somebody, 0, BEGIN), Token::from_bytes([4; 32]).digest());
+    assert_eq!((lines.of(one.user).count(), lines.of(somebody).count()), (2, 1));
     lines.end(one.id);
     assert!(one.is_over() && lines.get(one.id).is_none() && lines.under(&new).is_none());
     assert!(!two.is_over() && lines.get(two.id).is_some());
+    assert!(lines.of(one.user).all(|line| Arc::ptr_eq(line, &two)) && lines.of(one.user).count() == 1);
 }
 
 #[tokio::test]
