@@ -26,17 +26,17 @@ impl Stand {
         Self { bench, user, lines: Lines::default() }
     }
 
-    fn cell(&self, user: UserId) -> Arc<AccountCell> {
-        Arc::new(AccountCell::new(&User { id: user, ..self.user.clone() }, Trust::complete().turn()))
+    fn cell(&self, user: UserId) -> (UserId, Arc<AccountCell>) {
+        (user, Arc::new(AccountCell::new(&User { id: user, ..self.user.clone() }, Trust::complete().turn())))
     }
 
     /// A session as `find` makes one of its record.
-    fn session(&mut self, cell: &Arc<AccountCell>, seen: Timestamp) -> Arc<LiveSession> {
+    fn session(&mut self, (user, cell): &(UserId, Arc<AccountCell>), seen: Timestamp) -> Arc<LiveSession> {
         let value = Token::generate().unwrap().digest();
         let session = Session {
             second_factor_at: Some(seen),
             password_at: Some(seen),
-            ..Session::begun(SessionId::from_bytes(random_bytes().unwrap()), self.user.id, 0, seen)
+            ..Session::begun(SessionId::from_bytes(random_bytes().unwrap()), *user, 0, seen)
         };
         Arc::new(LiveSession {
             value,
