@@ -97,7 +97,7 @@ async fn forget_and_change(words: &Words, javascript: bool) {
 
     // The link was the owner's own choice: nothing is left to be changed.
     sign_in(&browser, "Quiet-river-22").await;
-    browser.arrive("/").await;
+    browser.leave("/.sekisho/").await;
     browser.open(&gate.url("/.sekisho/password")).await;
     browser.fill("input[name=current]", "Quiet-river-22").await;
     choose(&browser, "Quiet-river-33").await;
