@@ -7,6 +7,7 @@ pub mod authorization;
 
 use http::HeaderMap;
 use http::header::COOKIE;
+use memchr::memchr;
 
 use crate::secret::{Mac, Token};
 use crate::service::cookies::{CookieKind, is_sekishos};
@@ -28,6 +29,8 @@ pub struct Cookies {
     pub own: SekishoCookies,
     /// Whether any cookie with a name of sekisho's came, so that it must be kept from the upstream.
     pub any_own: bool,
+    /// Whether any with another name came, which is the upstream's.
+    pub any_other: bool,
     /// How many lines there are: HTTP/2 clients send several, an HTTP/1.1 upstream gets one.
     pub lines: usize,
     session: Seen,
@@ -52,11 +55,12 @@ impl Cookies {
         for line in headers.get_all(COOKIE) {
             cookies.lines += 1;
             for pair in pairs(line.as_bytes()) {
-                if !is_own(pair) {
+                let (name, value) = split(pair);
+                if !is_own_name(name) {
+                    cookies.any_other |= !pair.trim_ascii().is_empty();
                     continue;
                 }
                 cookies.any_own = true;
-                let (name, value) = split(pair);
                 for (kind, seen) in CookieKind::ALL.into_iter().zip(&mut seen) {
                     if name == kind.name(secure).as_bytes() {
                         *seen = if *seen == Seen::Never { Seen::Once } else { Seen::Twice };
@@ -104,13 +108,23 @@ impl Cookies {
 
 /// The pairs of a Cookie line with the blanks around them, as they stood there.
 pub fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|&b| b == b';')
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let end = memchr(b';', line);
+        rest = end.and_then(|end| line.get(end + 1..));
+        line.get(..end.unwrap_or(line.len()))
+    })
 }
 
 /// Whether this pair has a name of sekisho's, however it is padded: with blanks of any alphabet, too, as some tools take a
 /// no-break space for one. What stands behind our prefix may be anything.
 pub fn is_own(pair: &[u8]) -> bool {
     let (name, _) = split(pair);
+    is_own_name(name)
+}
+
+fn is_own_name(name: &[u8]) -> bool {
     let begin = name.iter().position(u8::is_ascii_graphic).unwrap_or(name.len());
     let name = name.get(begin..).unwrap_or_default();
     let ascii = name.iter().position(|b| !b.is_ascii()).and_then(|end| name.get(..end)).unwrap_or(name);
@@ -118,9 +132,9 @@ pub fn is_own(pair: &[u8]) -> bool {
 }
 
 fn split(pair: &[u8]) -> (&[u8], &[u8]) {
-    let mut parts = pair.splitn(2, |&b| b == b'=');
-    let name = parts.next().unwrap_or_default().trim_ascii();
-    (name, parts.next().unwrap_or_default().trim_ascii())
+    let end = memchr(b'=', pair).unwrap_or(pair.len());
+    let (name, value) = (pair.get(..end), pair.get(end + 1..));
+    (name.unwrap_or_default().trim_ascii(), value.unwrap_or_default().trim_ascii())
 }
 
 #[cfg(test)]

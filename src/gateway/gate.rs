@@ -226,8 +226,9 @@ impl ProxyHttp for Gate {
         {
             tool.answered(form, head, request);
         }
+        let length = content_length(head);
         if session.req_header().method != Method::HEAD {
-            ctx.begin_answer(head)?;
+            ctx.begin_answer(head, length)?;
         }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             let asked = ctx.passage().is_some_and(|(_, passage)| passage.websocket);
@@ -244,7 +245,7 @@ impl ProxyHttp for Gate {
             }
         }
         if let (Some((request, passage)), Some(call)) = (ctx.passage(), &ctx.call)
-            && (may_last(head) || has_changed(request, passage))
+            && (may_last(head, length) || has_changed(request, passage))
         {
             let endless = passage.streams || is_event_stream(head);
             let passed = Passed::new(request, passage.route, &passage.permit, endless);
@@ -402,12 +403,15 @@ fn outcome(e: &Error, ctx: &Context) -> Outcome {
 
 /// The one upgrade that is passed on (RFC 6455 §4.1): a GET over HTTP/1.1, without a body, whose `Connection` asks for it.
 pub fn is_websocket(head: &RequestHeader) -> bool {
+    let mut upgrades = head.headers.get_all(UPGRADE).iter();
+    let websocket = upgrades.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if !websocket || upgrades.next().is_some() {
+        return false;
+    }
     let asks = head.headers.get_all(http::header::CONNECTION).iter().any(|value| {
         value.as_bytes().split(|&b| b == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
     });
-    let mut upgrades = head.headers.get_all(UPGRADE).iter();
-    let websocket = upgrades.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    asks && websocket && upgrades.next().is_none() && head.method == Method::GET && head.version == Version::HTTP_11
+    asks && head.method == Method::GET && head.version == Version::HTTP_11
 }
 
 /// Whether a handshake has a body, which none may have.
@@ -424,11 +428,11 @@ fn has_changed(request: &Request, passage: &Passage) -> bool {
 }
 
 /// Whether the answer may be under way for long: of unknown length, or a long one.
-fn may_last(head: &ResponseHeader) -> bool {
-    !head.status.is_informational() && content_length(head).is_none_or(|length| length > SHORT)
+fn may_last(head: &ResponseHeader, length: Option<u64>) -> bool {
+    !head.status.is_informational() && length.is_none_or(|length| length > SHORT)
 }
 
-pub fn content_length(head: &ResponseHeader) -> Option<u64> {
+fn content_length(head: &ResponseHeader) -> Option<u64> {
     head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
 }
 

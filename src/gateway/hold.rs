@@ -116,10 +116,11 @@ impl GatewayState {
 
     /// The kept form that this request is to be answered with, where it comes from that form's page to the form's own address.
     pub(super) fn sends_kept(&self, head: &RequestHeader, request: &Request) -> Option<HeldId> {
+        if head.method != Method::POST {
+            return None;
+        }
         let origin = request.arrival.target.origin(request.arrival.secure);
-        (head.method == Method::POST)
-            .then(|| held::named_by(&head.headers, &origin, &request.plan.config.portal.path))
-            .flatten()
+        held::named_by(&head.headers, &origin, &request.plan.config.portal.path)
     }
 
     /// Makes this request into the kept one and judges that. Where it may pass, the form is spent, and its body is in `ctx`; only then

@@ -52,7 +52,8 @@ impl GatewayState {
             return Verdict::Plain(StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST));
         }
         // HTTP/2 clients send each cookie in a field of its own.
-        if head.headers.len() - head.headers.get_all(COOKIE).iter().count() > MAX_FIELDS {
+        let all = head.headers.len();
+        if all > MAX_FIELDS && all - head.headers.get_all(COOKIE).iter().count() > MAX_FIELDS {
             return Verdict::Plain(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
         let plan = self.plan();
@@ -174,8 +175,11 @@ impl GatewayState {
             Err(error) => return unavailable(&error),
         };
         let head = session.req_header();
-        let own = if websocket { request.arrival.target.origin(request.arrival.secure) } else { String::new() };
-        let origin = origin(&head.headers);
+        let (own, origin) = if websocket {
+            (request.arrival.target.origin(request.arrival.secure), origin(&head.headers))
+        } else {
+            (String::new(), None)
+        };
         let facts = Facts {
             client: request.arrival.client,
             websocket_origin: websocket.then_some(WebSocketOrigin { origin, own: &own }),

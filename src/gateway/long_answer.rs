@@ -11,7 +11,7 @@ use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 
 use super::context::Context;
-use super::gate::{content_length, is_event_stream};
+use super::gate::is_event_stream;
 use super::shares::{Share, Shares};
 
 /// How many somebody's address may have under way who is signed in, and how many anybody's. A client that takes nothing of one makes
@@ -42,16 +42,16 @@ pub struct Length {
 }
 
 impl Context {
-    /// The answer begins.
+    /// The answer begins, of this length if that is known.
     ///
     /// # Errors
     /// Where it is long, and the address has its share of such answers.
-    pub fn begin_answer(&mut self, head: &ResponseHeader) -> Result<()> {
+    pub fn begin_answer(&mut self, head: &ResponseHeader, length: Option<u64>) -> Result<()> {
         self.length.given = 0;
         let has_body = !head.status.is_informational() && !matches!(head.status.as_u16(), 204 | 304);
         let lasts = is_event_stream(head) || self.passage().is_some_and(|(_, passage)| passage.streams);
         self.length.counts = has_body && !lasts;
-        if self.length.counts && content_length(head).is_some_and(|length| length > SHORT) {
+        if self.length.counts && length.is_some_and(|length| length > SHORT) {
             return self.claim_length();
         }
         Ok(())

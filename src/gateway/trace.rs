@@ -62,20 +62,22 @@ impl Trace {
 
     /// What the upstream is told.
     pub fn header(&self) -> HeaderValue {
-        let mut text = String::with_capacity(55);
-        text.push_str("00-");
-        HEXLOWER.encode_append(&self.id, &mut text);
-        text.push('-');
-        HEXLOWER.encode_append(&self.call, &mut text);
-        text.push('-');
-        HEXLOWER.encode_append(&[self.flags], &mut text);
-        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        for (range, bytes) in [(3..35, &self.id[..]), (36..52, &self.call), (53..55, &[self.flags])] {
+            if let Some(digits) = text.get_mut(range) {
+                HEXLOWER.encode_mut(bytes, digits);
+            }
+        }
+        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
     /// Whether what the client sent as `tracestate` goes on with it (§3.3: never without its `traceparent`).
     pub fn keeps_state(&self, headers: &HeaderMap) -> bool {
+        if self.parent.is_none() {
+            return false;
+        }
         let sizes = headers.get_all(TRACESTATE).iter().map(|value| value.to_str().ok().map(str::len));
-        self.parent.is_some() && sizes.sum::<Option<usize>>().is_some_and(|size| size <= MAX_STATE)
+        sizes.sum::<Option<usize>>().is_some_and(|size| size <= MAX_STATE)
     }
 
     /// The trace's id as logs have it.

@@ -51,17 +51,20 @@ pub fn for_client(head: &mut ResponseHeader, session: Option<Duration>) {
             let _ = head.append_header("Set-Cookie", value);
         }
     }
-    head.remove_header(&SESSION_EXPIRES);
-    if let Some(left) = session.filter(|_| !head.status.is_informational()) {
-        let _ = head.insert_header(SESSION_EXPIRES_SPELT, HeaderValue::from(left.as_secs()));
+    match session.filter(|_| !head.status.is_informational()) {
+        Some(left) => _ = head.insert_header(SESSION_EXPIRES_SPELT, HeaderValue::from(left.as_secs())),
+        None => _ = head.remove_header(&SESSION_EXPIRES),
     }
 }
 
 /// What the upstream's `Connection` names, but for what delimits the body.
 fn nominated(head: &ResponseHeader) -> Vec<HeaderName> {
     let values = head.headers.get_all(CONNECTION).iter();
-    let tokens = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
-    let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
+    let tokens = values.flat_map(|value| value.as_bytes().split(|&b| b == b',')).map(<[u8]>::trim_ascii);
+    // What nearly every `Connection` says: no field is named so that would go on.
+    let tokens =
+        tokens.filter(|token| ![&b"close"[..], b"keep-alive"].iter().any(|word| token.eq_ignore_ascii_case(word)));
+    let names = tokens.filter_map(|token| HeaderName::from_bytes(token).ok());
     names.filter(|name| ![CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE].contains(name)).collect()
 }
 

@@ -96,6 +96,15 @@ fn whatever_the_client_says_the_upstream_hears_the_truth_once() {
 }
 
 #[test]
+fn addresses_are_written_as_everybody_writes_them() {
+    for octet in 0..=u8::MAX {
+        let numbers = [octet, 255 - octet, octet / 3, 0];
+        assert_eq!(address(IpAddr::from(numbers)), IpAddr::from(numbers).to_string());
+    }
+    assert_eq!(address("2001:db8::7".parse().unwrap()), "2001:db8::7");
+}
+
+#[test]
 fn a_trusted_proxy_is_believed_and_continued() {
     let fields = [
         ("Host", "app.test"),

@@ -201,13 +201,14 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn check(&mut self, line: &'a [u8]) -> Result<(), Refusal> {
-        let colon = line.iter().position(|&b| b == b':').ok_or(Refusal::Malformed("a field without colon"))?;
-        let (name, value) = line.split_at_checked(colon).unwrap_or_default();
+        let end = line.iter().position(|&b| !in_token(b)).ok_or(Refusal::Malformed("a field without colon"))?;
         // Also refuses a folded line (it begins with a blank) and a blank before the colon.
-        if !is_token(name) {
+        let (name, [b':', value @ ..]) = line.split_at_checked(end).unwrap_or_default() else {
             return Err(Refusal::Malformed("a field name is no token"));
+        };
+        if name.is_empty() {
+            return Err(Refusal::Malformed("a field without name"));
         }
-        let value = value.get(1..).unwrap_or_default();
         // Every byte is looked at, which takes less time than to stop at the first: so many go at once.
         if value.iter().fold(false, |found, &b| found | (b != b'\t' && (b < b' ' || b == 0x7f))) {
             return Err(Refusal::Malformed("a field value has control bytes"));
@@ -268,29 +269,27 @@ fn trim_blanks(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// RFC 9110 §5.6.2.
+/// Whether this is a token (RFC 9110 §5.6.2).
 pub(in crate::gateway) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty()
-        && bytes.iter().all(|b| {
-            b.is_ascii_alphanumeric()
-                || matches!(
-                    b,
-                    b'!' | b'#'
-                        | b'$'
-                        | b'%'
-                        | b'&'
-                        | b'\''
-                        | b'*'
-                        | b'+'
-                        | b'-'
-                        | b'.'
-                        | b'^'
-                        | b'_'
-                        | b'`'
-                        | b'|'
-                        | b'~'
-                )
-        })
+    !bytes.is_empty() && bytes.iter().all(|&b| in_token(b))
+}
+
+const fn in_token(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'0'..=b'9'
+            | b'A'..=b'Z'
+            | b'a'..=b'z'
+            | b'!'
+            | b'#'..=b'\''
+            | b'*'
+            | b'+'
+            | b'-'
+            | b'.'
+            | b'^'..=b'`'
+            | b'|'
+            | b'~'
+    )
 }
 
 #[cfg(test)]
