@@ -137,12 +137,14 @@ impl Naming {
             *byte = *value;
         }
         let digest: [u8; 32] = Sha256::new().chain_update(self.seed).chain_update(count).finalize().into();
-        let (mut trace, mut own, mut call) = ([0; 16], [0; 8], [0; 8]);
-        for (byte, value) in trace.iter_mut().chain(&mut own).chain(&mut call).zip(digest) {
-            *byte = value;
-        }
+        let (trace, own, call) = (part(&digest, 0), part(&digest, 16), part(&digest, 24));
         Names { request: RequestId::from_bytes(request), trace, own, call }
     }
+}
+
+/// `N` bytes from this one on.
+fn part<const N: usize>(digest: &[u8; 32], from: usize) -> [u8; N] {
+    digest.get(from..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
 }
 
 #[cfg(test)]
