@@ -15,6 +15,8 @@ use crate::service::printable;
 
 /// The longest that is written of a user agent or a referer, in characters.
 const MAX_SAID: usize = 512;
+/// What most lines take, in bytes.
+const USUAL: usize = 768;
 
 /// What is known of the request; `None` where it was too broken to be read, or where there is none.
 #[derive(Debug)]
@@ -93,8 +95,11 @@ impl Entry<'_> {
             protocol: self.protocol,
             tls: self.tls,
         };
+        let mut text = Vec::with_capacity(USUAL);
         // Text and numbers: there is nothing in them that JSON could not say.
-        serde_json::to_string(&line).map(|line| line + "\n").unwrap_or_default()
+        let written = serde_json::to_writer(&mut text, &line);
+        text.push(b'\n');
+        written.ok().and_then(|()| String::from_utf8(text).ok()).unwrap_or_default()
     }
 
     /// `%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"`
