@@ -9,7 +9,7 @@ use axum::body::{Body, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::header::{CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -184,7 +184,7 @@ pub async fn redirect(session: &mut Session, status: StatusCode, to: &str) -> Re
 ///
 /// # Errors
 /// Where the client is gone.
-pub async fn told(session: &mut Session, headers: Vec<(Bytes, HeaderValue)>) -> Result<StatusCode, Box<Error>> {
+pub async fn told(session: &mut Session, headers: Vec<(HeaderName, HeaderValue)>) -> Result<StatusCode, Box<Error>> {
     let mut head = ResponseHeader::build(StatusCode::NO_CONTENT, Some(headers.len() + 4))?;
     for (name, value) in SAFE_HEADERS.into_iter().filter(|(name, _)| *name != "Content-Type") {
         head.insert_header(name, value)?;

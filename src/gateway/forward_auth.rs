@@ -7,7 +7,6 @@
 //! A proxy that says too little, or two things at once, is wrongly set up, and somebody may be trying out by which of the two it is believed:
 //! 403 and a line in the log, never a guess.
 
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method};
 use pingora::http::RequestHeader;
@@ -173,10 +172,10 @@ pub fn told(
     request: &Request,
     route: RouteId,
     permit: &Permit,
-) -> Result<Vec<(Bytes, HeaderValue)>, Box<pingora::Error>> {
+) -> Result<Vec<(HeaderName, HeaderValue)>, Box<pingora::Error>> {
     let mut told = headers::who(request, route, permit)?;
     if let Some(rest) = cookies::without_own(head.headers.get_all(COOKIE).iter()) {
-        told.push((Bytes::from_static(b"Cookie"), rest));
+        told.push((COOKIE, rest));
     }
     let mut lines = head.headers.get_all(AUTHORIZATION).iter();
     // Where sekisho would sign in to the tool, nobody chooses as whom the tool takes them; how it does is not for other proxies.
@@ -184,7 +183,7 @@ pub fn told(
     if let (Some(line), None, false) = (lines.next(), lines.next(), signs_in)
         && !authorization::is_own(&head.headers)
     {
-        told.push((Bytes::from_static(b"Authorization"), line.clone()));
+        told.push((AUTHORIZATION, line.clone()));
     }
     Ok(told)
 }

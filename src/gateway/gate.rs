@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::http::v2::server::H2Options;
@@ -57,7 +57,7 @@ pub enum Verdict {
     Plain(StatusCode),
     ToTls(String),
     /// Another proxy may pass the request on, with these headers.
-    Told(Vec<(Bytes, HeaderValue)>),
+    Told(Vec<(HeaderName, HeaderValue)>),
 }
 
 #[async_trait]
@@ -92,7 +92,10 @@ impl ProxyHttp for Gate {
             }
         }
         let answered = match verdict {
-            Verdict::Forward if ctx.wait_to_ask(session).await? => return Ok(false),
+            Verdict::Forward if ctx.wait_to_ask(session).await? => {
+                headers::forget_spelling(session.req_header_mut());
+                return Ok(false);
+            }
             Verdict::Forward => bridge::plain(session, StatusCode::SERVICE_UNAVAILABLE).await,
             Verdict::Page(ask) => match &ctx.request {
                 Some(request) => {

@@ -11,8 +11,8 @@ pub mod response;
 
 use std::net::IpAddr;
 
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, HOST};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
@@ -20,12 +20,17 @@ use pingora::{Error, ErrorType};
 use super::context::{Passage, Request};
 use super::credential::authorization;
 use super::sign_in::{self, SignIn};
-use super::target::{Arrival, X_FORWARDED_FOR, X_FORWARDED_HOST};
+use super::target::{Arrival, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::trace::{TRACEPARENT, TRACESTATE};
 use crate::authz::{Permit, RouteId};
 use crate::config::HeaderTemplate;
 
-/// Makes the client's head into the one that this upstream of the route's gets.
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_SEKISHO_ASSERTION: HeaderName = HeaderName::from_static("x-sekisho-assertion");
+
+/// Makes the client's head into the one that this upstream of the route's gets. Names of fields go out in the one spelling that
+/// HTTP/2 has for them, however the client spelt them: Pingora's own way to keep the client's costs more than all that is set here.
 ///
 /// # Errors
 /// Where a value cannot stand in a header, which [`crate::authz::NormalTarget`] and the account's types rule out.
@@ -35,42 +40,60 @@ pub fn for_upstream(
     passage: &Passage,
     upstream: Option<usize>,
 ) -> Result<(), Box<pingora::Error>> {
-    strip(head, request);
-    let asked_for = asked_for(&head.headers, &request.arrival);
-    forwarding(head, &request.arrival, &asked_for)?;
-    let plan = &request.plan;
-    let route = plan.route(passage.route);
+    let mut parts = parts_of(head);
+    let fields = &mut parts.headers;
+    strip(fields, request);
+    let asked_for = asked_for(fields, &request.arrival);
+    forwarding(fields, &request.arrival, &asked_for);
+    let route = request.plan.route(passage.route);
     let authority = route.and_then(|route| route.host(upstream).cloned()).unwrap_or(asked_for);
-    if head.headers.get(HOST) != Some(&authority) {
-        head.insert_header(HOST, authority)?;
+    fields.insert(HOST, authority);
+    fields.insert(X_REQUEST_ID, value(String::from(request.id)));
+    fields.insert(TRACEPARENT, request.trace.header());
+    for (name, value) in who(request, passage.route, &passage.permit)? {
+        fields.insert(name, value);
     }
+    if route.is_some_and(|route| route.sign_in.is_some()) {
+        sign_in::show(fields, passage.shown_to_tool.as_ref());
+    }
+    let form = route.and_then(|route| route.sign_in.as_ref()).and_then(SignIn::form);
+    if let (Some(form), Some(session)) = (form, &passage.tool_session) {
+        session.show(form, fields, request);
+    }
+    *head = RequestHeader::from(parts);
     let target = request.arrival.target.path_and_query();
     if head.raw_path() != target.as_bytes() || head.uri.authority().is_some() {
         head.set_raw_path(target.as_bytes())?;
     }
-    head.insert_header("X-Request-Id", value(String::from(request.id)))?;
-    head.insert_header(TRACEPARENT, request.trace.header())?;
-    for (name, value) in who(request, passage.route, &passage.permit)? {
-        head.insert_header(name, value)?;
-    }
-    if route.is_some_and(|route| route.sign_in.is_some()) {
-        sign_in::show(head, passage.shown_to_tool.as_ref())?;
-    }
-    let form = route.and_then(|route| route.sign_in.as_ref()).and_then(SignIn::form);
-    if let (Some(form), Some(session)) = (form, &passage.tool_session) {
-        session.show(form, head, request)?;
-    }
     Ok(())
+}
+
+/// Has a head keep names in the spelling that they go out in: Pingora would copy the client's for each upstream that is tried.
+pub fn forget_spelling(head: &mut RequestHeader) {
+    // What is not a path and a query cannot be told from the parts.
+    if head.uri.path_and_query().is_some_and(|target| target.as_str().as_bytes() == head.raw_path()) {
+        *head = RequestHeader::from(parts_of(head));
+    }
+}
+
+/// Takes a head apart, and leaves an empty one.
+fn parts_of(head: &mut RequestHeader) -> Parts {
+    let nothing = http::Request::new(()).into_parts().0;
+    Parts::from(std::mem::replace(head, RequestHeader::from(nothing)))
 }
 
 /// What the route's tool is told of who is there; nothing where nobody is.
 ///
 /// # Errors
 /// Where the tool is to have an assertion, and none could be made: a tool that relies on it must not get the request without it.
-pub fn who(request: &Request, id: RouteId, permit: &Permit) -> Result<Vec<(Bytes, HeaderValue)>, Box<pingora::Error>> {
+pub fn who(
+    request: &Request,
+    id: RouteId,
+    permit: &Permit,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Box<pingora::Error>> {
     let plan = &request.plan;
     let encoding = plan.config.identity.encoding;
-    let templates = plan.route(id).map(|route| route.identity.as_slice()).unwrap_or_default();
+    let templates = plan.config.upstream(id).map(|route| route.identity.as_slice()).unwrap_or_default();
     let value = |template: &HeaderTemplate| match (permit.account(), permit.machine()) {
         (Some(account), _) => identity::render(template, account, encoding),
         (None, Some(machine)) => identity::render_machine(template, machine, encoding),
@@ -82,49 +105,48 @@ pub fn who(request: &Request, id: RouteId, permit: &Permit) -> Result<Vec<(Bytes
         let name = plan.config.routes.get(id).map_or("", |route| route.name.as_str());
         let value = assertions.value(permit, id, name, request.now);
         let value = value.ok_or_else(|| Error::explain(ErrorType::InternalError, "no assertion could be made"))?;
-        told.push((Bytes::from_static(b"X-Sekisho-Assertion"), value));
+        told.push((X_SEKISHO_ASSERTION, value));
     }
     Ok(told)
 }
 
 /// Removes every name that sekisho manages, in every spelling, and its cookies.
-fn strip(head: &mut RequestHeader, request: &Request) {
+fn strip(fields: &mut HeaderMap, request: &Request) {
     let managed = &request.plan.managed;
     let trusted = request.arrival.trusted;
     let is_unwanted = |name: &HeaderName| {
-        let loose_state = *name == TRACESTATE && !request.trace.keeps_state(&head.headers);
+        let loose_state = *name == TRACESTATE && !request.trace.keeps_state(fields);
         loose_state || managed.is_removed(name.as_str(), trusted)
     };
-    let unwanted: Vec<_> = head.headers.keys().filter(|name| is_unwanted(name)).cloned().collect();
+    let unwanted: Vec<_> = fields.keys().filter(|name| is_unwanted(name)).cloned().collect();
     for name in &unwanted {
-        head.remove_header(name);
+        fields.remove(name);
     }
-    if authorization::is_own(&head.headers) {
-        head.remove_header(&AUTHORIZATION);
+    if authorization::is_own(fields) {
+        fields.remove(AUTHORIZATION);
     }
     if request.cookies.any_own || request.cookies.lines > 1 {
-        let lines = head.headers.get_all(COOKIE).iter();
+        let lines = fields.get_all(COOKIE).iter();
         let rest = if request.cookies.any_other { cookies::without_own(lines) } else { None };
-        head.remove_header(&COOKIE);
+        fields.remove(COOKIE);
         if let Some(rest) = rest {
-            let _ = head.insert_header("Cookie", rest);
+            fields.insert(COOKIE, rest);
         }
     }
 }
 
 /// RFC 7239 has a better header for it, but these are the ones that tools read.
-fn forwarding(head: &mut RequestHeader, arrival: &Arrival, asked_for: &HeaderValue) -> Result<(), Box<pingora::Error>> {
+fn forwarding(fields: &mut HeaderMap, arrival: &Arrival, asked_for: &HeaderValue) {
     let peer = address(arrival.peer);
     let client = if arrival.client == arrival.peer { peer.clone() } else { address(arrival.client) };
     // What a trusted proxy said is left there by `strip`; anybody else's is gone.
-    let chain = if arrival.trusted { chain(&head.headers, &peer) } else { peer };
-    head.insert_header("X-Forwarded-For", chain)?;
-    let scheme = if arrival.secure { "https" } else { "http" };
-    head.insert_header("X-Forwarded-Proto", HeaderValue::from_static(scheme))?;
-    if !(arrival.trusted && head.headers.contains_key(X_FORWARDED_HOST)) {
-        head.insert_header("X-Forwarded-Host", asked_for.clone())?;
+    let chain = if arrival.trusted { chain(fields, &peer) } else { peer };
+    fields.insert(X_FORWARDED_FOR, chain);
+    fields.insert(X_FORWARDED_PROTO, HeaderValue::from_static(if arrival.secure { "https" } else { "http" }));
+    if !(arrival.trusted && fields.contains_key(X_FORWARDED_HOST)) {
+        fields.insert(X_FORWARDED_HOST, asked_for.clone());
     }
-    head.insert_header("X-Real-IP", client)
+    fields.insert(X_REAL_IP, client);
 }
 
 /// Those that were named before, and the one who brought it.

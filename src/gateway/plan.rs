@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 
 use super::headers::assertion::Assertions;
 use super::headers::managed::Managed;
@@ -12,7 +11,7 @@ use super::upstream::group::Group;
 use super::upstream::member::Members;
 use super::upstream::tls::Shared;
 use crate::authz::{Route, RouteId};
-use crate::config::{Config, HeaderTemplate, RouteUpstream};
+use crate::config::{Config, RouteUpstream};
 use crate::metrics::{Requests, RouteMeter};
 
 /// A configuration, prepared.
@@ -26,8 +25,6 @@ pub struct Plan {
 
 /// A route's way to its upstream, prepared.
 pub struct RoutePlan {
-    /// Names as they are written, in the order of the configuration.
-    pub identity: Vec<(Bytes, HeaderTemplate)>,
     /// Its upstreams.
     pub group: Group,
     /// How sekisho signs in to the tool, where it does.
@@ -69,9 +66,8 @@ impl Plan {
 
 impl RoutePlan {
     fn new(route: &RouteUpstream, group: Group, meter: RouteMeter) -> Self {
-        let identity = route.identity.iter().map(|(name, template)| (written_form(name), template.clone())).collect();
         let sign_in = route.auth.as_ref().map(|auth| SignIn::new(auth, route));
-        Self { identity, group, sign_in, preserve_host: route.preserve_host, meter }
+        Self { group, sign_in, preserve_host: route.preserve_host, meter }
     }
 
     /// The Host for this one of its upstreams, where the client's is not preserved.
@@ -80,15 +76,4 @@ impl RoutePlan {
         let place = upstream.and_then(|index| self.group.place(index)).filter(|_| !self.preserve_host);
         place.map(|place| &place.authority)
     }
-}
-
-/// `Remote-User` rather than `remote-user`: names do not depend on case, but people who read a tool's log do.
-fn written_form(name: &HeaderName) -> Bytes {
-    let mut at_start = true;
-    let titled = name.as_str().chars().map(|c| {
-        let titled = if at_start { c.to_ascii_uppercase() } else { c };
-        at_start = !c.is_ascii_alphanumeric();
-        titled
-    });
-    Bytes::from(titled.collect::<String>())
 }

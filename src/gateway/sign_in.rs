@@ -16,8 +16,8 @@ mod page;
 
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use pingora::http::ResponseHeader;
 use zeroize::Zeroizing;
 
 use self::form::FormPlan;
@@ -133,14 +133,10 @@ fn secret_value(text: &str) -> Option<HeaderValue> {
 }
 
 /// Has the tool see this and nothing of the client's.
-///
-/// # Errors
-/// As Pingora's.
-pub fn show(head: &mut RequestHeader, value: Option<&HeaderValue>) -> Result<(), Box<pingora::Error>> {
-    head.remove_header(&AUTHORIZATION);
-    match value {
-        Some(value) => head.insert_header(AUTHORIZATION, value.clone()),
-        None => Ok(()),
+pub fn show(fields: &mut HeaderMap, value: Option<&HeaderValue>) {
+    fields.remove(AUTHORIZATION);
+    if let Some(value) = value {
+        fields.insert(AUTHORIZATION, value.clone());
     }
 }
 

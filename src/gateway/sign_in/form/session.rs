@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
-use pingora::Error;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::ResponseHeader;
 use tokio::time::Instant;
 
 use super::plan::{FormPlan, path_of};
@@ -28,26 +28,22 @@ pub struct ToolSession {
 
 impl ToolSession {
     /// Has the tool see the cookies of this session.
-    ///
-    /// # Errors
-    /// As Pingora's.
-    pub fn show(&self, plan: &FormPlan, head: &mut RequestHeader, request: &Request) -> Result<(), Box<Error>> {
+    pub fn show(&self, plan: &FormPlan, fields: &mut HeaderMap, request: &Request) {
         let path = path_of(request.arrival.target.path_and_query());
         let state = self.slot.state();
         let jar = state.jar.as_ref().filter(|_| state.generation == self.generation);
         let cookies = if plan.keeps() {
             jar.and_then(|jar| jar.header(path, request.now))
         } else if self.renewed {
-            let others = head.headers.get(COOKIE).cloned();
+            let others = fields.get(COOKIE).cloned();
             jar.and_then(|jar| jar.header_beside(others.as_ref(), path, request.now))
         } else {
-            return Ok(());
+            return;
         };
         drop(state);
-        head.remove_header(&COOKIE);
-        match cookies {
-            Some(cookies) => head.insert_header(COOKIE, cookies),
-            None => Ok(()),
+        fields.remove(COOKIE);
+        if let Some(cookies) = cookies {
+            fields.insert(COOKIE, cookies);
         }
     }
 
