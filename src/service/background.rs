@@ -15,6 +15,7 @@ use super::context::Context;
 use super::events;
 use super::nodes;
 use super::pace::Pace;
+use super::session::SELDOMEST;
 use crate::audit::Event;
 use crate::authn::machine_token::MachineToken;
 use crate::authn::session::Session;
@@ -31,7 +32,7 @@ const OVERDUE_EVERY: u64 = 2;
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// After an upgrade the new process sees what the old one does not, and writes it down a while later: so much later a session counts as
 /// over for the old one.
-const BESIDE_ANOTHER: Duration = Duration::from_secs(90);
+const BESIDE_ANOTHER: Duration = SELDOMEST.saturating_add(Duration::from_secs(30));
 /// How many audit events go in one commit.
 const EVENTS: usize = 50;
 

@@ -28,6 +28,7 @@ use self::lines::Lines;
 use self::live::AccountCell;
 pub(in crate::service) use self::live::Lifeline;
 pub use self::live::LiveSession;
+pub(in crate::service) use self::upkeep::SELDOMEST;
 use super::ServiceError;
 use super::actor::Actor;
 use super::events::{self, By};
@@ -70,6 +71,8 @@ pub struct Sessions {
     loading: Vec<tokio::sync::Mutex<()>>,
     /// Counts the changes of accounts; rises before the cell of a changed account is looked for in `cells`.
     changes: AtomicU64,
+    /// Counts those among them of which nobody could say whose they were.
+    missed: AtomicU64,
     lines: Mutex<Lines>,
     /// Whose last-seen time is to be written behind.
     dirty: Mutex<Vec<Arc<Lifeline>>>,
@@ -112,6 +115,7 @@ impl Sessions {
             cells: Mutex::default(),
             loading: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
             changes: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
             lines: Mutex::default(),
             dirty: Mutex::default(),
             journal,
@@ -401,6 +405,9 @@ impl Sessions {
     ) -> Result<(), ServiceError> {
         let unknown: BTreeSet<_> =
             sessions.into_iter().map(|session| session.user).filter(|user| !owners.contains_key(user)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
         let names: Vec<_> = unknown.iter().map(UserId::to_string).collect();
         let accounts = self.store.get_all::<User>(&names, now).await?;
         owners.extend(unknown.into_iter().zip(accounts.into_iter().map(|slot| slot.record)));
@@ -583,7 +590,7 @@ impl Sessions {
     async fn cell(
         &self,
         user: UserId,
-        mut reading: Reading,
+        reading: Reading,
         now: Timestamp,
     ) -> Result<Option<Arc<AccountCell>>, ServiceError> {
         let known = || lock(&self.cells).get(&user).and_then(Weak::upgrade);
@@ -601,22 +608,36 @@ impl Sessions {
         if let Some(cell) = known() {
             return Ok(Some(cell));
         }
+        if let Some(cell) = self.place(user, &reading, || self.changes.load(Ordering::Acquire) == reading.changes) {
+            return Ok(cell);
+        }
         for _ in 0..TRIES {
-            {
-                let mut cells = lock(&self.cells);
-                // Whoever changes it from here on finds the cell.
-                if reading.changes == self.changes.load(Ordering::Acquire) {
-                    let Some(record) = &reading.user else { return Ok(None) };
-                    let cell = Arc::new(AccountCell::new(record, reading.read_in));
-                    cells.insert(user, Arc::downgrade(&cell));
-                    return Ok(Some(cell));
-                }
-            }
+            let missed = self.missed.load(Ordering::Acquire);
             let (changes, read_in) = self.before_reading();
             let record = self.store.get::<User>(&user.to_string(), now).await?.record;
-            reading = Reading { user: record, read_in, changes };
+            let reading = Reading { user: record, read_in, changes };
+            // Who knows whose account has changed waits for this reader: other accounts hold nobody up.
+            if let Some(cell) = self.place(user, &reading, || self.missed.load(Ordering::Acquire) == missed) {
+                return Ok(cell);
+            }
         }
         Err(ServiceError::Contended)
+    }
+
+    /// Has everybody see the account as it was read, unless it may have been changed since; whoever changes it from here on finds it.
+    #[expect(clippy::option_option, reason = "whether it can be told, and whether there is such an account")]
+    fn place(
+        &self,
+        user: UserId,
+        reading: &Reading,
+        is_current: impl FnOnce() -> bool,
+    ) -> Option<Option<Arc<AccountCell>>> {
+        let mut cells = lock(&self.cells);
+        is_current().then(|| {
+            let cell = Arc::new(AccountCell::new(reading.user.as_ref()?, reading.read_in));
+            cells.insert(user, Arc::downgrade(&cell));
+            Some(cell)
+        })
     }
 
     /// What a [`Reading`] is to hold of the moment before it.

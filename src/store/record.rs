@@ -105,6 +105,17 @@ impl Store {
         keys.iter().zip(found).map(|(key, found)| slot(key, found, now)).collect()
     }
 
+    /// Whether a living record that is understood stands under each of `names`, in their order.
+    ///
+    /// # Errors
+    /// As the engine's.
+    pub async fn are_there<R: Record>(&self, names: &[String], now: Timestamp) -> Result<Vec<bool>, StoreError> {
+        let keys: Vec<_> = names.iter().map(|name| key::<R>(name)).collect();
+        let found = self.engine.get_all(&keys).await?;
+        let is_there = |(key, found)| slot::<R>(key, found, now).is_ok_and(|slot| slot.record.is_some());
+        Ok(keys.iter().zip(found).map(is_there).collect())
+    }
+
     /// What stands under `name`, and the living record of kind `O` that it names in this field of its own.
     ///
     /// # Errors

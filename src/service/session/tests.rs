@@ -1,8 +1,11 @@
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::authz::Host;
 use crate::service::testing::Bench;
+use crate::store::engine::{Commit, Key};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -228,6 +231,45 @@ async fn an_account_that_was_changed_since_it_was_read_with_its_session_is_read_
         let cell = sessions.cell(user.id, reading, bench.now()).await.unwrap().unwrap();
         assert!(!cell.stands(user.epoch), "{login}");
     }
+}
+
+#[tokio::test]
+async fn where_changes_were_missed_a_record_that_nobody_understands_ends_its_own_session_alone() {
+    let bench = Bench::new(|_| {});
+    let alice = bench.add("alice").await.user;
+    let (token, _) = bench.begin(&alice).await;
+    let (other, _) = bench.begin(&alice).await;
+    let (live, broken) = (bench.live(&token).await.unwrap(), bench.live(&other).await.unwrap());
+    let key = Key::new(format!("session/{}", other.digest()));
+    let puts = vec![(key, Bytes::from_static(b"neither"))];
+    bench.store.clone().into_engine().commit(Commit { puts, ..Commit::default() }).await.unwrap();
+    bench.services.sessions.session_changed(crate::store::engine::Change::Lagged, bench.now()).await;
+    assert!(broken.ended().is_cancelled());
+    assert!(!live.ended().is_cancelled());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_that_are_changed_all_the_time_hold_up_nobody_elses() {
+    let bench = Bench::new(|_| {});
+    let sessions = Arc::clone(&bench.services.sessions);
+    let (now, busy) = (bench.now(), bench.add("busy").await.user.id);
+    let others = tokio::spawn(async move {
+        loop {
+            sessions.refresh(busy, now).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    let sessions = &bench.services.sessions;
+    for number in 0..20 {
+        let user = bench.add(&format!("user{number}")).await.user;
+        let (changes, read_in) = sessions.before_reading();
+        let reading = Reading { user: None, read_in, changes };
+        while sessions.before_reading().0 == changes {
+            tokio::task::yield_now().await;
+        }
+        assert!(sessions.cell(user.id, reading, now).await.unwrap().unwrap().stands(user.epoch));
+    }
+    others.abort();
 }
 
 #[tokio::test]

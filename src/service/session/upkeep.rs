@@ -20,9 +20,10 @@ use crate::store::record::Change;
 /// A last-seen time is written at most once in this share of the idle timeout: so much earlier may a session end that only a node which has
 /// died has seen.
 const SHARE: u32 = 20;
-/// But not more often than this, and as often as that.
+/// The shortest that it waits for, however short the idle timeout is.
 const OFTENEST: Duration = Duration::from_secs(30);
-const SELDOMEST: Duration = Duration::from_secs(120);
+/// The longest, however long the timeout.
+pub(in crate::service) const SELDOMEST: Duration = Duration::from_secs(120);
 /// How many of them go to the store in one commit.
 const TOGETHER: usize = 100;
 
@@ -233,12 +234,10 @@ impl Sessions {
         for some in lines.chunks(PAGE) {
             let digests: Vec<_> = some.iter().map(|line| line.digest()).collect();
             let names: Vec<_> = digests.iter().map(TokenDigest::to_string).collect();
-            match self.store.get_all::<Session>(&names, now).await {
-                Ok(found) => {
-                    for (digest, slot) in digests.iter().zip(found) {
-                        if slot.record.is_none() {
-                            self.value_gone(digest, now).await;
-                        }
+            match self.store.are_there::<Session>(&names, now).await {
+                Ok(there) => {
+                    for (digest, _) in digests.iter().zip(there).filter(|(_, there)| !there) {
+                        self.value_gone(digest, now).await;
                     }
                 }
                 Err(error) => {
@@ -276,6 +275,7 @@ impl Sessions {
             }
             Seen::Lagged => {
                 self.changes.fetch_add(1, Ordering::AcqRel);
+                self.missed.fetch_add(1, Ordering::AcqRel);
                 let mut cells = lock(&self.cells);
                 cells.retain(|_, cell| cell.strong_count() > 0);
                 cells.keys().copied().collect::<Vec<_>>()

@@ -75,9 +75,9 @@ impl Tokens {
     pub(in crate::service) async fn look_anew(&self, now: Timestamp) {
         let digests: Vec<_> = self.read().tokens.keys().copied().collect();
         let names: Vec<_> = digests.iter().map(TokenDigest::to_string).collect();
-        match self.store.get_all::<MachineToken>(&names, now).await {
-            Ok(found) => {
-                let gone = digests.iter().zip(found).filter(|(_, slot)| slot.record.is_none());
+        match self.store.are_there::<MachineToken>(&names, now).await {
+            Ok(there) => {
+                let gone = digests.iter().zip(there).filter(|(_, there)| !there);
                 gone.for_each(|(digest, _)| self.forget(digest));
             }
             Err(_) => digests.iter().for_each(|digest| self.forget(digest)),
