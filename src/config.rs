@@ -16,6 +16,7 @@ mod database;
 pub mod diagnostic;
 mod files;
 mod fixed;
+pub mod header_name;
 mod load;
 mod places;
 mod reach;
@@ -41,12 +42,14 @@ pub use database::testing;
 pub use diagnostic::{Diagnostic, Severity};
 pub use files::read_keys;
 pub use fixed::{Unusable, load_beside};
+pub use header_name::Stripped;
 pub use load::{Loaded, load, parse};
 pub use reach::admin_socket;
 pub use surroundings::{Variables, process_variables};
 pub use theme::Theme;
 pub use upstream::{
-    ClientCertificate, HealthCheck, Protocol, RouteUpstream, Timeouts, Upstream, UpstreamTls, WeightedUpstream,
+    ClientCertificate, HeaderNames, HealthCheck, Protocol, RouteUpstream, Timeouts, Upstream, UpstreamTls,
+    WeightedUpstream,
 };
 pub use upstream_auth::{LoginForm, SignedIn, SignedOut, ToolCookies, UpstreamAuth, Way, Whose};
 
@@ -340,8 +343,8 @@ pub enum Language {
 pub struct Identity {
     pub headers: HeaderTemplates,
     pub encoding: HeaderEncoding,
-    /// Further names to strip; a trailing `*` makes a prefix.
-    pub strip: Vec<String>,
+    /// Further names to strip.
+    pub strip: Vec<Stripped>,
     pub assertion: bool,
 }
 

@@ -428,6 +428,29 @@ fn websockets_go_over_tls_and_to_whoever_is_there() {
 }
 
 #[test]
+fn names_of_headers_are_written_as_the_route_says_however_the_client_spells_them() {
+    let (lower, title) = (Recorder::ok(), Recorder::ok());
+    let gate = route_of(Sekisho::builder(), "lower", "/lower", &format!("upstream: '{}'", lower.url()));
+    let to_title = format!("header_names: title, upstream: '{}'", title.url());
+    let gate = start(route_of(gate, "title", "/title", &to_title));
+    for path in ["/lower", "/title"] {
+        let mut conn = Conn::plain(gate.address());
+        let fields = "aCCEPT: a/b\r\nX-Odd_name: 1\r\nCookie: t=1\r\n";
+        conn.send(format!("GET {path} HTTP/1.1\r\nHost: tool.test\r\n{fields}\r\n").as_bytes());
+        assert_eq!(conn.read_response(false).unwrap().status, 200);
+    }
+    for (recorder, fields) in [
+        (&lower, ["accept: a/b", "x-odd_name: 1", "cookie: t=1", "x-forwarded-for: 127.0.0.1", "x-real-ip: 127.0.0.1"]),
+        (&title, ["Accept: a/b", "X-Odd_name: 1", "Cookie: t=1", "X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1"]),
+    ] {
+        let head = String::from_utf8(recorder.connections().concat()).unwrap();
+        for field in fields {
+            assert!(head.contains(&format!("\r\n{field}\r\n")), "{field}: {head}");
+        }
+    }
+}
+
+#[test]
 fn the_host_is_the_chosen_upstreams_own_where_it_is_not_preserved() {
     let (one, other) = (Recorder::ok(), Recorder::ok());
     let gate = start(open(&format!("preserve_host: false, {}", upstreams(&[one.url(), other.url()]))));

@@ -23,6 +23,7 @@ pub struct RouteUpstream {
     pub auth: Option<UpstreamAuth>,
     pub protocol: Protocol,
     pub preserve_host: bool,
+    pub header_names: HeaderNames,
     pub timeouts: Timeouts,
     /// In bytes; `None`: no limit.
     pub max_body: Option<u64>,
@@ -35,6 +36,15 @@ pub enum Protocol {
     Http1,
     /// By prior knowledge over plain connections, by ALPN over TLS; clients must speak it, too.
     Http2,
+}
+
+/// How names of fields are written to upstreams that speak HTTP/1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderNames {
+    /// As HTTP/2 has them.
+    Lower,
+    /// For those that know `Cookie` and not `cookie`.
+    Title,
 }
 
 /// One of a route's upstreams and its share of the requests.

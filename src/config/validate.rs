@@ -179,6 +179,7 @@ fn upstreams(ctx: &Context<'_>, routes: Vec<route::Draft>, headers: &HeaderTempl
             auth: route.upstream_auth.map(|(auth, _)| auth),
             protocol: route.protocol.0,
             preserve_host: route.preserve_host,
+            header_names: route.header_names,
             timeouts: route.timeouts,
             max_body: route.max_body,
             forget_cookies: route.forget_cookies,

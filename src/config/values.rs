@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::Method;
 use ipnet::IpNet;
 
 use super::{Language, Listen};
@@ -219,64 +219,6 @@ pub(super) fn method(text: &str) -> Result<Method, Bad> {
         return Err(Bad::new("is never forwarded"));
     }
     Ok(method)
-}
-
-/// Names that sekisho or HTTP itself sets: no template and no `strip` may touch them.
-const RESERVED_HEADERS: &[&str] = &[
-    "accept",
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "cookie",
-    "date",
-    "expect",
-    "forwarded",
-    "host",
-    "keep-alive",
-    "origin",
-    "proxy-authorization",
-    "proxy-connection",
-    "range",
-    "referer",
-    "sec-websocket-key",
-    "set-cookie",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "x-request-id",
-    "x-sekisho-assertion",
-];
-
-/// The name of a header that an identity template may set.
-pub(super) fn identity_header(text: &str) -> Result<HeaderName, Bad> {
-    let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| Bad::new("is not the name of a header"))?;
-    if RESERVED_HEADERS.contains(&name.as_str()) {
-        return Err(Bad::new("cannot carry an identity: it has a meaning of its own").hint("like Remote-User"));
-    }
-    Ok(name)
-}
-
-/// A name to strip, or with a `*` at its end the beginning of names. Lower case.
-pub(super) fn strip_pattern(text: &str) -> Result<String, Bad> {
-    let lower = text.to_ascii_lowercase();
-    let stem = lower.strip_suffix('*').unwrap_or(&lower);
-    HeaderName::from_bytes(stem.as_bytes())
-        .map_err(|_| Bad::new("is not the name of a header").hint("like X-User, or X-User-* for all that begin so"))?;
-    let hits = |name: &&&str| if stem.len() < lower.len() { name.starts_with(stem) } else { **name == stem };
-    match RESERVED_HEADERS.iter().find(hits) {
-        Some(name) => Err(Bad::new(format!("would take {name} away, which HTTP or sekisho itself needs"))),
-        None => Ok(lower),
-    }
 }
 
 /// The name of a cookie (RFC 6265 §4.1.1) that is not one of sekisho's.

@@ -93,7 +93,7 @@ impl ProxyHttp for Gate {
         }
         let answered = match verdict {
             Verdict::Forward if ctx.wait_to_ask(session).await? => {
-                headers::forget_spelling(session.req_header_mut());
+                headers::spelling::forget(session.req_header_mut());
                 return Ok(false);
             }
             Verdict::Forward => bridge::plain(session, StatusCode::SERVICE_UNAVAILABLE).await,

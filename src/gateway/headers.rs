@@ -8,11 +8,11 @@ pub mod cookies;
 pub mod identity;
 pub mod managed;
 pub mod response;
+pub mod spelling;
 
 use std::net::IpAddr;
 
 use http::header::{AUTHORIZATION, COOKIE, HOST};
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
@@ -23,14 +23,15 @@ use super::sign_in::{self, SignIn};
 use super::target::{Arrival, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::trace::{TRACEPARENT, TRACESTATE};
 use crate::authz::{Permit, RouteId};
-use crate::config::HeaderTemplate;
+use crate::config::{HeaderNames, HeaderTemplate};
 
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_SEKISHO_ASSERTION: HeaderName = HeaderName::from_static("x-sekisho-assertion");
 
-/// Makes the client's head into the one that this upstream of the route's gets. Names of fields go out in the one spelling that
-/// HTTP/2 has for them, however the client spelt them: Pingora's own way to keep the client's costs more than all that is set here.
+/// Makes the client's head into the one that this upstream of the route's gets. Names of fields go out in lower case, as HTTP/2 has them,
+/// however the client spelt them: to keep that in Pingora's second map costs more than all that is set here. Where a tool knows them by their
+/// capitals alone, they are written so.
 ///
 /// # Errors
 /// Where a value cannot stand in a header, which [`crate::authz::NormalTarget`] and the account's types rule out.
@@ -40,7 +41,7 @@ pub fn for_upstream(
     passage: &Passage,
     upstream: Option<usize>,
 ) -> Result<(), Box<pingora::Error>> {
-    let mut parts = parts_of(head);
+    let mut parts = spelling::parts(head);
     let fields = &mut parts.headers;
     strip(fields, request);
     let asked_for = asked_for(fields, &request.arrival);
@@ -60,26 +61,14 @@ pub fn for_upstream(
     if let (Some(form), Some(session)) = (form, &passage.tool_session) {
         session.show(form, fields, request);
     }
-    *head = RequestHeader::from(parts);
+    let titled = route.is_some_and(|route| route.header_names == HeaderNames::Title);
+    // Servers that somebody wrote by hand for a WebSocket's handshake often know RFC 6455's spelling alone.
+    *head = if titled || passage.websocket { spelling::titled(parts)? } else { RequestHeader::from(parts) };
     let target = request.arrival.target.path_and_query();
     if head.raw_path() != target.as_bytes() || head.uri.authority().is_some() {
         head.set_raw_path(target.as_bytes())?;
     }
     Ok(())
-}
-
-/// Has a head keep names in the spelling that they go out in: Pingora would copy the client's for each upstream that is tried.
-pub fn forget_spelling(head: &mut RequestHeader) {
-    // What is not a path and a query cannot be told from the parts.
-    if head.uri.path_and_query().is_some_and(|target| target.as_str().as_bytes() == head.raw_path()) {
-        *head = RequestHeader::from(parts_of(head));
-    }
-}
-
-/// Takes a head apart, and leaves an empty one.
-fn parts_of(head: &mut RequestHeader) -> Parts {
-    let nothing = http::Request::new(()).into_parts().0;
-    Parts::from(std::mem::replace(head, RequestHeader::from(nothing)))
 }
 
 /// What the route's tool is told of who is there; nothing where nobody is.

@@ -11,7 +11,7 @@ use super::upstream::group::Group;
 use super::upstream::member::Members;
 use super::upstream::tls::Shared;
 use crate::authz::{Route, RouteId};
-use crate::config::{Config, RouteUpstream};
+use crate::config::{Config, HeaderNames, RouteUpstream};
 use crate::metrics::{Requests, RouteMeter};
 
 /// A configuration, prepared.
@@ -30,6 +30,8 @@ pub struct RoutePlan {
     /// How sekisho signs in to the tool, where it does.
     pub sign_in: Option<SignIn>,
     preserve_host: bool,
+    /// How names of fields are written to its upstreams.
+    pub header_names: HeaderNames,
     /// Where its requests are counted.
     pub meter: RouteMeter,
 }
@@ -67,7 +69,7 @@ impl Plan {
 impl RoutePlan {
     fn new(route: &RouteUpstream, group: Group, meter: RouteMeter) -> Self {
         let sign_in = route.auth.as_ref().map(|auth| SignIn::new(auth, route));
-        Self { group, sign_in, preserve_host: route.preserve_host, meter }
+        Self { group, sign_in, preserve_host: route.preserve_host, header_names: route.header_names, meter }
     }
 
     /// The Host for this one of its upstreams, where the client's is not preserved.

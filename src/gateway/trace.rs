@@ -142,7 +142,7 @@ impl Naming {
     }
 }
 
-/// `N` bytes from this one on.
+/// `N` bytes from this one on; all that are asked for lie within the digest.
 fn part<const N: usize>(digest: &[u8; 32], from: usize) -> [u8; N] {
     digest.get(from..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
 }

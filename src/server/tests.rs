@@ -27,7 +27,7 @@ async fn a_signed_in_request_reaches_the_upstream_as_it_was_matched() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nok"), "{answer}");
     let seen = up.seen();
     assert!(seen.starts_with("GET /a/c?q=1 HTTP/1.1\r\n"), "{seen}");
-    for line in ["Host: app.test", "Cookie: t=1", "Remote-User: alice", "X-Mine: y", "X-Forwarded-For: 127.0.0.1"] {
+    for line in ["Host: app.test", "cookie: t=1", "remote-user: alice", "x-mine: y", "x-forwarded-for: 127.0.0.1"] {
         assert_eq!(seen.lines().filter(|seen| *seen == line).count(), 1, "{line}: {seen}");
     }
     for word in ["root", "sekisho-session", "X-Hop"] {

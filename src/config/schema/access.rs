@@ -2,8 +2,9 @@
 
 use http::HeaderName;
 
+use crate::config::header_name::normal;
 use crate::config::reader::{Field, Section};
-use crate::config::{HeaderEncoding, HeaderTemplate, HeaderTemplates, Identity, TemplatePart, template, values};
+use crate::config::{HeaderEncoding, HeaderTemplate, HeaderTemplates, Identity, TemplatePart, header_name, template};
 
 pub(super) fn identity(section: &mut Section<'_>) -> Identity {
     let field = section.field("headers");
@@ -18,7 +19,7 @@ pub(super) fn identity(section: &mut Section<'_>) -> Identity {
     Identity {
         headers,
         encoding: section.choice("encoding", HeaderEncoding::Percent, &encodings),
-        strip: section.field("strip").list(|item| item.parse(values::strip_pattern)).unwrap_or_default(),
+        strip: section.field("strip").list(|item| item.parse(header_name::stripped)).unwrap_or_default(),
         assertion: section.boolean("assertion", false),
     }
 }
@@ -50,15 +51,15 @@ impl Header<'_> {
 pub(super) fn headers<'a>(field: &Field<'a>) -> Vec<Header<'a>> {
     let mut headers: Vec<Header<'a>> = Vec::new();
     for (key, field) in field.entries().unwrap_or_default() {
-        let name = match values::identity_header(key) {
+        let name = match header_name::of_identity(key) {
             Ok(name) => name,
             Err(bad) => {
                 field.error_at_key(bad.rule, bad.hint);
                 continue;
             }
         };
-        let spelling = name.as_str().replace('_', "-");
-        if let Some(earlier) = headers.iter().find(|earlier| earlier.name.as_str().replace('_', "-") == spelling) {
+        let same = |earlier: &&Header| normal(earlier.name.as_str()) == normal(name.as_str());
+        if let Some(earlier) = headers.iter().find(same) {
             let hint = format!("it stands on line {} already, maybe spelled otherwise", earlier.field.key_place().line);
             field.error_at_key("the header is given twice", Some(hint));
             continue;

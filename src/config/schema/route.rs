@@ -10,7 +10,7 @@ use super::{upstream, upstream_auth};
 use crate::authz::{Access, Allow, HostPattern, Policy, RoutePath};
 use crate::config::reader::{Field, Section};
 use crate::config::values::{self, days, hours, minutes, seconds};
-use crate::config::{HealthCheck, Protocol, Timeouts, ToolCookies, address, diagnostic::Place};
+use crate::config::{HeaderNames, HealthCheck, Protocol, Timeouts, ToolCookies, address, diagnostic::Place};
 
 /// One route. The parts that decide what it matches are `None` where they are wrong, so that no collision is reported
 /// that is not there.
@@ -34,6 +34,7 @@ pub(in crate::config) struct Draft {
     pub upstream_auth: Option<upstream_auth::Draft>,
     pub protocol: (Protocol, Place),
     pub preserve_host: bool,
+    pub header_names: HeaderNames,
     pub timeouts: Timeouts,
     pub max_body: Option<u64>,
     pub client_certificates: (Vec<String>, Place),
@@ -96,6 +97,7 @@ fn route(section: &mut Section<'_>) -> Draft {
     let client_certificates = (names, certificates.place());
     let allow_encoded_slash = section.boolean("allow_encoded_slash", false);
     let protocol = protocol(section, health_check.is_some());
+    let header_names = header_names(section, protocol.0);
     let websocket_origins =
         section.field("websocket_origins").list(|item| item.secret().parse(address::web_origin)).unwrap_or_default();
     let upstream_tls = upstream::tls(section, &upstreams);
@@ -137,6 +139,7 @@ fn route(section: &mut Section<'_>) -> Draft {
         upstream_auth,
         protocol,
         preserve_host,
+        header_names,
         timeouts,
         max_body,
         client_certificates,
@@ -154,6 +157,16 @@ fn protocol(section: &mut Section<'_>, has_health_check: bool) -> (Protocol, Pla
         field.error("contradicts `health_check`, which asks over HTTP/1.1", Some(hint.to_owned()));
     }
     (protocol, field.place())
+}
+
+fn header_names(section: &mut Section<'_>, protocol: Protocol) -> HeaderNames {
+    let field = section.field("header_names");
+    let names = field.choice(&[("lower", HeaderNames::Lower), ("title", HeaderNames::Title)]);
+    let names = names.unwrap_or(HeaderNames::Lower);
+    if names == HeaderNames::Title && protocol == Protocol::Http2 {
+        field.error("contradicts `protocol: http2`, which has names in lower case alone", None);
+    }
+    names
 }
 
 /// The methods, `None` where one is wrong; and whether the route is for all of them.

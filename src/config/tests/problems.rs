@@ -166,6 +166,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("identity: {headers: {X-U: \"a\\r\\nb\"}}", "1:27: error:", "control characters"),
     ("identity: {strip: [\"C*\"]}", "1:20: error:", "would take connection away"),
     ("identity: {strip: [Host]}", "1:20: error:", "would take host away"),
+    ("identity: {strip: [\"Content_*\"]}", "1:20: error:", "would take content-encoding away"),
+    ("identity: {strip: [\"_*\"]}", "1:20: error:", "is not the name of a header"),
+    ("identity: {headers: {Content_Length: \"x\"}}", "1:22: error:", "has a meaning of its own"),
     // Routes
     ("routes: []", "1:9: error:", "must hold at least one route"),
     ("routes: [{upstream: \"http://a\"}]", "1:10: error:", "`routes[0].name` is missing"),
@@ -383,6 +386,13 @@ fn a_way_to_sign_in_to_a_tool_is_one_that_can_be_gone() {
 }
 
 #[test]
+fn names_of_headers_have_no_capitals_over_http2() {
+    let route = "routes: [{name: a, upstream: \"http://a\", protocol: http2, header_names: title}]";
+    let told = said(route);
+    assert!(told.iter().any(|told| told.starts_with("1:73: error: `routes[0].header_names`: contradicts")), "{told:?}");
+}
+
+#[test]
 fn a_database_is_asked_for_over_tls_and_whoever_wants_none_is_warned() {
     let one = |rest: &str| said(&format!("store: {{engine: postgres, {rest}}}")).join("\n");
     assert_eq!(one("url: \"postgresql://u@localhost/d\""), "");
@@ -420,7 +430,7 @@ fn what_is_right_is_read_as_it_stands() {
             allow: {groups: [ops], users: [Alice], networks: [192.0.2.0/24]}, second_factor: \"off\",\n   \
             recheck_interval: 1h, idle_timeout: 1m, idle_exempt: [/a/poll], identity: {headers: {X-Who: \"\", X-B: b}},\n   \
             timeouts: {read: 5m}, max_body: 10MiB, websocket_origins: [\"HTTPS://B.example:443\"]}\n\
-         - {name: b, host: \"*.example.com\", upstream: \"unix:/run/b.sock\", preserve_host: false}\n\
+         - {name: b, host: \"*.example.com\", upstream: \"unix:/run/b.sock\", preserve_host: false, header_names: title}\n\
          - {name: c, access: deny, path: /c}\n\
          - {name: d, health_check: {path: /d/health}, upstreams: [\
              {url: \"http://${PORT}.example:${PORT}\", weight: 3}, {url: \"http://9001.example:9002\", weight: 0}]}",
@@ -436,7 +446,8 @@ fn what_is_right_is_read_as_it_stands() {
         TemplatePart::Groups,
     ]);
     assert_eq!(config.identity.headers, [(HeaderName::from_static("x-who"), who)]);
-    assert_eq!(config.identity.strip, ["x-old", "x-older-*"]);
+    let strip = [Stripped::Name("x-old".to_owned()), Stripped::Beginning("x-older-".to_owned())];
+    assert_eq!(config.identity.strip, strip);
 
     let (id, route) = config.routes.iter().next().unwrap();
     assert_eq!(route.host, crate::authz::HostPattern::Exact(Host::parse("shop.example.com").unwrap()));
@@ -462,6 +473,8 @@ fn what_is_right_is_read_as_it_stands() {
     assert_eq!(upstreams, [vec![unix], vec![], vec![http(3), http(0)]]);
     let health_check = HealthCheck { path: "/d/health".to_owned(), interval: Duration::from_secs(10) };
     assert_eq!(config.upstreams[3].health_check, Some(health_check));
+    let names: Vec<_> = config.upstreams.iter().map(|upstream| upstream.header_names).collect();
+    assert_eq!(names, [HeaderNames::Lower, HeaderNames::Title, HeaderNames::Lower, HeaderNames::Lower]);
     let second = config.routes.iter().nth(1).unwrap().1;
     assert!(!second.own_idle_timeout && second.idle_timeout == Duration::from_secs(300));
     assert_eq!(second.second_factor.policy, crate::authz::Policy::PerUser);

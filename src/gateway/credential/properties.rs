@@ -69,7 +69,9 @@ proptest! {
         prop_assert_eq!(read_by_a_tool(&rest), expected);
         prop_assert_eq!(without_own(rest.iter()).into_iter().collect::<Vec<_>>(), rest);
         let ours = read_by_a_tool(&lines).iter().any(|(name, _)| looks_like_ours(name));
-        prop_assert_eq!(Cookies::read(&headers(&lines), true).any_own, ours);
+        let cookies = Cookies::read(&headers(&lines), true);
+        prop_assert_eq!(cookies.any_own, ours);
+        prop_assert_eq!(cookies.any_other, without_own(lines.iter()).is_some());
     }
 
     #[test]

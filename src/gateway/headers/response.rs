@@ -12,7 +12,8 @@ use super::cookies::sets_own;
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
-        "keep-alive"
+        "close"
+            | "keep-alive"
             | "proxy-authenticate"
             | "proxy-authentication-info"
             | "proxy-authorization"
@@ -61,7 +62,7 @@ pub fn for_client(head: &mut ResponseHeader, session: Option<Duration>) {
 fn nominated(head: &ResponseHeader) -> Vec<HeaderName> {
     let values = head.headers.get_all(CONNECTION).iter();
     let tokens = values.flat_map(|value| value.as_bytes().split(|&b| b == b',')).map(<[u8]>::trim_ascii);
-    // What nearly every `Connection` says: no field is named so that would go on.
+    // What nearly every `Connection` says: fields of these names go whether it names them or not.
     let tokens =
         tokens.filter(|token| ![&b"close"[..], b"keep-alive"].iter().any(|word| token.eq_ignore_ascii_case(word)));
     let names = tokens.filter_map(|token| HeaderName::from_bytes(token).ok());
@@ -87,6 +88,7 @@ mod tests {
             ("Connection", "X-Secret, keep-alive, Content-Length"),
             ("X-Secret", "1"),
             ("Keep-Alive", "timeout=5"),
+            ("Close", "1"),
             ("Proxy-Authenticate", "Basic"),
             ("Upgrade", "h2c"),
             ("Content-Length", "2"),

@@ -3,11 +3,8 @@
 //! Requests of sekisho's own go to this route's upstreams, wherever the tool leads, and each over a connection of its own. Whether it is time
 //! for a login is `form`'s to say, what an answer means `plan`'s; the page is read by `page`.
 
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
-    ORIGIN, REFERER, USER_AGENT,
-};
-use http::{HeaderName, HeaderValue, Method};
+use http::header::{ACCEPT_LANGUAGE, CONTENT_ENCODING, USER_AGENT};
+use http::{HeaderValue, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType};
 use tokio::time::{Instant, timeout};
@@ -80,9 +77,9 @@ impl FormLogins {
         };
         let action = action.ok().filter(|action| leads_here(action, &base)).ok_or(Trouble::Elsewhere)?;
         let more = [
-            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
-            (REFERER, value(address.as_str())?),
-            (ORIGIN, value(&base.origin().ascii_serialization())?),
+            ("Content-Type", HeaderValue::from_static("application/x-www-form-urlencoded")),
+            ("Referer", value(address.as_str())?),
+            ("Origin", value(&base.origin().ascii_serialization())?),
         ];
         // From here on the tool may count a failure, also where its answer does not get here.
         let mut attempt = Attempt { all: self, shown, origin, is_right: false };
@@ -136,7 +133,7 @@ impl FormLogins {
         method: Method,
         address: &Url,
         jar: &Jar,
-        more: &[(HeaderName, HeaderValue)],
+        more: &[(&'static str, HeaderValue)],
         body: &[u8],
     ) -> Result<(ResponseHeader, Option<Vec<u8>>), Trouble> {
         let exchanged = timeout(ask.limit(), self.exchanged(ask, method, address, jar, more, body)).await;
@@ -153,7 +150,7 @@ impl FormLogins {
         method: Method,
         address: &Url,
         jar: &Jar,
-        more: &[(HeaderName, HeaderValue)],
+        more: &[(&'static str, HeaderValue)],
         body: &[u8],
     ) -> Result<(ResponseHeader, Option<Vec<u8>>), Box<Error>> {
         let (request, passage) = (ask.request, ask.passage);
@@ -188,17 +185,17 @@ impl FormLogins {
         };
         headers::for_upstream(&mut head, request, &own, Some(index))?;
         head.set_raw_path(target.as_bytes())?;
-        head.insert_header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8")?;
-        head.insert_header(ACCEPT_ENCODING, "identity")?;
-        head.insert_header(CONNECTION, "close")?;
+        head.insert_header("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")?;
+        head.insert_header("Accept-Encoding", "identity")?;
+        head.insert_header("Connection", "close")?;
         for (name, value) in more {
-            head.insert_header(name.clone(), value.clone())?;
+            head.insert_header(*name, value.clone())?;
         }
         if posts {
-            head.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+            head.insert_header("Content-Length", HeaderValue::from(body.len()))?;
         }
         if let Some(cookies) = jar.header(address.path(), request.now) {
-            head.insert_header(COOKIE, cookies)?;
+            head.insert_header("Cookie", cookies)?;
         }
         let (mut session, _) = self.client.get_http_session(&peer).await?;
         session.write_request_header(Box::new(head)).await?;

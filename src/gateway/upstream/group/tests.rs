@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{HealthCheck, Protocol, Timeouts, WeightedUpstream};
+use crate::config::{HeaderNames, HealthCheck, Protocol, Timeouts, WeightedUpstream};
 use crate::metrics::Metrics;
 
 fn route(weights: &[u32], checked: bool) -> RouteUpstream {
@@ -21,6 +21,7 @@ fn route(weights: &[u32], checked: bool) -> RouteUpstream {
         auth: None,
         protocol: Protocol::Http1,
         preserve_host: true,
+        header_names: HeaderNames::Lower,
         timeouts: Timeouts { connect: second, read: second, write: second },
         max_body: None,
         forget_cookies: Vec::new(),
