@@ -9,7 +9,7 @@ use deadpool::managed::{self, Metrics, Pool, PoolError, RecycleError, RecycleRes
 use futures_util::future::{poll_fn, try_join_all};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
-use tokio_postgres::error::Severity;
+use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Connection as Driver, Error, Row, Socket, Statement};
 
@@ -193,7 +193,10 @@ impl Sessions {
     /// all of them are.
     pub(super) async fn read(&self, which: Which, values: &[Value<'_>]) -> Result<Vec<Row>, Trouble> {
         match self.ask(which, values).await {
-            Err(Trouble::Driver(error)) if error.as_db_error().is_none() => self.ask(which, values).await,
+            Err(trouble) if trouble.has_cut() => {
+                self.renew();
+                self.ask(which, values).await
+            }
             answer => answer,
         }
     }
@@ -286,7 +289,6 @@ impl Trouble {
 
     /// Whether somebody else came in between, so that it may be tried again.
     pub(super) fn is_collision(&self) -> bool {
-        use tokio_postgres::error::SqlState;
         let state = match self {
             Self::Driver(error) if self.is_refusal() => error.code(),
             _ => None,
@@ -294,9 +296,18 @@ impl Trouble {
         matches!(state, Some(state) if *state == SqlState::T_R_SERIALIZATION_FAILURE || *state == SqlState::T_R_DEADLOCK_DETECTED)
     }
 
+    /// Whether the connection is gone, with or without a word of the server's, and the next one may be better.
+    fn has_cut(&self) -> bool {
+        const GOODBYES: [SqlState; 3] =
+            [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_SESSION_TIMEOUT];
+        match self {
+            Self::Driver(error) => error.code().is_none_or(|code| GOODBYES.contains(code)),
+            Self::Late | Self::Warned => false,
+        }
+    }
+
     /// Whether the connection is of no more use: dead, or to a server that takes no writes any more.
     fn spoils(&self) -> bool {
-        use tokio_postgres::error::SqlState;
         let read_only = match self {
             Self::Driver(error) => error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION),
             Self::Late | Self::Warned => false,

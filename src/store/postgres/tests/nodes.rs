@@ -140,6 +140,30 @@ async fn a_node_whose_connections_are_cut_learns_it_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_read_whose_connection_is_cut_while_it_waits_is_asked_again() {
+    let (nodes, scratch) = nodes().await;
+    nodes[0].commit(put("x")).await.unwrap();
+    let cutting = tokio::task::spawn_blocking(move || {
+        scratch.sql(
+            "DO $$ DECLARE cut int; BEGIN
+               LOCK TABLE sekisho.record IN ACCESS EXCLUSIVE MODE;
+               FOR turn IN 1..1000 LOOP
+                 PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+                 SELECT count(pg_terminate_backend(pid)) INTO cut FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock';
+                 IF cut > 0 THEN RETURN; END IF;
+               END LOOP;
+               RAISE 'nobody has waited';
+             END $$",
+        )
+    });
+    while !cutting.is_finished() {
+        assert!(nodes[0].get(&key("x")).await.unwrap().is_some());
+    }
+    cutting.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn while_nothing_is_heard_nothing_is_believed_for_longer_than_two_seconds() {
     let (nodes, scratch) = nodes().await;
     let trust = nodes[0].trust();
