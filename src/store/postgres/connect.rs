@@ -193,10 +193,7 @@ impl Sessions {
     /// all of them are.
     pub(super) async fn read(&self, which: Which, values: &[Value<'_>]) -> Result<Vec<Row>, Trouble> {
         match self.ask(which, values).await {
-            Err(trouble) if trouble.has_cut() => {
-                self.renew();
-                self.ask(which, values).await
-            }
+            Err(trouble) if trouble.has_cut() => self.ask(which, values).await,
             answer => answer,
         }
     }
@@ -213,6 +210,10 @@ impl Sessions {
         let mut answer = within(session.client.query(statement, values)).await;
         if answer.is_ok() && which.must_last() && session.guard.was_warned() {
             answer = Err(Trouble::Warned);
+        }
+        if answer.as_ref().is_err_and(Trouble::is_shut_down) {
+            // Those that were made with this one hear the same, if they have not yet; what was made since does not.
+            let _ = self.era.compare_exchange(session.era, session.era + 1, Ordering::SeqCst, Ordering::SeqCst);
         }
         if answer.as_ref().is_err_and(Trouble::spoils) {
             drop(managed::Object::take(session));
@@ -298,10 +299,20 @@ impl Trouble {
 
     /// Whether the connection is gone, with or without a word of the server's, and the next one may be better.
     fn has_cut(&self) -> bool {
-        const GOODBYES: [SqlState; 3] =
-            [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_SESSION_TIMEOUT];
         match self {
-            Self::Driver(error) => error.code().is_none_or(|code| GOODBYES.contains(code)),
+            Self::Driver(error) => {
+                error.code().is_none_or(|code| *code == SqlState::IDLE_SESSION_TIMEOUT) || self.is_shut_down()
+            }
+            Self::Late | Self::Warned => false,
+        }
+    }
+
+    /// Whether the server has said that it ends this connection because it goes down itself, or because somebody wants it to.
+    fn is_shut_down(&self) -> bool {
+        match self {
+            Self::Driver(error) => {
+                matches!(error.code(), Some(&SqlState::ADMIN_SHUTDOWN) | Some(&SqlState::CRASH_SHUTDOWN))
+            }
             Self::Late | Self::Warned => false,
         }
     }
