@@ -6,7 +6,8 @@ use pingora::Error;
 use pingora::http::RequestHeader;
 
 /// Words that people do not write as others.
-const WORDS: [(&str, &str); 2] = [("ip", "IP"), ("websocket", "WebSocket")];
+const WORDS: [(&str, &str); 5] =
+    [("dnt", "DNT"), ("ip", "IP"), ("soapaction", "SOAPAction"), ("te", "TE"), ("websocket", "WebSocket")];
 
 /// Has a head keep names in lower case, as HTTP/2 has them: Pingora would copy the client's spelling for each upstream that is tried.
 pub fn forget(head: &mut RequestHeader) {
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn names_are_written_as_people_write_them() {
-        for name in ["Host", "Remote-User", "X-Real-IP", "Sec-WebSocket-Key", "X_Custom", "X--Odd-", "Sec-Ch-Ua"] {
+        for name in ["Host", "Remote-User", "X-Real-IP", "Sec-WebSocket-Key", "X_Custom", "X--Odd-", "SOAPAction"] {
             assert_eq!(title(&HeaderName::from_bytes(name.as_bytes()).unwrap()), name.replace("X_Custom", "X_custom"));
         }
     }
