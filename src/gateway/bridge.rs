@@ -20,6 +20,7 @@ use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
 use super::context::Call;
+use super::headers::spelling;
 use super::turns::Turns;
 use crate::service::held::{self, Found, Release};
 use crate::service::import;
@@ -190,7 +191,7 @@ pub async fn told(session: &mut Session, headers: Vec<(HeaderName, HeaderValue)>
         head.insert_header(name, value)?;
     }
     for (name, value) in headers {
-        head.insert_header(name, value)?;
+        head.insert_header(spelling::title(&name), value)?;
     }
     write(session, head, Bytes::new()).await
 }

@@ -36,7 +36,7 @@ pub(super) fn titled(parts: Parts) -> Result<RequestHeader, Box<Error>> {
 }
 
 /// `Remote-User` for `remote-user`.
-fn title(name: &HeaderName) -> String {
+pub fn title(name: &HeaderName) -> String {
     let words = name.as_str().split('-').map(|word| {
         let known = WORDS.iter().find(|(lower, _)| *lower == word);
         known.map_or_else(|| capital(word), |(_, written)| (*written).to_owned())
