@@ -8,7 +8,8 @@ use pingora::server::ShutdownWatch;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at};
 
 use super::head::{self, Framing, Refusal, Scanner};
-use super::stream::{Connection, Home, Lease, take_home};
+use super::stream::Connection;
+use super::stream::lease::{Home, Lease, take_home};
 use crate::gateway::access_log::End;
 use crate::gateway::app::App;
 use crate::gateway::bridge::plain_answer;
