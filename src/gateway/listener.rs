@@ -31,7 +31,8 @@ use frames::{Abuse, Watch};
 use places::Places;
 use proxy_protocol::BadHeader;
 use socket::Socket;
-use stream::{Connection, Home, Lease, take_home};
+use stream::Connection;
+use stream::lease::{Home, Lease, take_home};
 use tls::Tls;
 
 /// A client that is silent is asked whether it is still there; one that is not frees its place after two minutes.
