@@ -14,7 +14,7 @@ use super::confirmation::Confirmed;
 use super::login::Stale;
 use super::mail_code::{self, MailedCode, Settings};
 use super::session::Session;
-use super::user::{Email, User};
+use super::user::{Email, Method, User};
 use crate::clock::Timestamp;
 use crate::id::{SessionId, UserId};
 use crate::secret::Mac;
@@ -156,7 +156,8 @@ impl AddressChange {
 }
 
 impl Proved {
-    /// The account has the new address, which the caller commits.
+    /// The account has the new address, which the caller commits. Where the mailbox is the second factor, another one is another factor:
+    /// whoever has begun a login with a code to the old one begins anew.
     ///
     /// # Errors
     /// [`Stale`] where the account was changed meanwhile.
@@ -165,6 +166,9 @@ impl Proved {
             return Err(Stale);
         }
         user.email = Some(self.to);
+        if user.second_factor.method == Method::Mail {
+            user.raise_epoch();
+        }
         Ok(())
     }
 }

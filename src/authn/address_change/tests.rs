@@ -77,7 +77,18 @@ fn both_codes_together_and_nothing_less_give_the_account_another_address() {
         panic!("not proved")
     };
     proved.apply(&mut alice).unwrap();
-    assert_eq!(alice.email.unwrap().as_str(), "new@example.com");
+    assert_eq!((alice.email.unwrap().as_str(), alice.epoch), ("new@example.com", 3));
+}
+
+#[test]
+fn where_codes_come_by_mail_another_mailbox_ends_what_was_begun_with_the_one_before() {
+    let macs = Macs::new();
+    let mut alice = user(Some("old@example.com"));
+    let change = begun(&alice, macs.codes(Some("o"), "n"));
+    alice.second_factor.method = Method::Mail;
+    let Verdict::Proved(proved) = change.judge(macs.codes(Some("o"), "n"), SETTINGS, NOW) else { panic!("not proved") };
+    proved.apply(&mut alice).unwrap();
+    assert_eq!(alice.epoch, 4);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::portal::refusal::Alert;
 use crate::portal::span::Span;
 use crate::portal::view::Page;
 use crate::service::Services;
+use crate::service::cookies::CookieKind;
 use crate::service::login::Wish;
 use crate::service::own::{AddressView, Given, Obstacle, Outcome};
 
@@ -134,14 +135,17 @@ pub async fn cancel(State(services): State<Services>, exchange: Exchange, body: 
 
 /// `POST /account/email/confirm`
 pub async fn prove(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
-    let (exchange, person, fields) = match person::form(&services, exchange, body, FORM).await {
+    let (mut exchange, person, fields) = match person::form(&services, exchange, body, FORM).await {
         Ok(posted) => posted,
         Err(answer) => return Ok(*answer),
     };
     let (old, new) = (fields.get("old_code").unwrap_or_default(), fields.get("new_code").unwrap_or_default());
     let given = services.own.prove_address(&exchange.visit, exchange.user_agent(), old, new).await?;
     let (status, key) = match given {
-        Given::Done => return Ok(back_to(exchange, HERE, "changed")),
+        Given::Done(session) => {
+            exchange.set_cookie(CookieKind::Session, &session);
+            return Ok(back_to(exchange, HERE, "changed"));
+        }
         Given::Wrong { old: true, new: true } => (StatusCode::UNAUTHORIZED, "problem-address-codes"),
         Given::Wrong { old: true, .. } => (StatusCode::UNAUTHORIZED, "problem-address-old-code"),
         Given::Wrong { .. } => (StatusCode::UNAUTHORIZED, "problem-address-new-code"),

@@ -11,9 +11,10 @@ use crate::authn::address_change::{AddressChange, Codes, Verdict};
 use crate::authn::code::{normalise, random_digits};
 use crate::authn::lockout::AccountThrottle;
 use crate::authn::mail_code::DIGITS;
-use crate::authn::user::{Email, Method, User};
+use crate::authn::session::Session;
+use crate::authn::user::{Email, User};
 use crate::clock::Timestamp;
-use crate::secret::{KeyError, Mac, Purpose, SecretString, random_bytes};
+use crate::secret::{KeyError, Mac, Purpose, SecretString, Token, random_bytes};
 use crate::service::ServiceError;
 use crate::service::context::{self, TRIES};
 use crate::service::events::{self, By};
@@ -21,6 +22,7 @@ use crate::service::login::mailed::masked;
 use crate::service::mail_limit::{self, Letter};
 use crate::service::mailer::{AddressLetter, Notice};
 use crate::service::records;
+use crate::service::session::Sessions;
 use crate::service::visit::Visit;
 use crate::store::engine::Expect;
 use crate::store::record::Change;
@@ -41,9 +43,10 @@ pub struct AddressView {
 }
 
 /// What became of two codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Given {
-    Done,
+    /// The account has the address, and the session a new value.
+    Done(Token),
     Wrong {
         old: bool,
         new: bool,
@@ -241,20 +244,24 @@ impl OwnSettings {
     ) -> Result<Option<Given>, ServiceError> {
         let (context, now, before) = (&self.context, visit.now, &own.account.user);
         let mut others = Vec::new();
-        if after.second_factor.method == Method::Mail {
-            // The mailbox is the second factor: another one is another factor.
+        if after.epoch != before.epoch {
             others = own.others(context, visit).await?;
             change = context.sessions.without_all(change, &others).await?;
             change = context.without_devices(change, after.id, now).await?;
         }
+        let (old, token) = (own.token.digest(), Token::generate()?);
+        let session = Session { epoch: after.epoch, ..own.session.clone() };
+        let change = change.unchanged::<Session>(&old.to_string(), own.seen);
+        let change = Sessions::renewed(change, (&old, &own.session), (&token.digest(), &session));
         let event = self.event(own, visit, user_agent, true)?;
         if context.commit(change, &[event]).await?.is_none() {
             return Ok(None);
         }
         context.sessions.refresh(after.id, now).await;
         others.iter().for_each(|(digest, session)| context.sessions.forget(digest, Some(session.id)));
+        context.sessions.rotated(&old, token.digest(), session.id);
         context.mailer.notice(&visit.config, visit.language, before, Notice::AddressChanged, now);
-        Ok(Some(Given::Done))
+        Ok(Some(Given::Done(token)))
     }
 
     /// The change of this account, where it was begun in this session and can still come about.
