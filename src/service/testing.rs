@@ -19,7 +19,7 @@ use super::visit::{Ask, SekishoCookies, Visit};
 use crate::authn::password::Weakness;
 use crate::authn::session::Session;
 use crate::authn::user::{Method, Role, User};
-use crate::authz::{NormalTarget, RawTarget, Route, RouteId};
+use crate::authz::{Host, NormalTarget, RawTarget, Route, RouteId};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::config::{self, Argon2, Config, Language};
 use crate::i18n;
@@ -73,6 +73,26 @@ impl Bench {
     /// Stores a session.
     pub async fn put(&self, token: &Token, session: &Session) {
         self.store.commit(Sessions::with(Change::new(), &token.digest(), session)).await.unwrap();
+    }
+
+    /// Ten sessions, each at a hundred hosts and with codes on their way, and fifty that are nowhere else: more records than one commit takes.
+    pub async fn everywhere(&self, user: &User) -> Vec<Arc<LiveSession>> {
+        let mut all = Vec::new();
+        for number in 0..60 {
+            let (token, mut session) = self.begin(user).await;
+            if number < 10 {
+                for host in 0..100 {
+                    let host = Host::parse(&format!("h{host}.test")).unwrap();
+                    let _ = session.elsewhere.seated(&host, Token::generate().unwrap().digest());
+                }
+                for _ in 0..16 {
+                    let _ = session.elsewhere.minted(Token::generate().unwrap().digest());
+                }
+                self.put(&token, &session).await;
+            }
+            all.push(self.live(&token).await.unwrap());
+        }
+        all
     }
 
     /// Forgets whatever is kept in memory alone, as a restart does.

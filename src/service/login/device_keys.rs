@@ -3,6 +3,7 @@
 //! One cookie holds the keys of all accounts that use the browser: `device/SHA256/USER`. At every second factor the browser
 //! gets a new value, and the records of all accounts under the old one move along in the same commit.
 
+use std::cmp::Reverse;
 use std::ops::Bound;
 
 use super::Browser;
@@ -21,6 +22,8 @@ use crate::store::record::{Change, Listed};
 
 /// More accounts than use one browser.
 const ACCOUNTS: usize = 1000;
+/// Most keys of other accounts that go along to a browser's new value: one commit takes them all.
+const OTHERS: usize = 100;
 
 /// A key as it was read.
 pub struct Key {
@@ -90,7 +93,7 @@ pub async fn renew(
 ) -> Result<Renewed, ServiceError> {
     let token = Token::generate()?;
     let digest = token.digest();
-    let mut known = None;
+    let (mut known, mut others) = (None, Vec::new());
     for old in under_old_value(context, browser).await? {
         change = change.unchanged::<Device>(&old.name, old.seen);
         if let Some(before) = &browser.visit.cookies.device {
@@ -99,8 +102,12 @@ pub async fn renew(
         if old.record.user == user.id {
             known = Some(old.record).filter(|device| device.epoch == epoch);
         } else {
-            change = devices::with(change, &digest, &old.record);
+            others.push(old.record);
         }
+    }
+    others.sort_by_key(|device| Reverse(device.last_seen));
+    for device in others.iter().take(OTHERS) {
+        change = devices::with(change, &digest, device);
     }
     let now = browser.visit.now;
     let is_new = known.is_none();

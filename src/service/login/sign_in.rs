@@ -116,9 +116,12 @@ pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>)
     let by = By::InSession(origin, aftermath.session);
     let event = events::success(kind, now, Some(user.id), user.login.as_str(), by)?;
     events.push(events::detailed(event, how(&signed_in, is_new_device)));
+    let mut ends = Vec::new();
     for (_, ended) in &aftermath.ended {
-        events.push(session_ended(context, browser, &aftermath, ended, &user).await?);
+        ends.push(session_ended(context, browser, &aftermath, ended, &user).await?);
     }
+    let (change, ends) = context.sessions.without_each(change, &aftermath.ended, &ends).await?;
+    events.extend_from_slice(ends);
     let name = user.id.to_string();
     let change = change.unchanged::<User>(&name, seen).put(&name, &user);
     if context.commit(change, &events).await?.is_none() {
@@ -180,7 +183,6 @@ async fn begin(
         false => (others.len() + 1).saturating_sub(limits.max_per_user.max(1)),
     };
     ended.extend(others.into_iter().take(too_many));
-    let change = context.sessions.without_all(change, &ended).await?;
     let change = Sessions::with(change, &token.digest(), &session);
     Ok((Aftermath { token, session: session.id, replaced, ended, rotated: None }, change))
 }

@@ -438,6 +438,23 @@ async fn of_too_many_sessions_the_oldest_goes() {
 }
 
 #[tokio::test]
+async fn however_many_sessions_are_too_many_a_login_ends_them_and_tells_of_each() {
+    let bench = Bench::new(|config| {
+        no_second_factor(config);
+        config.session.max_per_user = 2;
+    });
+    let alice = bench.add("alice").await.user;
+    for _ in 0..400 {
+        bench.begin(&alice).await;
+    }
+    bench.advance(Duration::from_secs(1));
+    assert!(matches!(Browser::default().password(&bench, "alice", PASSWORD).await, Step::SignedIn { .. }));
+    assert_eq!(bench.services.sessions.of_user(alice.id, bench.now()).await.unwrap().len(), 2);
+    let ends = events(&bench).await.into_iter().filter(|event| event.kind == Kind::SessionEnded);
+    assert_eq!(ends.filter_map(|event| event.session).collect::<std::collections::HashSet<_>>().len(), 399);
+}
+
+#[tokio::test]
 async fn a_step_up_needs_no_password_and_gives_the_session_a_new_value() {
     let bench = Bench::new(|_| {});
     bench.add("alice").await;

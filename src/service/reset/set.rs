@@ -16,7 +16,6 @@ use crate::service::events::{self, By};
 use crate::service::login::recovery::{self, Guess};
 use crate::service::login::{Browser, KnownOf};
 use crate::service::mailer::Notice;
-use crate::service::session::Sessions;
 use crate::service::visit::Visit;
 use crate::service::{passwords, records};
 use crate::store::engine::Expect;
@@ -196,7 +195,8 @@ async fn finish(
     let Loaded { link, seen, newest, account: Found { user, seen: user_seen }, .. } = loaded;
     let (name, digest) = (user.id.to_string(), token.digest().to_string());
     let sessions = context.sessions.of_user(user.id, now).await?;
-    let change = Sessions::without(change, &sessions)
+    let change = context.sessions.without_all(change, &sessions).await?;
+    let change = change
         .unchanged::<User>(&name, user_seen)
         .put(&name, &user)
         .unchanged::<ResetLink>(&digest, seen)

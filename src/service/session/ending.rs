@@ -2,7 +2,7 @@
 //! hosts: what does not fit goes before.
 
 use super::{ServiceError, Sessions, session_at};
-use crate::audit::Kind;
+use crate::audit::{Event, Kind};
 use crate::authn::session::Session;
 use crate::clock::Timestamp;
 use crate::id::UserId;
@@ -66,18 +66,34 @@ impl Sessions {
         change: Change,
         sessions: &[(TokenDigest, Session)],
     ) -> Result<Change, ServiceError> {
+        Ok(self.without_each(change, sessions, &[]).await?.0)
+    }
+
+    /// The same where each end has an event of its own, in the order of the sessions. Also returns those that are left for the change's commit.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub(in crate::service) async fn without_each<'a>(
+        &self,
+        change: Change,
+        sessions: &[(TokenDigest, Session)],
+        mut events: &'a [Event],
+    ) -> Result<(Change, &'a [Event]), ServiceError> {
         let mut before = None;
         for piece in pieces(sessions) {
             if let Some(before) = before.replace(piece) {
-                self.store.commit(Self::without(Change::new(), before)).await?;
+                let (told, left) = events.split_at(before.len().min(events.len()));
+                self.store.commit(Self::without(events::with(Change::new(), told), before)).await?;
                 before.iter().for_each(|(digest, session)| self.forget(digest, Some(session.id)));
+                self.journal.tell(told);
+                events = left;
             }
         }
-        Ok(Self::without(change, before.unwrap_or_default()))
+        Ok((Self::without(change, before.unwrap_or_default()), events))
     }
 
     /// A change that also ends these sessions, which are few; [`Sessions::forget`] follows its commit.
-    pub(in crate::service) fn without(mut change: Change, sessions: &[(TokenDigest, Session)]) -> Change {
+    pub(super) fn without(mut change: Change, sessions: &[(TokenDigest, Session)]) -> Change {
         for (digest, session) in sessions {
             change = change
                 .delete::<Session>(&digest.to_string())

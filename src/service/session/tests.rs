@@ -3,7 +3,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::authz::Host;
 use crate::service::testing::Bench;
 use crate::store::engine::{Commit, Key};
 
@@ -43,38 +42,18 @@ async fn a_logged_out_session_is_dead_at_once_and_what_is_open_is_told() {
     sessions.end(&token, "192.0.2.1".parse().unwrap(), bench.now()).await.unwrap();
 }
 
-/// Ten sessions, each at a hundred hosts and with codes on their way, and fifty that are nowhere else: more records than one commit takes.
-async fn everywhere(bench: &Bench, user: &User) -> Vec<Arc<LiveSession>> {
-    let mut all = Vec::new();
-    for number in 0..60 {
-        let (token, mut session) = bench.begin(user).await;
-        if number < 10 {
-            for host in 0..100 {
-                let host = Host::parse(&format!("h{host}.test")).unwrap();
-                let _ = session.elsewhere.seated(&host, Token::generate().unwrap().digest());
-            }
-            for _ in 0..16 {
-                let _ = session.elsewhere.minted(Token::generate().unwrap().digest());
-            }
-            bench.put(&token, &session).await;
-        }
-        all.push(bench.live(&token).await.unwrap());
-    }
-    all
-}
-
 #[tokio::test]
 async fn however_many_sessions_an_account_has_they_can_be_ended() {
     let bench = Bench::new(|_| {});
     let (alice, bob) = (bench.add("alice").await.user, bench.add("bob").await.user);
     let sessions = &bench.services.sessions;
     let of_bob = bench.begin(&bob).await.0;
-    let live = everywhere(&bench, &alice).await;
+    let live = bench.everywhere(&alice).await;
     assert_eq!(sessions.end_all_of(alice.id, &Actor::CommandLine, bench.now()).await.unwrap(), Ok(60));
     assert!(live.iter().all(|live| live.ended().is_cancelled()));
     assert_eq!(sessions.end_all_of(alice.id, &Actor::CommandLine, bench.now()).await.unwrap(), Ok(0));
 
-    let live = everywhere(&bench, &alice).await;
+    let live = bench.everywhere(&alice).await;
     let disabled = bench.services.users.set_disabled("alice", true, &Actor::CommandLine, bench.now()).await;
     assert!(disabled.unwrap().is_ok());
     assert!(live.iter().all(|live| live.ended().is_cancelled()));

@@ -1,6 +1,10 @@
 //! What a device key spares, whom, and for how long.
 
 use super::*;
+use crate::id::{DeviceId, UserId};
+use crate::secret::{TokenDigest, random_bytes};
+use crate::service::devices;
+use crate::store::record::Change;
 
 #[tokio::test]
 async fn a_remembered_device_is_spared_the_code_until_the_interval_is_over() {
@@ -111,4 +115,38 @@ async fn a_new_device_value_takes_the_keys_of_all_accounts_along() {
     browser.password(&bench, "alice", PASSWORD).await;
     assert!(matches!(browser.code(&bench, &app.code(bench.now()), true).await, Step::SignedIn { .. }));
     assert_eq!(devices(&bench).await.iter().find(|(_, device)| device.user == alice.id).unwrap().1.id, id);
+}
+
+#[tokio::test]
+async fn a_browser_that_hundreds_have_used_lets_people_in_and_knows_those_who_came_last() {
+    let bench = Bench::new(|_| {});
+    bench.add("alice").await;
+    let mut browser = Browser::default();
+    let app = browser.enrol(&bench, "alice", true).await;
+    let value = |browser: &Browser| browser.cookies.device.as_ref().unwrap().digest();
+    let own = device_keys_under(&bench, &value(&browser)).await.pop().unwrap();
+    for number in 0..250 {
+        let other = Device {
+            id: DeviceId::from_bytes(random_bytes().unwrap()),
+            user: UserId::from_bytes(random_bytes().unwrap()),
+            last_seen: bench.now().plus(Duration::from_millis(number)),
+            ..own.clone()
+        };
+        bench.store.commit(devices::with(Change::new(), &value(&browser), &other)).await.unwrap();
+    }
+    let before = value(&browser);
+    bench.advance(DAY * 7);
+    assert!(matches!(browser.password(&bench, "alice", PASSWORD).await, Step::Code { .. }));
+    let code = app.code(bench.now());
+    assert!(matches!(browser.code(&bench, &code, true).await, Step::SignedIn { device: Some(_), .. }));
+    assert!(device_keys_under(&bench, &before).await.is_empty());
+    let mut left = device_keys_under(&bench, &value(&browser)).await;
+    assert_eq!(left.len(), 101);
+    left.retain(|device| device.user != own.user);
+    assert!(left.iter().all(|device| device.last_seen >= own.last_seen.plus(Duration::from_millis(150))));
+}
+
+async fn device_keys_under(bench: &Bench, value: &TokenDigest) -> Vec<Device> {
+    let listed = bench.store.list::<Device>(&format!("{value}/"), Bound::Unbounded, 1000, bench.now()).await.unwrap();
+    listed.into_iter().map(|listed| listed.record).collect()
 }
