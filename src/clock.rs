@@ -55,6 +55,13 @@ impl Timestamp {
         self.since(now) > TOLERANCE
     }
 
+    /// Whether it was less than `span` ago, by clocks that differ by no more than anybody notices: what another process has noted may lie
+    /// a little ahead.
+    #[must_use]
+    pub fn is_within(self, span: Duration, now: Self) -> bool {
+        !self.is_ahead_of(now) && now.since(self) < span
+    }
+
     /// How long ago `earlier` was; zero if it lies ahead (a clock that was set back makes nothing older).
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -109,9 +109,9 @@ fn is_of(session: &Session, user: &User) -> bool {
     session.user == user.id && session.epoch == user.epoch && !user.disabled
 }
 
-/// What lies in the future, as after a clock was set back, does not count.
+/// What lies far in the future, as after a clock was set back, does not count.
 fn is_fresh(at: Option<Timestamp>, counts_for: Duration, now: Timestamp) -> bool {
-    at.is_some_and(|at| at <= now && now.since(at) < counts_for)
+    at.is_some_and(|at| at.is_within(counts_for, now))
 }
 
 #[cfg(test)]

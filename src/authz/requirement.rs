@@ -59,8 +59,8 @@ impl SecondFactorDemand {
         }
     }
 
-    /// What is due for `account`, whose last second factor that counts was at `last`. One that lies in the future, as
-    /// after a clock was set back, does not count.
+    /// What is due for `account`, whose last second factor that counts was at `last`. One that lies far in the
+    /// future, as after a clock was set back, does not count.
     #[must_use]
     pub fn due(&self, account: AccountSecondFactor, last: Option<Timestamp>, now: Timestamp) -> Due {
         if !self.applies_to(account) {
@@ -69,7 +69,7 @@ impl SecondFactorDemand {
         if !account.usable {
             return Due::Enrolment;
         }
-        let fresh = last.is_some_and(|at| at <= now && now.since(at) < self.recheck_interval);
+        let fresh = last.is_some_and(|at| at.is_within(self.recheck_interval, now));
         if fresh { Due::Nothing } else { Due::Code }
     }
 }

@@ -48,7 +48,7 @@ fn step_up_for(attempt: Attempt, session: &Session, user: &User, now: Timestamp)
 /// Whether a recovery code was given in this session for an app that is lost, and counts still.
 #[must_use]
 pub fn has_lost_app(session: &Session, user: &User, demand: SecondFactorDemand, now: Timestamp) -> bool {
-    let counts = session.second_factor_at.is_some_and(|at| at <= now && now.since(at) < demand.recheck_interval);
+    let counts = session.second_factor_at.is_some_and(|at| at.is_within(demand.recheck_interval, now));
     session.by_recovery_code && counts && user.second_factor.totp.is_some()
 }
 

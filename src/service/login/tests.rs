@@ -13,7 +13,7 @@ mod recovery;
 mod throttles;
 use crate::audit::{Event, Kind};
 use crate::authn::device::Device;
-use crate::authz::Policy;
+use crate::authz::{Decision, Facts, Policy, decide};
 use crate::config::{Argon2, Config};
 use crate::service::actor::Actor;
 use crate::service::testing::{App, Bench, Browser, PASSWORD};
@@ -452,6 +452,21 @@ async fn however_many_sessions_are_too_many_a_login_ends_them_and_tells_of_each(
     assert_eq!(bench.services.sessions.of_user(alice.id, bench.now()).await.unwrap().len(), 2);
     let ends = events(&bench).await.into_iter().filter(|event| event.kind == Kind::SessionEnded);
     assert_eq!(ends.filter_map(|event| event.session).collect::<std::collections::HashSet<_>>().len(), 399);
+}
+
+#[tokio::test]
+async fn a_node_whose_clock_is_a_little_behind_takes_what_was_given_at_another() {
+    let bench = Bench::new(|_| {});
+    bench.add("alice").await;
+    let mut browser = Browser::default();
+    browser.enrol(&bench, "alice", true).await;
+    bench.clock.set_back(Duration::from_millis(200));
+    assert_eq!(browser.missing(&bench).await, None);
+    let live = bench.live(&browser.session()).await.unwrap();
+    let identity = live.identity(&bench.route()).unwrap();
+    let facts = Facts { client: "192.0.2.1".parse().unwrap(), websocket_origin: None };
+    let decision = decide(&bench.route(), &facts, Some(&identity), bench.now());
+    assert!(matches!(decision, Decision::Forward(_)), "{decision:?}");
 }
 
 #[tokio::test]
