@@ -197,7 +197,7 @@ impl Devices {
                 kept.push(events::detailed(event, device.id.to_string()));
             }
             if context.commit(change, &kept).await?.is_some() {
-                sessions.iter().for_each(|(digest, session)| context.sessions.forget(digest, Some(session.id)));
+                context.sessions.forget_all(user, &sessions, now).await?;
                 forgotten.devices += devices.len() as u64;
                 forgotten.sessions += sessions.len() as u64;
                 if !more {

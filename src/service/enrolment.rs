@@ -208,8 +208,8 @@ impl Enrolments {
             return Ok(None);
         }
         self.context.sessions.refresh(user.id, now).await;
-        ended.iter().for_each(|(digest, session)| self.context.sessions.forget(digest, Some(session.id)));
         self.context.mailer.notice(config, visit.language, user, Notice::AppAdded, now);
+        self.context.sessions.forget_all(user.id, &ended, now).await?;
         Ok(Some(Step::RecoveryCodes { flow: flow.clone() }))
     }
 

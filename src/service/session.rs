@@ -17,8 +17,7 @@ mod live;
 mod own;
 mod upkeep;
 
-use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -33,21 +32,21 @@ pub use self::live::LiveSession;
 pub(in crate::service) use self::upkeep::SELDOMEST;
 use super::ServiceError;
 use super::actor::Actor;
-use super::events::{self, By};
+use super::events;
 use super::history::Cursor;
 use super::journal::Journal;
 use super::records::{SessionAt, SessionIndex, parse_digest, session_at, session_index};
 use super::rights::Authority;
 use super::users::Rejection;
-use crate::audit::{Event, Kind};
-use crate::authn::session::{Origin, Session};
+use crate::audit::Event;
+use crate::authn::session::Session;
 use crate::authn::user::{Role, User};
 use crate::authz::Route;
 use crate::authz::permission::{Act, Task};
 use crate::clock::Timestamp;
 use crate::config::Current;
 use crate::id::{SessionId, UserId};
-use crate::secret::{Token, TokenDigest};
+use crate::secret::TokenDigest;
 use crate::store::engine::Outcome;
 use crate::store::record::{Change, Store};
 
@@ -55,6 +54,8 @@ use crate::store::record::{Change, Store};
 const STRIPES: usize = 64;
 /// How many records are read at once where all have to be looked at.
 const PAGE: usize = 500;
+/// How many values of one account's sessions are listed at once: more than it has, as what moves between two pages would be on neither.
+const VALUES: usize = 2000;
 /// How often a page is filled up in the place of sessions that are over.
 const PAGES: usize = 20;
 /// How often a read is repeated that others came in between of.
@@ -211,88 +212,6 @@ impl Sessions {
         Ok(now.since(line.last_seen_on(route)) >= route.idle_timeout)
     }
 
-    /// Logs out, on every host: durable before it returns.
-    ///
-    /// # Errors
-    /// Where the store cannot.
-    pub async fn end(&self, token: &Token, client: IpAddr, now: Timestamp) -> Result<(), ServiceError> {
-        let Some((digest, session)) = self.record_of(&token.digest(), now).await? else {
-            self.forget_ended(&token.digest(), now).await?;
-            self.forget_value(&token.digest());
-            return Ok(());
-        };
-        let login = self.login_of(session.user, now).await?;
-        let client = Origin { address: client.to_string(), user_agent: session.client.user_agent.clone() };
-        let event = events::success(Kind::Logout, now, Some(session.user), &login, By::InSession(client, session.id))?;
-        match self.delete(Change::new(), &[(digest, session)], event).await? {
-            true => Ok(()),
-            false => Err(ServiceError::Contended),
-        }
-    }
-
-    /// Ends a session by its inner id, where the actor may; false: there is none.
-    ///
-    /// # Errors
-    /// Where the store cannot.
-    pub async fn end_by_id(
-        &self,
-        id: SessionId,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> Result<Result<bool, Rejection>, ServiceError> {
-        for _ in 0..TRIES {
-            let found = self.search(|session| session.id == id, now).await?.pop();
-            if let Some(outcome) = self.end_found(found, actor, now).await? {
-                return Ok(outcome);
-            }
-        }
-        Err(ServiceError::Contended)
-    }
-
-    /// The same by its place among all sessions, without looking at the others.
-    ///
-    /// # Errors
-    /// Where the store cannot.
-    pub async fn end_at(
-        &self,
-        place: &Cursor,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> Result<Result<bool, Rejection>, ServiceError> {
-        for _ in 0..TRIES {
-            let found = match self.store.get::<SessionAt>(place.as_str(), now).await?.record {
-                Some(SessionAt { digest, .. }) => {
-                    let session = self.store.get::<Session>(&digest.to_string(), now).await?.record;
-                    session.map(|session| (digest, session))
-                }
-                None => None,
-            };
-            if let Some(outcome) = self.end_found(found, actor, now).await? {
-                return Ok(outcome);
-            }
-        }
-        Err(ServiceError::Contended)
-    }
-
-    /// One try. `None`: somebody came in between.
-    async fn end_found(
-        &self,
-        found: Option<(TokenDigest, Session)>,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> Result<Option<Result<bool, Rejection>>, ServiceError> {
-        let Some((digest, session)) = found else { return Ok(Some(Ok(false))) };
-        let (login, authority) = match self.may_end(session.user, actor, now).await? {
-            Ok(may) => may,
-            Err(rejection) => return Ok(Some(Err(rejection))),
-        };
-        let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(actor))?;
-        let event = events::in_session(event, session.id);
-        let change = Self::remembering(authority.held(Change::new()), &digest, &session, now);
-        let ended = self.delete(change, &[(digest, session)], event).await?;
-        Ok(ended.then_some(Ok(true)))
-    }
-
     /// The login of an account, and the right to end its sessions. What is left of an account that was deleted, anybody may
     /// tidy up who may see it.
     async fn may_end(
@@ -419,24 +338,39 @@ impl Sessions {
         Ok(records.filter_map(|(digest, slot)| Some((digest, slot.record?))).collect())
     }
 
-    /// The records of an account's sessions, with their values' digests.
+    /// The records of an account's sessions, with their values' digests. Each that is there all the while is among them, also one that takes
+    /// a new value meanwhile.
     pub(super) async fn of_user(
         &self,
         user: UserId,
         now: Timestamp,
     ) -> Result<Vec<(TokenDigest, Session)>, ServiceError> {
+        let mut missed = Vec::new();
+        for _ in 0..TRIES {
+            let values = self.values_of(user, now).await?;
+            let found = self.under(values.clone(), now).await?;
+            let there: HashSet<_> = found.iter().map(|(value, _)| *value).collect();
+            let gone: Vec<_> = values.into_iter().filter(|value| !there.contains(value)).collect();
+            // Over, or under a value by now that was not listed yet.
+            if gone.is_empty() || gone == missed {
+                return Ok(found);
+            }
+            missed = gone;
+        }
+        Err(ServiceError::Contended)
+    }
+
+    async fn values_of(&self, user: UserId, now: Timestamp) -> Result<Vec<TokenDigest>, ServiceError> {
         let prefix = format!("{user}/");
-        let mut found = Vec::new();
+        let mut values = Vec::new();
         let mut after: Option<String> = None;
         loop {
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let page = self.store.list::<SessionIndex>(&prefix, from, PAGE, now).await?;
-            let digests: Vec<_> =
-                page.iter().filter_map(|entry| entry.name.strip_prefix(&prefix).and_then(parse_digest)).collect();
-            found.extend(self.under(digests, now).await?);
+            let page = self.store.list::<SessionIndex>(&prefix, from, VALUES, now).await?;
+            values.extend(page.iter().filter_map(|entry| entry.name.strip_prefix(&prefix).and_then(parse_digest)));
             match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
-                _ => return Ok(found),
+                Some(last) if page.len() == VALUES => after = Some(last.name.clone()),
+                _ => return Ok(values),
             }
         }
     }

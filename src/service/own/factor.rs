@@ -77,8 +77,8 @@ impl OwnSettings {
             let event = events::detailed(event, step.words());
             if context.commit(change, &[event]).await?.is_some() {
                 context.sessions.refresh(user.id, now).await;
-                others.iter().for_each(|(digest, session)| context.sessions.forget(digest, Some(session.id)));
                 context.mailer.notice(&visit.config, visit.language, before, step.notice(), now);
+                context.sessions.forget_all(user.id, &others, now).await?;
                 return Ok(Outcome::Done(()));
             }
         }

@@ -1,23 +1,147 @@
-//! Many sessions that end at once. A commit takes so many records and no more, and an account may have a thousand sessions, each with a hundred
-//! hosts: what does not fit goes before.
+//! Sessions that are ended, one or many at once. A commit takes so many records and no more, and an account may have a thousand sessions, each
+//! with a hundred hosts: what does not fit goes before.
+//!
+//! A session that takes a new value in the very moment of its end must not be left over under that. The end of one is a commit that compares its
+//! record; after the end of many it is looked whether any is there still.
+
+use std::net::IpAddr;
 
 use super::{ServiceError, Sessions, session_at};
 use crate::audit::{Event, Kind};
-use crate::authn::session::Session;
+use crate::authn::session::{Origin, Session};
 use crate::clock::Timestamp;
-use crate::id::UserId;
-use crate::secret::TokenDigest;
+use crate::id::{SessionId, UserId};
+use crate::secret::{Token, TokenDigest};
 use crate::service::actor::Actor;
 use crate::service::context::TRIES;
 use crate::service::events::{self, By};
+use crate::service::history::Cursor;
 use crate::service::records::{SessionAt, SessionIndex, session_index};
 use crate::service::users::Rejection;
+use crate::store::engine::Expect;
 use crate::store::record::Change;
 
 /// How many records of sessions one commit writes, beside whatever else it has to do.
 const AT_ONCE: usize = 256;
 
+/// A session as it stands, whatever its value is by now, and what a commit that ends it compares.
+struct Standing {
+    digest: TokenDigest,
+    session: Session,
+    seen: Expect,
+}
+
+impl Standing {
+    fn compared(&self, change: Change) -> Change {
+        change.unchanged::<Session>(&self.digest.to_string(), self.seen)
+    }
+}
+
 impl Sessions {
+    /// Logs out, on every host: durable before it returns.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn end(&self, token: &Token, client: IpAddr, now: Timestamp) -> Result<(), ServiceError> {
+        let Some((value, session)) = self.record_of(&token.digest(), now).await? else {
+            self.forget_ended(&token.digest(), now).await?;
+            self.forget_value(&token.digest());
+            return Ok(());
+        };
+        let login = self.login_of(session.user, now).await?;
+        let client = Origin { address: client.to_string(), user_agent: session.client.user_agent.clone() };
+        let event = events::success(Kind::Logout, now, Some(session.user), &login, By::InSession(client, session.id))?;
+        for _ in 0..TRIES {
+            let Some(found) = self.standing(Some(value), &session_at(&session), now).await? else {
+                self.forget(&token.digest(), Some(session.id));
+                return Ok(());
+            };
+            let change = found.compared(Change::new());
+            if self.delete(change, &[(found.digest, found.session)], event.clone()).await? {
+                return Ok(());
+            }
+        }
+        Err(ServiceError::Contended)
+    }
+
+    /// Ends a session by its inner id, where the actor may; false: there is none.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn end_by_id(
+        &self,
+        id: SessionId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<bool, Rejection>, ServiceError> {
+        match self.search(|session| session.id == id, now).await?.pop() {
+            Some((value, session)) => self.end_standing(Some(value), &session_at(&session), actor, now).await,
+            None => Ok(Ok(false)),
+        }
+    }
+
+    /// The same by its place among all sessions, without looking at the others.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn end_at(
+        &self,
+        place: &Cursor,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<bool, Rejection>, ServiceError> {
+        self.end_standing(None, place.as_str(), actor, now).await
+    }
+
+    async fn end_standing(
+        &self,
+        value: Option<TokenDigest>,
+        place: &str,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Result<bool, Rejection>, ServiceError> {
+        for _ in 0..TRIES {
+            let Some(found) = self.standing(value, place, now).await? else { return Ok(Ok(false)) };
+            let (login, authority) = match self.may_end(found.session.user, actor, now).await? {
+                Ok(may) => may,
+                Err(rejection) => return Ok(Err(rejection)),
+            };
+            let Standing { digest, session, .. } = &found;
+            let event = events::success(Kind::SessionEnded, now, Some(session.user), &login, By::Actor(actor))?;
+            let event = events::in_session(event, session.id);
+            let change = found.compared(authority.held(Change::new()));
+            let change = Self::remembering(change, digest, session, now);
+            if self.delete(change, &[(found.digest, found.session)], event).await? {
+                return Ok(Ok(true));
+            }
+        }
+        Err(ServiceError::Contended)
+    }
+
+    /// The session at this place among all, which had this value a moment ago.
+    async fn standing(
+        &self,
+        value: Option<TokenDigest>,
+        place: &str,
+        now: Timestamp,
+    ) -> Result<Option<Standing>, ServiceError> {
+        let mut value = value;
+        for _ in 0..TRIES {
+            if let Some(digest) = value {
+                let slot = self.store.get::<Session>(&digest.to_string(), now).await?;
+                if let Some(session) = slot.record {
+                    return Ok(Some(Standing { digest, session, seen: slot.seen }));
+                }
+            }
+            let by_now = self.store.get::<SessionAt>(place, now).await?.record.map(|at| at.digest);
+            if by_now.is_none() || by_now == value {
+                return Ok(None);
+            }
+            value = by_now;
+        }
+        Err(ServiceError::Contended)
+    }
+
     /// Ends all sessions of an account, where the actor may; returns how many.
     ///
     /// # Errors
@@ -90,6 +214,33 @@ impl Sessions {
             }
         }
         Ok((Self::without(change, before.unwrap_or_default()), events))
+    }
+
+    /// Follows the commit of a change that ended these sessions of one account, where the account's epoch does not tell that they are over.
+    ///
+    /// # Errors
+    /// Where the store cannot: some may be left.
+    pub(in crate::service) async fn forget_all(
+        &self,
+        user: UserId,
+        sessions: &[(TokenDigest, Session)],
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
+        sessions.iter().for_each(|(digest, session)| self.forget(digest, Some(session.id)));
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..TRIES {
+            let mut left = self.of_user(user, now).await?;
+            left.retain(|(_, session)| sessions.iter().any(|(_, ended)| ended.id == session.id));
+            if left.is_empty() {
+                return Ok(());
+            }
+            let change = self.without_all(Change::new(), &left).await?;
+            self.store.commit(change).await?;
+            left.iter().for_each(|(digest, session)| self.forget(digest, Some(session.id)));
+        }
+        Err(ServiceError::Contended)
     }
 
     /// A change that also ends these sessions, which are few; [`Sessions::forget`] follows its commit.

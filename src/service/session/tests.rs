@@ -3,8 +3,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use crate::secret::Token;
+use crate::service::actor::Actor;
 use crate::service::testing::Bench;
 use crate::store::engine::{Commit, Key};
+use crate::store::record::Slot;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -59,6 +62,47 @@ async fn however_many_sessions_an_account_has_they_can_be_ended() {
     assert!(live.iter().all(|live| live.ended().is_cancelled()));
     assert!(sessions.of_user(alice.id, bench.now()).await.unwrap().is_empty());
     assert!(bench.live(&of_bob).await.is_some(), "nobody else's");
+}
+
+/// Gives a session one new value after the other, until it is over.
+async fn restless(bench: Arc<Bench>, token: Token) {
+    let mut value = token.digest();
+    while let Slot { record: Some(session), seen } =
+        bench.store.get::<Session>(&value.to_string(), bench.now()).await.unwrap()
+    {
+        let next = Token::generate().unwrap().digest();
+        let change = Change::new().unchanged::<Session>(&value.to_string(), seen);
+        let change = Sessions::renewed(change, (&value, &session), (&next, &session));
+        if let Outcome::Committed(_) = bench.store.commit(change).await.unwrap() {
+            bench.services.sessions.rotated(&value, next, session.id);
+            value = next;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_session_that_was_given_a_new_value_while_it_was_ended() {
+    let bench = Arc::new(Bench::new(|_| {}));
+    let alice = bench.add("alice").await.user;
+    let (sessions, actor) = (&bench.services.sessions, Actor::CommandLine);
+    for way in 0..30 {
+        let (token, session) = bench.begin(&alice).await;
+        let restless = tokio::spawn(restless(Arc::clone(&bench), token.clone()));
+        match way % 3 {
+            0 => assert_eq!(sessions.end_by_id(session.id, &actor, bench.now()).await.unwrap(), Ok(true)),
+            1 => {
+                let place = Cursor::of_session(&session);
+                assert_eq!(sessions.end_at(&place, &actor, bench.now()).await.unwrap(), Ok(true));
+            }
+            _ => {
+                let ended = sessions.of_user(alice.id, bench.now()).await.unwrap();
+                bench.store.commit(sessions.without_all(Change::new(), &ended).await.unwrap()).await.unwrap();
+                sessions.forget_all(alice.id, &ended, bench.now()).await.unwrap();
+            }
+        }
+        assert_eq!(sessions.of_user(alice.id, bench.now()).await.unwrap().len(), 0, "way {}", way % 3);
+        restless.await.unwrap();
+    }
 }
 
 #[tokio::test]
