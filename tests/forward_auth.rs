@@ -110,6 +110,25 @@ fn who_owes_a_second_factor_is_led_to_it() {
     assert!(page.status == 200 && page.text().contains("name=\"code\""), "{}", page.text());
 }
 
+/// Traefik can be told to ask by the method of the request, and nginx does unless it is told not to.
+#[test]
+fn a_question_that_is_posted_is_answered_like_any_other_and_keeps_no_form() {
+    let gate = builder("http://127.0.0.1:9").clock().start();
+    let mut alice = Client::new(&gate);
+    alice.sign_in_by_password_alone(&gate);
+    let lines = format!(
+        "X-Forwarded-Method: POST\r\nX-Forwarded-Host: {HOST}\r\nX-Forwarded-Uri: /orders\r\n\
+         Origin: http://{HOST}\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\
+         Accept: text/html\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    );
+    assert_eq!(alice.request("POST", "/.sekisho/auth", &lines, b"").status, 204);
+    gate.advance(Duration::from_secs(31 * 60));
+    for (query, body) in [("", &b""[..]), ("?redirect=1", b""), ("?redirect=1", b"memo=1")] {
+        let answer = alice.request("POST", &format!("/.sekisho/auth{query}"), &lines, body);
+        assert_eq!((answer.status, answer.header("location")), (401, None), "{query} {body:?}");
+    }
+}
+
 #[test]
 fn a_question_that_leaves_a_doubt_is_refused_and_logged() {
     let mut gate = builder("http://127.0.0.1:9").start();

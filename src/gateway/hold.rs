@@ -61,8 +61,8 @@ impl GatewayState {
         challenge: Challenge,
         live: Option<Arc<LiveSession>>,
     ) -> Result<Option<Keepable>, ServiceError> {
-        // Who has yet to enrol will be under another epoch then: the form would be nobody's.
-        if challenge == Challenge::Enrolment || !request.arrival.may_sign_in {
+        // Who has yet to enrol will be under another epoch then: the form would be nobody's. Another proxy's question has no form with it.
+        if challenge == Challenge::Enrolment || !request.arrival.may_sign_in || request.asked.is_some() {
             return Ok(None);
         }
         let origin = request.arrival.target.origin(request.arrival.secure);
@@ -116,7 +116,7 @@ impl GatewayState {
 
     /// The kept form that this request is to be answered with, where it comes from that form's page to the form's own address.
     pub(super) fn sends_kept(&self, head: &RequestHeader, request: &Request) -> Option<HeldId> {
-        if head.method != Method::POST {
+        if head.method != Method::POST || request.asked.is_some() {
             return None;
         }
         let origin = request.arrival.target.origin(request.arrival.secure);
