@@ -17,7 +17,7 @@ use crate::audit::Kind;
 use crate::authn::code;
 use crate::authn::lockout::hints_at_the_clock;
 use crate::authn::login::{Along, EnrolmentDue, NewFactor, State};
-use crate::authn::totp::{self, KEY_BYTES, TotpKey, Verdict};
+use crate::authn::totp::{self, Accepted, KEY_BYTES, TotpKey, Verdict};
 use crate::authn::user::User;
 use crate::secret::{KeyError, Purpose, SecretString, Token, random_bytes};
 use crate::store::record::Change;
@@ -88,11 +88,16 @@ impl Enrolments {
     ) -> Result<Step, ServiceError> {
         let browser = Browser { visit, user_agent };
         let code = code::normalise(code).unwrap_or_default();
-        let Some((_, _, account)) = self.load(visit, flow).await? else {
+        let Some((found, due, account)) = self.load(visit, flow).await? else {
             return Ok(Step::Refused(Refusal::RestartLogin));
         };
+        // Made before the turn, as it takes a while.
+        let proved = offered(&found, &due, visit)?.is_some_and(|key| is_right(&key, &code, visit).is_some());
+        let mut fresh = match proved {
+            true => Some(recovery::fresh(&self.context, visit, account.user.id).await?),
+            false => None,
+        };
         let _turn = self.context.turn(&records::account_throttle(account.user.id)).await;
-        let mut fresh = None;
         for _ in 0..TRIES {
             if let Some(step) = self.attempt(browser, flow, &code, remember, &mut fresh).await? {
                 return Ok(step);
@@ -171,7 +176,7 @@ impl Enrolments {
         }
         // Nothing was shown yet that a code could be made with.
         let Some(key) = offered(&found, &due, visit)? else { return Ok(Some(Step::Enrol { flow: flow.clone() })) };
-        let Verdict::Accepted(proof) = totp::verify(&key, context::totp_settings(config), code, None, now) else {
+        let Some(proof) = is_right(&key, code, visit) else {
             return self.refuse(browser, &found, due, &account.user).await;
         };
         let Fresh { set, codes } = match fresh {
@@ -232,6 +237,14 @@ impl Enrolments {
         let event = events::detailed(event, "wrong code");
         let change = found.moved(Change::new(), State::EnrolmentDue(due));
         Ok(self.context.commit(change, &[event]).await?.map(|_| step))
+    }
+}
+
+/// Whether it is a code of the app that is being set up.
+fn is_right(key: &TotpKey, code: &str, visit: &Visit) -> Option<Accepted> {
+    match totp::verify(key, context::totp_settings(&visit.config), code, None, visit.now) {
+        Verdict::Accepted(proof) => Some(proof),
+        _ => None,
     }
 }
 
