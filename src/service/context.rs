@@ -57,6 +57,9 @@ pub struct Context {
     stripes: Vec<Mutex<()>>,
 }
 
+/// An id that no account has, for reads that are made so that nobody learns from their absence that there is no account.
+pub const NOBODY: UserId = UserId::from_bytes([0; 10]);
+
 /// An account as it was read, and what a commit must compare.
 pub struct Found {
     pub user: User,
@@ -90,11 +93,11 @@ impl Context {
         Ok(slot.record.map(|user| Found { user, seen: slot.seen }))
     }
 
+    /// As many reads, whether or not there is one.
     pub async fn user_by_login(&self, login: &LoginName, now: Timestamp) -> Result<Option<Found>, ServiceError> {
-        match self.store.get::<LoginIndex>(&records::login_name(login), now).await?.record {
-            Some(index) => self.user(index.user, now).await,
-            None => Ok(None),
-        }
+        let index = self.store.get::<LoginIndex>(&records::login_name(login), now).await?.record;
+        let found = self.user(index.as_ref().map_or(NOBODY, |index| index.user), now).await?;
+        Ok(found.filter(|_| index.is_some()))
     }
 
     /// Commits the change with its events; `None`: somebody came in between. What has happened is told to the journal.

@@ -10,6 +10,7 @@ mod text;
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use futures_util::FutureExt as _;
@@ -42,6 +43,8 @@ pub struct Directory {
     /// One who takes in news at a time, so that an old reading never replaces a newer one. `None`: nothing was read yet.
     feed: Mutex<Option<Feed>>,
     index: RwLock<Index>,
+    /// Whether everything was read once.
+    loaded: AtomicBool,
 }
 
 /// Where news comes from, and what has come but was not taken in yet.
@@ -118,7 +121,7 @@ pub struct Counts {
 
 impl Directory {
     pub(super) fn new(store: Store, config: Current) -> Self {
-        Self { store, config, feed: Mutex::default(), index: RwLock::default() }
+        Self { store, config, feed: Mutex::default(), index: RwLock::default(), loaded: AtomicBool::new(false) }
     }
 
     /// A page of the accounts that `query` asks for.
@@ -181,6 +184,18 @@ impl Directory {
         Ok(self.read().schemes())
     }
 
+    /// The same as far as it is known; the first time, everything is read. Logins take nothing in: by how long one takes it could be told
+    /// whether the one before it was about an account that there is.
+    ///
+    /// # Errors
+    /// As [`Directory::query`].
+    pub async fn known_schemes(&self, now: Timestamp) -> Result<Vec<Scheme>, ServiceError> {
+        if !self.loaded.load(Ordering::Acquire) {
+            self.catch_up(now).await?;
+        }
+        Ok(self.read().schemes())
+    }
+
     /// Totals.
     ///
     /// # Errors
@@ -218,6 +233,7 @@ impl Directory {
             let (mut feed, index) = self.read_all(now).await?;
             if feed.collect() {
                 *self.write() = index;
+                self.loaded.store(true, Ordering::Release);
                 return Ok(feed);
             }
         }

@@ -30,8 +30,10 @@ use crate::store::record::{Change, Store};
 use crate::store::sled::testing::scratch;
 
 mod mailbox;
+mod reads;
 
 pub use mailbox::Mailbox;
+use reads::{Counting, Reads};
 
 pub const PASSWORD: &str = "Correct-horse-7";
 
@@ -39,6 +41,7 @@ pub struct Bench {
     pub services: Services,
     pub clock: Arc<ManualClock>,
     pub store: Store,
+    pub reads: Reads,
     dir: tempfile::TempDir,
 }
 
@@ -107,6 +110,8 @@ impl Bench {
         outbox: impl FnOnce(&Config, Arc<ManualClock>) -> Option<Outbox>,
     ) -> Self {
         let (store, dir) = scratch();
+        let reads = Reads::default();
+        let store = Store::new(Arc::new(Counting { engine: store.into_engine(), reads: reads.clone() }));
         let key_file = dir.path().join("secret.key");
         std::fs::write(&key_file, Keys::generate_line().unwrap().expose_secret()).unwrap();
         std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
@@ -116,7 +121,7 @@ impl Bench {
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_015)));
         let outbox = outbox(&config, clock.clone());
         let services = Services::new(Arc::new(ArcSwap::from_pointee(config)), store.clone(), clock.clone(), outbox);
-        Self { services, clock, store, dir }
+        Self { services, clock, store, reads, dir }
     }
 
     pub fn now(&self) -> Timestamp {

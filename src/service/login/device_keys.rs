@@ -14,7 +14,7 @@ use crate::config::RememberDevice;
 use crate::id::DeviceId;
 use crate::secret::{Token, TokenDigest, random_bytes};
 use crate::service::ServiceError;
-use crate::service::context::Context;
+use crate::service::context::{Context, NOBODY};
 use crate::service::devices;
 use crate::service::records::device_name;
 use crate::store::engine::Expect;
@@ -34,10 +34,20 @@ pub struct Key {
 
 /// The browser's valid key for this account, whether it spares the code or not.
 pub async fn find(context: &Context, browser: Browser<'_>, user: &User) -> Result<Option<Key>, ServiceError> {
+    find_any(context, browser, Some(user)).await
+}
+
+/// The same with as many reads where there is no account.
+pub async fn find_any(
+    context: &Context,
+    browser: Browser<'_>,
+    user: Option<&User>,
+) -> Result<Option<Key>, ServiceError> {
     let Some(token) = &browser.visit.cookies.device else { return Ok(None) };
     let digest = token.digest();
-    let slot = context.store.get::<Device>(&device_name(&digest, user.id), browser.visit.now).await?;
-    let valid = slot.record.filter(|device| device.is_of(user));
+    let name = device_name(&digest, user.map_or(NOBODY, |user| user.id));
+    let slot = context.store.get::<Device>(&name, browser.visit.now).await?;
+    let valid = slot.record.filter(|device| user.is_some_and(|user| device.is_of(user)));
     Ok(valid.map(|device| Key { device, digest, seen: slot.seen }))
 }
 

@@ -103,8 +103,8 @@ pub(super) async fn address_waits(
         context.commit(change, &[]).await?;
     }
     let Some(wait) = wait(browser, &counted) else { return Ok(None) };
-    if let Some(user) = user
-        && let Some(key) = device_keys::find(context, browser, user).await?
+    if let Some(key) = device_keys::find_any(context, browser, user).await?
+        && let Some(user) = user
     {
         let throttle = context.store.get::<AccountThrottle>(&records::account_throttle(user.id), now).await?;
         if !is_locked(&throttle, Some(key.device.id), context::limits(&browser.visit.config), now) {
@@ -142,7 +142,7 @@ async fn subject(
             let digest = browser.visit.config.keys.mac(Purpose::UnknownLogin, &[typed.as_bytes()])?;
             let [high, low, ..] = *digest.as_bytes();
             let throttle = records::unknown_throttle(u16::from_be_bytes([high, low]));
-            Subject { login: None, typed, throttle, kind: Kind::Login }
+            Subject { login, typed, throttle, kind: Kind::Login }
         }
     };
     Ok((subject, account))
@@ -156,7 +156,7 @@ pub(super) async fn judge(
     password: SecretString,
 ) -> Result<Judged, ServiceError> {
     let cost = context::cost(&browser.visit.config);
-    let in_use = context.directory.password_schemes(browser.visit.now).await?;
+    let in_use = context.directory.known_schemes(browser.visit.now).await?;
     let stored = user.and_then(|user| user.password.as_ref()).map(|stored| stored.hash.as_str());
     let proof = context.hasher.verify_like_any(stored, password, &in_use, cost).await?;
     Ok(Judged { proof, renewed: None })
@@ -193,10 +193,7 @@ pub(super) async fn read(context: &Context, browser: Browser<'_>, subject: &Subj
         Some(login) => context.user_by_login(login, now).await?,
         None => None,
     };
-    let key = match &account {
-        Some(found) => device_keys::find(context, browser, &found.user).await?,
-        None => None,
-    };
+    let key = device_keys::find_any(context, browser, account.as_ref().map(|found| &found.user)).await?;
     let throttle = context.store.get::<AccountThrottle>(&subject.throttle, now).await?;
     let from_there =
         context.store.get::<AddressThrottle>(&records::address_throttle(browser.visit.client), now).await?;

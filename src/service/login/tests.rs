@@ -126,6 +126,38 @@ async fn wrong_login_wrong_password_disabled_and_locked_look_and_cost_the_same()
 }
 
 #[tokio::test]
+async fn the_store_is_asked_as_often_whether_or_not_there_is_such_an_account() {
+    let bench = Bench::new(|config| config.lockout.per_address.max_failures = 8);
+    bench.add("alice").await;
+    let mut known = Browser::default();
+    known.enrol(&bench, "alice", true).await;
+    known.cookies.session = None;
+    let mut strange = known.clone();
+    strange.cookies.device = Some(Token::generate().unwrap());
+    // By which schemes passwords are hashed is looked up once.
+    Browser::default().password(&bench, "alice", "wrong").await;
+    let (mut judged, mut waits) = (Vec::new(), Vec::new());
+    for _ in 0..6 {
+        for browser in [Browser::default(), strange.clone()] {
+            let mut asked = Vec::new();
+            for login in ["alice", "nobody"] {
+                let before = bench.reads.count();
+                let step = browser.clone().password(&bench, login, "wrong").await;
+                asked.push((bench.reads.count() - before, matches!(step, Step::Refused(Refusal::InvalidCredentials))));
+            }
+            match asked[..] {
+                [(alice, true), (nobody, true)] => judged.push((alice, nobody)),
+                [(alice, false), (nobody, false)] => waits.push((alice, nobody)),
+                // From the second one on the address has to wait.
+                _ => {}
+            }
+        }
+    }
+    assert!(judged.len() > 2 && waits.len() > 2, "{judged:?} {waits:?}");
+    assert!(judged.iter().chain(&waits).all(|(alice, nobody)| alice == nobody), "{judged:?} {waits:?}");
+}
+
+#[tokio::test]
 async fn another_login_in_the_same_browser_voids_the_one_before_it_and_no_other() {
     let bench = Bench::new(|_| {});
     bench.add("alice").await;
