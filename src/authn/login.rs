@@ -333,7 +333,9 @@ impl EnrolmentDue {
     }
 
     /// A first code has proved the app. The enrolment and its recovery codes are written into `user`, which the caller
-    /// commits; earlier recovery codes are void.
+    /// commits; earlier recovery codes are void. Within a session it raises the epoch, over which the caller carries that session:
+    /// another app is another factor. (In a login it is the first one, and no login goes on without it: [`EnrolmentDue::is_open`],
+    /// [`PasswordChangeDue::changed`].)
     ///
     /// # Errors
     /// [`Stale`], also where an app was enrolled meanwhile: the first one stays.
@@ -353,7 +355,11 @@ impl EnrolmentDue {
         user.second_factor.switched_on |= self.is_in_session() && self.replaces.is_none();
         user.second_factor.totp = Some(TotpEnrolment { key, last_step: proof.step(), enrolled_at: now });
         user.second_factor.recovery = Some(recovery);
-        Ok(RecoveryCodesShown { attempt: self.attempt, proved_at: now, codes, remember, alone: false })
+        if self.is_in_session() {
+            user.raise_epoch();
+        }
+        let attempt = Attempt { epoch: user.epoch, ..self.attempt };
+        Ok(RecoveryCodesShown { attempt, proved_at: now, codes, remember, alone: false })
     }
 
     /// Whether this enrolment can still happen: no other app was enrolled meanwhile.
@@ -477,9 +483,12 @@ impl PasswordChangeDue {
     /// the epoch; this login goes on.
     ///
     /// # Errors
-    /// [`Stale`].
-    pub fn changed(self, user: &mut User, new: StoredPassword) -> Result<SignedIn, Stale> {
+    /// [`Stale`], also where no second factor was asked for at the time, and one is by now.
+    pub fn changed(self, user: &mut User, new: StoredPassword, now: Timestamp) -> Result<SignedIn, Stale> {
         self.attempt.check(user)?;
+        if self.second_factor_at.is_none() && self.attempt.demand.due(facts(user), None, now) == Due::Code {
+            return Err(Stale);
+        }
         let before = user.epoch;
         user.change_password(new);
         let Self { attempt, second_factor_at, given, .. } = self;

@@ -146,7 +146,7 @@ async fn status(services: &Services, exchange: &mut Exchange, step: Step) -> Res
             step::keep(exchange, &signed_in);
             Ok(Status::SignedIn)
         }
-        Advance::Due { flow, stage: Stage::CodeDue } => match services.login.view(&exchange.visit, &flow).await? {
+        Advance::Due { flow, stage: Stage::CodeDue, .. } => match services.login.view(&exchange.visit, &flow).await? {
             // A programme cannot ask for the mail again; it begins anew when there may be one.
             Some(FlowView { mail: Some(MailView { delivery: None, resend_wait, .. }), .. }) => {
                 Err(Refusal::TooManyAttempts { retry_after: resend_wait }.into())

@@ -153,7 +153,7 @@ pub async fn resend(State(services): State<Services>, exchange: Exchange, body: 
     }
     let step = services.login.resend(&exchange.visit, exchange.user_agent(), &flow).await?;
     match step::taken(step) {
-        Ok(step::Advance::Due { flow, stage: Stage::CodeDue }) => {
+        Ok(step::Advance::Due { flow, stage: Stage::CodeDue, .. }) => {
             exchange.set_cookie(CookieKind::Flow, &flow);
             let path = format!("{}?notice=resent", exchange.page_path("/second-factor"));
             Ok(exchange.redirect(&path))

@@ -16,6 +16,8 @@ pub enum Advance {
     Due {
         flow: Token,
         stage: Stage,
+        /// The session's new value, where the step gave it one.
+        session: Option<Token>,
     },
     SignedIn(SignedIn),
 }
@@ -62,10 +64,10 @@ pub fn course(mut exchange: Exchange, step: Step, view: &FlowView) -> Result<Cou
 /// The refusal, for the page to say.
 pub fn taken(step: Step) -> Result<Advance, Refusal> {
     match step {
-        Step::Code { flow } => Ok(Advance::Due { flow, stage: Stage::CodeDue }),
-        Step::Enrol { flow } => Ok(Advance::Due { flow, stage: Stage::EnrolmentDue }),
-        Step::RecoveryCodes { flow } => Ok(Advance::Due { flow, stage: Stage::RecoveryCodesShown }),
-        Step::ChangePassword { flow } => Ok(Advance::Due { flow, stage: Stage::PasswordChangeDue }),
+        Step::Code { flow } => Ok(Advance::Due { flow, stage: Stage::CodeDue, session: None }),
+        Step::Enrol { flow } => Ok(Advance::Due { flow, stage: Stage::EnrolmentDue, session: None }),
+        Step::RecoveryCodes { flow, session } => Ok(Advance::Due { flow, stage: Stage::RecoveryCodesShown, session }),
+        Step::ChangePassword { flow } => Ok(Advance::Due { flow, stage: Stage::PasswordChangeDue, session: None }),
         Step::SignedIn { account, session, device, return_to, welcome } => {
             Ok(Advance::SignedIn(SignedIn { account, session, device, return_to, welcome }))
         }
@@ -77,8 +79,11 @@ pub fn taken(step: Step) -> Result<Advance, Refusal> {
 #[must_use]
 pub fn lead_on(mut exchange: Exchange, advance: Advance) -> Response {
     match advance {
-        Advance::Due { flow, stage } => {
+        Advance::Due { flow, stage, session } => {
             exchange.set_cookie(CookieKind::Flow, &flow);
+            if let Some(session) = session {
+                exchange.set_cookie(CookieKind::Session, &session);
+            }
             to_page_of(exchange, stage)
         }
         Advance::SignedIn(signed_in) => {

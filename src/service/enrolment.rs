@@ -11,6 +11,7 @@ use super::login::recovery::{self, Fresh};
 use super::login::sign_in::{self, Arriving};
 use super::login::{Browser, Refusal, Step, exhausted};
 use super::mailer::Notice;
+use super::own::Own;
 use super::records;
 use super::visit::Visit;
 use crate::audit::Kind;
@@ -189,33 +190,41 @@ impl Enrolments {
             codes: found.seal_codes(config, recovery::lines(&codes).as_bytes())?,
             remember,
         };
-        let (in_session, renewal) = (due.is_in_session(), due.is_renewal());
+        let (in_session, replaces) = (due.is_in_session(), due.is_renewal());
         let Found { user, seen } = &mut account;
         let Ok(shown) = due.proved(user, new, &proof, now) else {
             return Ok(Some(Step::Refused(Refusal::RestartLogin)));
         };
         let name = user.id.to_string();
-        let mut change = found.entered(Change::new(), visit, State::RecoveryCodesShown(shown));
-        change = change.unchanged::<User>(&name, *seen).put(&name, &*user);
-        let mut ended = Vec::new();
+        let change = found.entered(Change::new(), visit, State::RecoveryCodesShown(shown));
+        let mut change = change.unchanged::<User>(&name, *seen);
+        let mut renewal = None;
         if in_session {
-            // Whoever changes a factor may do so because somebody else knows it: what was opened before is closed.
-            ended = self.context.sessions.of_user(user.id, now).await?;
-            let own = visit.cookies.session.as_ref().map(Token::digest);
-            ended.retain(|(digest, _)| own.as_ref() != Some(digest));
-            change = self.context.sessions.without_all(change, &ended).await?;
+            let Some(own) = Own::load(&self.context, visit).await? else {
+                return Ok(Some(Step::Refused(Refusal::RestartLogin)));
+            };
             change = self.context.without_devices(change, user.id, now).await?;
+            let session = own.session.clone();
+            let (with_session, renewed) = own.renewed(&self.context, visit, change, session, Some(user)).await?;
+            (change, renewal) = (with_session, Some(renewed));
+        } else {
+            change = change.put(&name, &*user);
         }
         let by = By::Oneself(visit.origin(browser.user_agent));
         let event = events::success(Kind::Enrolment, now, Some(user.id), user.login.as_str(), by)?;
-        let event = if renewal { events::detailed(event, "in the place of the app before") } else { event };
+        let event = if replaces { events::detailed(event, "in the place of the app before") } else { event };
         if self.context.commit(change, &[event]).await?.is_none() {
             return Ok(None);
         }
-        self.context.sessions.refresh(user.id, now).await;
+        let session = match renewal {
+            Some(renewal) => Some(renewal.took_place(&self.context, now).await),
+            None => {
+                self.context.sessions.refresh(user.id, now).await;
+                None
+            }
+        };
         self.context.mailer.notice(config, visit.language, user, Notice::AppAdded, now);
-        self.context.sessions.forget_all(user.id, &ended, now).await?;
-        Ok(Some(Step::RecoveryCodes { flow: flow.clone() }))
+        Ok(Some(Step::RecoveryCodes { flow: flow.clone(), session }))
     }
 
     /// Counted in the flow alone: the person was shown the key, so there is nothing to guess.

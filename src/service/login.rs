@@ -72,6 +72,8 @@ pub enum Step {
     /// ([`super::enrolment::Enrolments::saved`]).
     RecoveryCodes {
         flow: Token,
+        /// The new value of the session in which another app was set up.
+        session: Option<Token>,
     },
     /// Another password is due first.
     ChangePassword {
@@ -205,7 +207,7 @@ impl Step {
         match state {
             states::State::CodeDue(_) => Self::Code { flow },
             states::State::EnrolmentDue(_) => Self::Enrol { flow },
-            states::State::RecoveryCodesShown(_) => Self::RecoveryCodes { flow },
+            states::State::RecoveryCodesShown(_) => Self::RecoveryCodes { flow, session: None },
             states::State::PasswordChangeDue(_) => Self::ChangePassword { flow },
         }
     }

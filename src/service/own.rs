@@ -12,11 +12,12 @@ use crate::authn::confirmation::{self, Confirmed, Missing};
 use crate::authn::session::Session;
 use crate::authz::Policy;
 use crate::config::Config;
-use crate::secret::{Token, TokenDigest};
+use crate::secret::Token;
 use crate::store::engine::Expect;
 
 mod address;
 mod factor;
+mod renewal;
 mod view;
 
 pub use self::address::{AddressView, Given};
@@ -44,12 +45,12 @@ pub enum Outcome<T = ()> {
     Refused(Obstacle),
 }
 
-impl Outcome {
+impl<T> Outcome<T> {
     /// What stood in the way, where it was not done; done, it leads nowhere else.
     #[must_use]
-    pub fn not_done<T>(self) -> Outcome<T> {
+    pub fn not_done<U>(self) -> Outcome<U> {
         match self {
-            Self::Done(()) | Self::SignedOut => Outcome::SignedOut,
+            Self::Done(_) | Self::SignedOut => Outcome::SignedOut,
             Self::ConfirmationDue => Outcome::ConfirmationDue,
             Self::Refused(obstacle) => Outcome::Refused(obstacle),
         }
@@ -125,13 +126,6 @@ impl Own {
     /// Whether the second factor has to be given again for a change that the password comes along with.
     pub fn lacks_code(&self, visit: &Visit) -> bool {
         confirmation::lacks_code(&self.session, &self.account.user, visit.now)
-    }
-
-    /// The account's other sessions.
-    pub async fn others(&self, context: &Context, visit: &Visit) -> Result<Vec<(TokenDigest, Session)>, ServiceError> {
-        let mut others = context.sessions.of_user(self.session.user, visit.now).await?;
-        others.retain(|(_, session)| session.id != self.session.id);
-        Ok(others)
     }
 }
 

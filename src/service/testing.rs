@@ -345,11 +345,14 @@ impl Browser {
 
     fn keep(&mut self, step: Step) -> Step {
         match &step {
-            Step::Code { flow }
-            | Step::Enrol { flow }
-            | Step::RecoveryCodes { flow }
-            | Step::ChangePassword { flow } => {
+            Step::Code { flow } | Step::Enrol { flow } | Step::ChangePassword { flow } => {
                 self.cookies.flow = Some(flow.clone());
+            }
+            Step::RecoveryCodes { flow, session } => {
+                self.cookies.flow = Some(flow.clone());
+                if let Some(session) = session {
+                    self.cookies.session = Some(session.clone());
+                }
             }
             Step::SignedIn { session, device, .. } => {
                 self.cookies.session = Some(session.clone());

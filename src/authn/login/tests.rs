@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
+use crate::authn::confirmation::{self, Confirmed};
 use crate::authn::password::Cost;
 use crate::authn::session::Origin;
 use crate::authn::totp::{Settings, TotpKey, Verdict};
@@ -313,11 +314,62 @@ fn f22_a_changed_password_ends_everything_but_the_login_that_changed_it() {
     let Arrival::PasswordChange(due) = ready.arrive(&alice, ALONG, None, NOW) else { panic!("in") };
     let other = due.clone();
     let new = StoredPassword { hash: "new".to_owned(), changed_at: NOW, must_change: false };
-    let signed_in = due.changed(&mut alice, new.clone()).unwrap();
+    let signed_in = due.changed(&mut alice, new.clone(), NOW).unwrap();
     assert_eq!((signed_in.epoch(), signed_in.epoch_before()), (before + 1, before));
     assert_eq!((alice.epoch, alice.password.as_ref().unwrap().hash.as_str()), (before + 1, "new"));
     assert!(signed_in.changed_password() && signed_in.gave_second_factor());
-    assert_eq!(other.changed(&mut alice, new).unwrap_err(), Stale, "another login that was begun before");
+    assert_eq!(other.changed(&mut alice, new, NOW).unwrap_err(), Stale, "another login that was begun before");
+}
+
+/// A login to which nothing is missing but another password; `given_at`: when its second factor was given.
+fn owing_a_password(user: &User, policy: Policy, given_at: Option<Timestamp>) -> PasswordChangeDue {
+    let attempt = Attempt { demand: demand(policy), ..attempt(user, None) };
+    let given = given_at.map(|_| Given::Method);
+    PasswordChangeDue { attempt, second_factor_at: given_at, given, along: ALONG }
+}
+
+fn another_password() -> StoredPassword {
+    StoredPassword { hash: "new".to_owned(), changed_at: NOW, must_change: false }
+}
+
+#[test]
+fn another_factor_ends_what_was_begun_with_the_one_before() {
+    type Step = fn(&Confirmed, &mut User);
+    let steps: [(&str, Step); 3] = [
+        ("another app", |confirmed, user| {
+            let due = another_app(confirmed, user, demand(Policy::Required)).unwrap();
+            let shown = due.proved(user, new_factor(), &accepted(), NOW).unwrap();
+            assert!(shown.saved(user).is_ok(), "the enrolment itself goes on");
+        }),
+        ("given up", |confirmed, user| give_up(confirmed, user, demand(Policy::PerUser)).unwrap()),
+        ("switched on", |confirmed, user| switch_on(confirmed, user, demand(Policy::PerUser)).unwrap()),
+    ];
+    for (what, step) in steps {
+        let mut alice = user(true, true);
+        let begun = owing_a_password(&alice, Policy::PerUser, Some(NOW));
+        let session = Session {
+            second_factor_at: Some(NOW),
+            password_at: Some(NOW),
+            ..Session::begun(SessionId::from_bytes([3; 10]), alice.id, alice.epoch, NOW)
+        };
+        let confirmed = confirmation::judge(&session, &alice, NOW).unwrap();
+        step(&confirmed, &mut alice);
+        assert_eq!(alice.epoch, session.epoch + 1, "{what}");
+        assert_eq!(begun.changed(&mut alice, another_password(), NOW).unwrap_err(), Stale, "{what}");
+    }
+}
+
+#[test]
+fn a_login_without_a_second_factor_sets_no_password_once_one_is_asked_for() {
+    let mut alice = user(false, false);
+    let begun = owing_a_password(&alice, Policy::PerUser, None);
+    alice.second_factor = user(true, true).second_factor;
+    assert_eq!(begun.changed(&mut alice, another_password(), NOW).unwrap_err(), Stale);
+    let mut bob = user(true, false);
+    assert!(owing_a_password(&bob, Policy::PerUser, None).changed(&mut bob, another_password(), NOW).is_ok());
+    // One that was given goes on being good, however long the person thinks of a password.
+    let given = owing_a_password(&alice, Policy::PerUser, Some(NOW));
+    assert!(given.changed(&mut alice, another_password(), NOW.plus(DAY * 2)).is_ok());
 }
 
 fn attempt(user: &User, session: Option<SessionId>) -> Attempt {

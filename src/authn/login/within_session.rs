@@ -85,8 +85,8 @@ pub fn new_codes(
     Ok(RecoveryCodesShown { attempt, proved_at, codes, remember: false, alone: true })
 }
 
-/// The owner gives the second factor up: written into `user`, which the caller commits. (Whether the policy allows it is the
-/// caller's to ask.)
+/// The owner gives the second factor up: written into `user`, which the caller commits. What was begun before ends with the epoch.
+/// (Whether the policy allows it is the caller's to ask.)
 ///
 /// # Errors
 /// [`Stale`] where the session is not the account's any more.
@@ -95,10 +95,12 @@ pub fn give_up(confirmed: &Confirmed, user: &mut User, demand: SecondFactorDeman
     user.second_factor.totp = None;
     user.second_factor.recovery = None;
     user.second_factor.switched_on = false;
+    user.raise_epoch();
     Ok(())
 }
 
-/// The owner of an account whose codes come by mail switches them on: written into `user`, which the caller commits.
+/// The owner of an account whose codes come by mail switches them on: written into `user`, which the caller commits. What was begun
+/// before, without one, ends with the epoch.
 ///
 /// # Errors
 /// [`Stale`] where the session is not the account's any more, or there is nothing to be switched on.
@@ -108,5 +110,6 @@ pub fn switch_on(confirmed: &Confirmed, user: &mut User, demand: SecondFactorDem
         return Err(Stale);
     }
     user.second_factor.switched_on = true;
+    user.raise_epoch();
     Ok(())
 }

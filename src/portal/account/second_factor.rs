@@ -17,6 +17,7 @@ use crate::portal::person::{self, Person};
 use crate::portal::refusal::Alert;
 use crate::portal::view::Page;
 use crate::service::Services;
+use crate::service::cookies::CookieKind;
 use crate::service::login::{Step, Wish};
 use crate::service::own::{Outcome, OwnView};
 
@@ -71,24 +72,30 @@ pub async fn app(State(services): State<Services>, exchange: Exchange, body: Bod
 
 /// `POST /account/second-factor/on`
 pub async fn on(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
-    let (exchange, person, _) = match person::form(&services, exchange, body, FORM).await {
+    let (mut exchange, person, _) = match person::form(&services, exchange, body, FORM).await {
         Ok(posted) => posted,
         Err(answer) => return Ok(*answer),
     };
     match services.own.switch_factor_on(&exchange.visit, exchange.user_agent()).await? {
-        Outcome::Done(()) => Ok(back_to(exchange, HERE, "on")),
+        Outcome::Done(session) => {
+            exchange.set_cookie(CookieKind::Session, &session);
+            Ok(back_to(exchange, HERE, "on"))
+        }
         other => answer(&services, exchange, &person, other.not_done(), Wish::Anything).await,
     }
 }
 
 /// `POST /account/second-factor/remove`
 pub async fn remove(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
-    let (exchange, person, _) = match person::form(&services, exchange, body, FORM).await {
+    let (mut exchange, person, _) = match person::form(&services, exchange, body, FORM).await {
         Ok(posted) => posted,
         Err(answer) => return Ok(*answer),
     };
     match services.own.give_up_factor(&exchange.visit, exchange.user_agent()).await? {
-        Outcome::Done(()) => Ok(back_to(exchange, HERE, "removed")),
+        Outcome::Done(session) => {
+            exchange.set_cookie(CookieKind::Session, &session);
+            Ok(back_to(exchange, HERE, "removed"))
+        }
         other => answer(&services, exchange, &person, other.not_done(), Wish::Anything).await,
     }
 }

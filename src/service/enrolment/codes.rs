@@ -191,7 +191,7 @@ impl Enrolments {
             if self.context.commit(change, &[event]).await?.is_some() {
                 let notice = Notice::RecoveryCodesRenewed;
                 self.context.mailer.notice(&visit.config, visit.language, &user, notice, visit.now);
-                return Ok(Outcome::Done(Step::RecoveryCodes { flow }));
+                return Ok(Outcome::Done(Step::RecoveryCodes { flow, session: None }));
             }
         }
         Err(ServiceError::Contended)

@@ -7,14 +7,12 @@ use crate::audit::Kind;
 use crate::authn::confirmation;
 use crate::authn::password::is_possible;
 use crate::authn::session::Session;
-use crate::authn::user::User;
 use crate::secret::{ExposeSecret, SecretString, Token};
 use crate::service::ServiceError;
 use crate::service::context::{self, Context, TRIES};
 use crate::service::events::{self, By};
 use crate::service::own::Own;
 use crate::service::records;
-use crate::service::session::Sessions;
 use crate::store::record::Change;
 
 /// The session has a new value where the password was right; its inner id, and with it what is open, stays.
@@ -49,7 +47,7 @@ pub async fn password(
             }
         };
         let change = reading.forget_failures(Change::new(), &subject);
-        if let Some(token) = renew(context, browser, &own, &session, change).await? {
+        if let Some(token) = renew(context, browser, &own, session, change).await? {
             let (account, return_to) = (own.account.user.id, return_to.to_owned());
             return Ok(Step::SignedIn { account, session: token, device: None, return_to, welcome: false });
         }
@@ -62,21 +60,16 @@ async fn renew(
     context: &Context,
     browser: Browser<'_>,
     own: &Own,
-    session: &Session,
+    session: Session,
     change: Change,
 ) -> Result<Option<Token>, ServiceError> {
     let now = browser.visit.now;
-    let (old, user) = (own.token.digest(), &own.account.user);
-    let token = Token::generate()?;
-    let change = change
-        .unchanged::<Session>(&old.to_string(), own.seen)
-        .unchanged::<User>(&user.id.to_string(), own.account.seen);
-    let change = Sessions::renewed(change, (&old, &own.session), (&token.digest(), session));
-    let by = By::InSession(browser.visit.origin(browser.user_agent), session.id);
+    let user = &own.account.user;
+    let (change, renewal) = own.renewed(context, browser.visit, change, session, None).await?;
+    let by = By::InSession(browser.visit.origin(browser.user_agent), own.session.id);
     let event = events::success(Kind::Confirmation, now, Some(user.id), user.login.as_str(), by)?;
     if context.commit(change, &[event]).await?.is_none() {
         return Ok(None);
     }
-    context.sessions.rotated(&old, token.digest(), session.id);
-    Ok(Some(token))
+    Ok(Some(renewal.took_place(context, now).await))
 }

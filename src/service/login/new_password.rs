@@ -40,7 +40,7 @@ pub async fn step(
         let Some(mut account) = context.user(flow.flow.state.user(), now).await? else { return restart };
         let key = device_keys::find(context, browser, &account.user).await?;
         let (along, return_to) = (due.along(), flow.return_to(config)?);
-        let Ok(signed_in) = due.changed(&mut account.user, stored.clone()) else {
+        let Ok(signed_in) = due.changed(&mut account.user, stored.clone(), now) else {
             flow.drop(context).await?;
             return Ok(Ok(Step::Refused(Refusal::Locked)));
         };

@@ -7,14 +7,13 @@ use super::{Browser, Refusal, Step, device_keys};
 use crate::audit::Kind;
 use crate::authn::password::{Weakness, is_possible};
 use crate::authn::session::Session;
-use crate::authn::user::{StoredPassword, User};
-use crate::secret::{ExposeSecret, SecretString, Token, TokenDigest};
+use crate::authn::user::StoredPassword;
+use crate::secret::{ExposeSecret, SecretString, Token};
 use crate::service::ServiceError;
 use crate::service::context::{self, Context, TRIES};
 use crate::service::events::{self, By};
 use crate::service::mailer::Notice;
 use crate::service::own::Own;
-use crate::service::session::Sessions;
 use crate::service::{passwords, records};
 use crate::store::record::Change;
 
@@ -73,7 +72,7 @@ pub async fn step(
 }
 
 /// Commits. The account's other sessions and the keys of its other browsers end with the epoch; this session and this browser's
-/// key are taken over it, the session under a new value. `None`: somebody came in between.
+/// key are taken over it. `None`: somebody came in between.
 async fn replace(
     context: &Context,
     browser: Browser<'_>,
@@ -89,31 +88,14 @@ async fn replace(
         Some(key) => key.carried_over(change, browser, &user),
         None => change,
     };
-    let session = Session {
-        epoch: user.epoch,
-        password_at: Some(now),
-        last_seen: own.session.last_seen.max(now),
-        ..own.session.clone()
-    };
-    let token = Token::generate()?;
-    let others: Vec<(TokenDigest, Session)> = own.others(context, visit).await?;
-    let name = user.id.to_string();
-    let change = change
-        .unchanged::<Session>(&own.token.digest().to_string(), own.seen)
-        .unchanged::<User>(&name, own.account.seen)
-        .put(&name, &user);
-    let before = (&own.token.digest(), &own.session);
-    let change = context.sessions.without_all(change, &others).await?;
-    let change = Sessions::renewed(change, before, (&token.digest(), &session));
-    let by = By::InSession(visit.origin(browser.user_agent), session.id);
+    let session = Session { password_at: Some(now), ..own.session.clone() };
+    let (change, renewal) = own.renewed(context, visit, change, session, Some(&user)).await?;
+    let by = By::InSession(visit.origin(browser.user_agent), own.session.id);
     let event = events::success(Kind::PasswordChanged, now, Some(user.id), user.login.as_str(), by)?;
     if context.commit(change, &[event]).await?.is_none() {
         return Ok(None);
     }
-    context.sessions.refresh(user.id, now).await;
-    others.iter().for_each(|(digest, session)| context.sessions.forget(digest, Some(session.id)));
-    // What is open in this session stays open, as the session lives on.
-    context.sessions.rotated(&own.token.digest(), token.digest(), session.id);
+    let token = renewal.took_place(context, now).await;
     let notice = Notice::PasswordChanged { address: visit.client };
     context.mailer.notice(&visit.config, visit.language, &user, notice, now);
     Ok(Some(token))

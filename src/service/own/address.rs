@@ -11,7 +11,6 @@ use crate::authn::address_change::{AddressChange, Codes, Verdict};
 use crate::authn::code::{normalise, random_digits};
 use crate::authn::lockout::AccountThrottle;
 use crate::authn::mail_code::DIGITS;
-use crate::authn::session::Session;
 use crate::authn::user::{Email, User};
 use crate::clock::Timestamp;
 use crate::secret::{KeyError, Mac, Purpose, SecretString, Token, random_bytes};
@@ -22,7 +21,6 @@ use crate::service::login::mailed::masked;
 use crate::service::mail_limit::{self, Letter};
 use crate::service::mailer::{AddressLetter, Notice};
 use crate::service::records;
-use crate::service::session::Sessions;
 use crate::service::visit::Visit;
 use crate::store::engine::Expect;
 use crate::store::record::Change;
@@ -228,7 +226,6 @@ impl OwnSettings {
                     return Ok(Some(Given::Gone));
                 }
                 let change = change.delete::<AddressChange>(&name);
-                let change = change.unchanged::<User>(&name, own.account.seen).put(&name, &after);
                 self.carry_out(visit, user_agent, &own, &after, change).await
             }
         }
@@ -243,23 +240,15 @@ impl OwnSettings {
         mut change: Change,
     ) -> Result<Option<Given>, ServiceError> {
         let (context, now, before) = (&self.context, visit.now, &own.account.user);
-        let mut others = Vec::new();
         if after.epoch != before.epoch {
-            others = own.others(context, visit).await?;
-            change = context.sessions.without_all(change, &others).await?;
             change = context.without_devices(change, after.id, now).await?;
         }
-        let (old, token) = (own.token.digest(), Token::generate()?);
-        let session = Session { epoch: after.epoch, ..own.session.clone() };
-        let change = change.unchanged::<Session>(&old.to_string(), own.seen);
-        let change = Sessions::renewed(change, (&old, &own.session), (&token.digest(), &session));
+        let (change, renewal) = own.renewed(context, visit, change, own.session.clone(), Some(after)).await?;
         let event = self.event(own, visit, user_agent, true)?;
         if context.commit(change, &[event]).await?.is_none() {
             return Ok(None);
         }
-        context.sessions.refresh(after.id, now).await;
-        others.iter().for_each(|(digest, session)| context.sessions.forget(digest, Some(session.id)));
-        context.sessions.rotated(&old, token.digest(), session.id);
+        let token = renewal.took_place(context, now).await;
         context.mailer.notice(&visit.config, visit.language, before, Notice::AddressChanged, now);
         Ok(Some(Given::Done(token)))
     }

@@ -1,5 +1,5 @@
-//! The owner gives the second factor up, or switches codes by mail on (F5). What was open elsewhere ends with it: whoever
-//! changes a factor may do so because somebody else knows the old one.
+//! The owner gives the second factor up, or switches codes by mail on (F5). What was open elsewhere ends with it, and so does every
+//! login that was begun before.
 
 use super::{Obstacle, Outcome, Own, OwnSettings, is_asked_for_anywhere, is_required_anywhere};
 use crate::audit::Kind;
@@ -8,6 +8,7 @@ use crate::authn::lockout::AccountThrottle;
 use crate::authn::login::{self, Stale, facts};
 use crate::authn::user::{Method, User};
 use crate::config::Config;
+use crate::secret::Token;
 use crate::service::ServiceError;
 use crate::service::context::TRIES;
 use crate::service::events::{self, By};
@@ -24,19 +25,29 @@ enum Step {
 }
 
 impl OwnSettings {
-    /// Removes the app, or switches codes by mail off: where no route asks everybody for a second factor.
+    /// Removes the app, or switches codes by mail off: where no route asks everybody for a second factor. Done, the session has a
+    /// new value.
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn give_up_factor(&self, visit: &Visit, user_agent: Option<&str>) -> Result<Outcome, ServiceError> {
+    pub async fn give_up_factor(
+        &self,
+        visit: &Visit,
+        user_agent: Option<&str>,
+    ) -> Result<Outcome<Token>, ServiceError> {
         self.change_factor(visit, user_agent, Step::GiveUp).await
     }
 
-    /// Has codes by mail asked for from now on. The code that this asks for again proves that they arrive.
+    /// Has codes by mail asked for from now on. The code that this asks for again proves that they arrive. Done, the session has a
+    /// new value.
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn switch_factor_on(&self, visit: &Visit, user_agent: Option<&str>) -> Result<Outcome, ServiceError> {
+    pub async fn switch_factor_on(
+        &self,
+        visit: &Visit,
+        user_agent: Option<&str>,
+    ) -> Result<Outcome<Token>, ServiceError> {
         self.change_factor(visit, user_agent, Step::SwitchOn).await
     }
 
@@ -45,7 +56,7 @@ impl OwnSettings {
         visit: &Visit,
         user_agent: Option<&str>,
         step: Step,
-    ) -> Result<Outcome, ServiceError> {
+    ) -> Result<Outcome<Token>, ServiceError> {
         let (context, now) = (&self.context, visit.now);
         for _ in 0..TRIES {
             let Some(own) = Own::load(context, visit).await? else { return Ok(Outcome::SignedOut) };
@@ -58,11 +69,8 @@ impl OwnSettings {
             if step.take(&confirmed, &mut user, &visit.config).is_err() {
                 return Ok(Outcome::SignedOut);
             }
-            let others = own.others(context, visit).await?;
-            let name = user.id.to_string();
-            let change = Change::new().unchanged::<User>(&name, own.account.seen).put(&name, &user);
-            let change = context.sessions.without_all(change, &others).await?;
-            let change = context.without_devices(change, user.id, now).await?;
+            let change = context.without_devices(Change::new(), user.id, now).await?;
+            let (change, renewal) = own.renewed(context, visit, change, own.session.clone(), Some(&user)).await?;
             let throttle_name = records::account_throttle(user.id);
             let throttle = context.store.get::<AccountThrottle>(&throttle_name, now).await?;
             let change = match throttle.record {
@@ -76,10 +84,9 @@ impl OwnSettings {
             let event = events::success(step.kind(), now, Some(user.id), user.login.as_str(), by)?;
             let event = events::detailed(event, step.words());
             if context.commit(change, &[event]).await?.is_some() {
-                context.sessions.refresh(user.id, now).await;
+                let token = renewal.took_place(context, now).await;
                 context.mailer.notice(&visit.config, visit.language, before, step.notice(), now);
-                context.sessions.forget_all(user.id, &others, now).await?;
-                return Ok(Outcome::Done(()));
+                return Ok(Outcome::Done(token));
             }
         }
         Err(ServiceError::Contended)

@@ -36,8 +36,22 @@ async fn another_app(bench: &Bench, browser: &mut Browser) -> Outcome<Step> {
     outcome
 }
 
-async fn give_up(bench: &Bench, browser: &Browser) -> Outcome {
-    bench.services.own.give_up_factor(&browser.visit(bench).await, None).await.unwrap()
+async fn give_up(bench: &Bench, browser: &mut Browser) -> Outcome<Token> {
+    let outcome = bench.services.own.give_up_factor(&browser.visit(bench).await, None).await.unwrap();
+    keep(browser, &outcome);
+    outcome
+}
+
+async fn switch_on(bench: &Bench, browser: &mut Browser) -> Outcome<Token> {
+    let outcome = bench.services.own.switch_factor_on(&browser.visit(bench).await, None).await.unwrap();
+    keep(browser, &outcome);
+    outcome
+}
+
+fn keep(browser: &mut Browser, outcome: &Outcome<Token>) {
+    if let Outcome::Done(session) = outcome {
+        browser.cookies.session = Some(session.clone());
+    }
 }
 
 /// Another browser of the same person.
@@ -111,6 +125,31 @@ async fn the_old_app_is_good_until_the_new_one_is_proved_and_its_codes_are_void_
 }
 
 #[tokio::test]
+async fn another_app_gives_the_session_a_new_value_and_ends_a_login_that_owed_no_more_than_a_password() {
+    let bench = Bench::new(|_| {});
+    bench.add("alice").await;
+    let mut browser = english();
+    let old = browser.enrol(&bench, "alice", true).await;
+    let change = UserChange { must_change: Some(true), ..UserChange::default() };
+    bench.services.users.set("alice", change, &Actor::CommandLine, bench.now()).await.unwrap().unwrap();
+    bench.advance(STEP);
+    let mut stranger = english();
+    stranger.password(&bench, "alice", PASSWORD).await;
+    assert!(matches!(stranger.code(&bench, &old.code(bench.now()), true).await, Step::ChangePassword { .. }));
+
+    assert!(matches!(another_app(&bench, &mut browser).await, Outcome::Done(_)));
+    let new = browser.offered(&bench).await;
+    let (before, open) = (browser.session(), bench.live(&browser.session()).await.unwrap());
+    browser.confirm(&bench, &new.code(bench.now()), true).await;
+    assert!(browser.session().digest() != before.digest() && !bench.passes(&before).await);
+    assert!(bench.passes(&browser.session()).await && !open.ended().is_cancelled(), "what is open stays open");
+    let late = stranger.change_password(&bench, "Quiet-river-22").await;
+    assert!(!matches!(late, Ok(Step::SignedIn { .. })), "{late:?}");
+    assert!(matches!(browser.saved(&bench).await, Step::SignedIn { .. }));
+    assert!(bench.passes(&browser.session()).await);
+}
+
+#[tokio::test]
 async fn of_two_browsers_that_change_the_app_at_once_one_wins() {
     for _ in 0..10 {
         let bench = Bench::new(|_| {});
@@ -125,7 +164,7 @@ async fn of_two_browsers_that_change_the_app_at_once_one_wins() {
         let (first, second) = (one.offered(&bench).await, two.offered(&bench).await);
         let (code_one, code_two) = (first.code(bench.now()), second.code(bench.now()));
         let (a, b) = tokio::join!(one.confirm(&bench, &code_one, false), two.confirm(&bench, &code_two, false));
-        let won = |step: &Step| matches!(step, Step::RecoveryCodes { .. });
+        let won = |step: &Step| matches!(step, Step::RecoveryCodes { session: Some(_), .. });
         assert_ne!(won(&a), won(&b), "{a:?} {b:?}");
         let (winner, loser, app) = if won(&a) { (one, two, first) } else { (two, one, second) };
         assert!(bench.passes(&winner.session()).await && !bench.passes(&loser.session()).await);
@@ -147,23 +186,26 @@ async fn a_second_factor_is_given_up_only_where_nobody_asks_for_it() {
     let other = elsewhere(&bench, &app).await;
     mailbox.letter().await;
     bench.advance(5 * MINUTE);
-    assert!(matches!(give_up(&bench, &browser).await, Outcome::ConfirmationDue));
+    assert!(matches!(give_up(&bench, &mut browser).await, Outcome::ConfirmationDue));
     browser.password_again(&bench, PASSWORD).await;
-    assert!(matches!(give_up(&bench, &browser).await, Outcome::ConfirmationDue), "the password alone is not enough");
+    assert!(
+        matches!(give_up(&bench, &mut browser).await, Outcome::ConfirmationDue),
+        "the password alone is not enough"
+    );
     browser.code_again(&bench, &app).await;
-    assert!(matches!(give_up(&bench, &browser).await, Outcome::Done(())));
+    assert!(matches!(give_up(&bench, &mut browser).await, Outcome::Done(_)));
     assert!(mailbox.letter().await.contains("Two-step login was reset or changed"));
     let factor = user(&bench).await.second_factor;
     assert!(factor.totp.is_none() && factor.recovery.is_none() && !factor.switched_on);
     assert!(bench.passes(&browser.session()).await && !bench.passes(&other.session()).await);
     assert!(matches!(english().password(&bench, "alice", PASSWORD).await, Step::SignedIn { .. }));
-    assert!(matches!(give_up(&bench, &browser).await, Outcome::Refused(Obstacle::NoSecondFactor)));
+    assert!(matches!(give_up(&bench, &mut browser).await, Outcome::Refused(Obstacle::NoSecondFactor)));
 
     let bench = Bench::new(|_| {});
     bench.add("alice").await;
     let mut browser = english();
     browser.enrol(&bench, "alice", true).await;
-    assert!(matches!(give_up(&bench, &browser).await, Outcome::Refused(Obstacle::FactorRequired)));
+    assert!(matches!(give_up(&bench, &mut browser).await, Outcome::Refused(Obstacle::FactorRequired)));
     // One route that asks everybody is enough.
     let bench = Bench::new(|config| config.second_factor.demand.policy = Policy::PerUser);
     bench.add("alice").await;
@@ -173,7 +215,7 @@ async fn a_second_factor_is_given_up_only_where_nobody_asks_for_it() {
     let app = browser.offered(&bench).await;
     browser.confirm(&bench, &app.code(bench.now()), false).await;
     browser.saved(&bench).await;
-    assert!(matches!(give_up(&bench, &browser).await, Outcome::Refused(Obstacle::FactorRequired)));
+    assert!(matches!(give_up(&bench, &mut browser).await, Outcome::Refused(Obstacle::FactorRequired)));
 }
 
 #[tokio::test]
@@ -186,8 +228,9 @@ async fn f5_the_owner_of_a_mailbox_switches_its_codes_on_by_giving_one() {
     bench.add_with_mail("alice", Method::Mail).await;
     let mut browser = english();
     assert!(matches!(browser.password(&bench, "alice", PASSWORD).await, Step::SignedIn { .. }));
-    let own = &bench.services.own;
-    let on = own.switch_factor_on(&browser.visit(&bench).await, None).await.unwrap();
+    let mut other = english();
+    assert!(matches!(other.password(&bench, "alice", PASSWORD).await, Step::SignedIn { .. }));
+    let on = switch_on(&bench, &mut browser).await;
     assert!(matches!(on, Outcome::ConfirmationDue), "the mailbox has yet to be proved");
     let visit = browser.visit(&bench).await;
     let Step::Code { flow } = bench.services.login.confirm_code(&visit, "/").await.unwrap() else { panic!("no code") };
@@ -195,8 +238,8 @@ async fn f5_the_owner_of_a_mailbox_switches_its_codes_on_by_giving_one() {
     let code = mailbox.code().await;
     assert!(matches!(browser.code(&bench, &code, false).await, Step::SignedIn { .. }));
     mailbox.letter().await;
-    let on = own.switch_factor_on(&browser.visit(&bench).await, None).await.unwrap();
-    assert!(matches!(on, Outcome::Done(())));
+    assert!(matches!(switch_on(&bench, &mut browser).await, Outcome::Done(_)));
+    assert!(bench.passes(&browser.session()).await && !bench.passes(&other.session()).await);
     assert!(mailbox.letter().await.contains("Two-step login was switched on"));
     assert!(matches!(english().password(&bench, "alice", PASSWORD).await, Step::Code { .. }));
 }
@@ -221,7 +264,7 @@ async fn f7_new_recovery_codes_void_the_earlier_ones_and_prove_nothing() {
             bench.services.enrolment.renew_codes(&visit, None, "/back").await.unwrap()
         }
     };
-    let Outcome::Done(Step::RecoveryCodes { flow }) = renew(browser.clone()).await else { panic!("no codes") };
+    let Outcome::Done(Step::RecoveryCodes { flow, .. }) = renew(browser.clone()).await else { panic!("no codes") };
     browser.cookies.flow = Some(flow);
     assert!(mailbox.letter().await.contains("New recovery codes were made"));
     let new = browser.recovery_codes(&bench).await;
