@@ -189,10 +189,12 @@ impl Disk {
         Ok(true)
     }
 
-    /// Returns when everything applied before would survive a power cut. sled's flush ends in `sync_file_range`, which is
-    /// no such promise.
-    pub(in crate::store) fn sync(&self, upto: Version) -> Result<(), StoreError> {
+    /// Returns when everything applied before would survive a power cut, with the version up to which that is so: `upto`, or a
+    /// lower one, since a commit that failed has a version too and may have left nothing on the disk. sled's flush ends in
+    /// `sync_file_range`, which is no such promise.
+    pub(in crate::store) fn sync(&self, upto: Version) -> Result<Version, StoreError> {
         guarded(&self.path, || {
+            let reached = upto.min(self.tip()?);
             self.write_out()?;
             let unavailable = |error| io_error(&self.path, &error);
             // fdatasync: what it leaves out are times; a grown file's length is in it.
@@ -200,8 +202,8 @@ impl Disk {
             if self.log.metadata().map_err(unavailable)?.nlink() == 0 {
                 return Err(StoreError::Unavailable("its files were removed while it was open".into()));
             }
-            self.raise_watermark(upto);
-            Ok(())
+            self.raise_watermark(reached);
+            Ok(reached)
         })
     }
 

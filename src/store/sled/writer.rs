@@ -294,9 +294,9 @@ impl Syncer {
             })
         });
         match synced {
-            Ok(()) => {
+            Ok(reached) => {
                 self.shared.figures.syncs.note(began.elapsed());
-                self.shared.durable.fetch_max(version.0, Ordering::SeqCst);
+                self.shared.durable.fetch_max(reached.0, Ordering::SeqCst);
                 for pending in group {
                     // Applied to a disk that was closed before it was synced: it may be gone.
                     let kept = pending.generation == generation;

@@ -18,6 +18,13 @@ impl TinyDisk {
         Self(dir)
     }
 
+    /// The place of a store on it.
+    fn store(&self) -> PathBuf {
+        let store = self.0.path().join("store");
+        Directory::make(&store).unwrap();
+        store
+    }
+
     /// Writes a file until nothing more fits.
     fn fill(&self) {
         let mut file = File::create(self.0.path().join("filler")).unwrap();
@@ -57,10 +64,39 @@ async fn lazy_writes() {
     refuses_until_there_is_space_again(Durability::Lazy).await;
 }
 
+#[test]
+fn what_a_full_disk_refused_is_not_missed_when_the_store_is_opened_again() {
+    in_its_own_namespace("full_disk::nothing_is_missed", &["--mount"]);
+}
+
+/// Nothing is written between the refusal and the end: that would make up for a number that came to nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a child of what_a_full_disk_refused_is_not_missed_when_the_store_is_opened_again"]
+async fn nothing_is_missed() {
+    let disk = TinyDisk::mount();
+    let store = disk.store();
+    let engine = start(&store).unwrap();
+    committed(&engine, put("kept", vec![1; 500])).await;
+    for round in 0..2 {
+        disk.fill();
+        let mut written = 0;
+        while engine.commit(put(&format!("late/{round}/{written}"), vec![2; 500])).await.is_ok() {
+            written += 1;
+        }
+        disk.free();
+        until("it can be read", async || engine.get(&key("kept")).await).await;
+        // As the watchdog does.
+        until("it answers", async || engine.durable().await).await;
+    }
+    drop(engine);
+    let engine = start(&store).unwrap();
+    assert!(engine.get(&key("kept")).await.unwrap().is_some());
+    committed(&engine, put("after", "x")).await;
+}
+
 async fn refuses_until_there_is_space_again(durability: Durability) {
     let disk = TinyDisk::mount();
-    let store = disk.0.path().join("store");
-    Directory::make(&store).unwrap();
+    let store = disk.store();
     let engine = start(&store).unwrap();
     let mut watch = engine.watch("kept/");
     let mut acknowledged = Vec::new();
