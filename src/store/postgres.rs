@@ -29,7 +29,7 @@ mod tests;
 
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,7 +61,9 @@ struct Shared {
     reachable: AtomicBool,
     /// Something of this node's may have been committed that its watchers were not told of.
     doubt: AtomicBool,
-    /// What this engine calls itself to others.
+    /// How many commits have ended without an answer: each may take effect at any later moment.
+    unanswered: AtomicU64,
+    /// What this engine calls itself to others, in part: see [`Shared::voice`].
     node: String,
     shown: String,
 }
@@ -80,6 +82,7 @@ impl PostgresEngine {
             figures: Figures::default(),
             reachable: AtomicBool::new(true),
             doubt: AtomicBool::new(false),
+            unanswered: AtomicU64::new(0),
             node,
             shown: hosts.shown().to_owned(),
         });
@@ -89,6 +92,19 @@ impl PostgresEngine {
 }
 
 impl Shared {
+    /// The name under which this engine's commits are told, by which it knows its own: another one after each commit that nobody
+    /// knows the end of. Where that takes effect yet, it is heard here as from anybody else, and watchers look.
+    fn voice(&self) -> String {
+        format!("{}.{}", self.node, self.unanswered.load(Ordering::SeqCst))
+    }
+
+    /// A commit has ended without an answer. Its watchers learn what has become of it when the database answers again, and at
+    /// whatever later moment it takes effect.
+    fn lost_sight(&self) {
+        self.unanswered.fetch_add(1, Ordering::SeqCst);
+        self.doubt.store(true, Ordering::SeqCst);
+    }
+
     /// Takes note of whether the database has answered.
     fn answered<T>(&self, answer: Result<T, Trouble>) -> Result<T, StoreError> {
         match &answer {

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -42,13 +41,13 @@ pub(super) async fn commit(shared: &Arc<Shared>, commit: Commit) -> Result<Outco
     let task = tokio::spawn(async move {
         let call = Call::of(commit);
         let changes = call.changes();
-        let told = news::write(&shared.node, &changes);
+        let told = news::write(&shared.voice(), &changes);
         let answer = carry_out(&shared, &call, &told).await;
         match &answer {
             Ok(Outcome::Committed(_)) if !changes.is_empty() => _ = shared.changes.send(Told::Changes(changes.into())),
             Ok(_) => {}
-            // Whether it has happened nobody knows. Watchers learn it when the database answers again, and they can look.
-            Err(trouble) if !trouble.is_refusal() => shared.doubt.store(true, Ordering::SeqCst),
+            // Whether it has happened, or will, nobody knows.
+            Err(trouble) if !trouble.is_refusal() => shared.lost_sight(),
             Err(_) => {}
         }
         shared.answered(answer)

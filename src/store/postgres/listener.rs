@@ -133,7 +133,7 @@ async fn listen(shared: &Shared, ear: &mut Ear, last: &mut u64) {
 }
 
 fn tell(shared: &Shared, payload: &str) {
-    if let Some(told) = news::read(&shared.node, payload) {
+    if let Some(told) = news::read(&shared.voice(), payload) {
         let _ = shared.changes.send(told);
     }
 }

@@ -1,7 +1,7 @@
 //! What one node's commit tells the others: the keys, in notifications of at most 8,000 bytes each, committed with the change itself.
 //!
 //! ```text
-//! NODE            who has committed: the node's own watchers know already
+//! NODE.0          who has committed: the node's own watchers know already
 //! +user/…         put
 //! -session/…      deleted
 //! !               something that cannot be said here
@@ -15,8 +15,8 @@ pub(super) const CHANNEL: &str = "sekisho";
 /// PostgreSQL takes 7,999 bytes.
 const LONGEST: usize = 7_900;
 
-/// The notifications of a commit.
-pub(super) fn write(node: &str, changes: &[Change]) -> Vec<String> {
+/// The notifications of a commit of this voice's.
+pub(super) fn write(voice: &str, changes: &[Change]) -> Vec<String> {
     let mut told: Vec<String> = Vec::new();
     for change in changes {
         let line = match change {
@@ -26,7 +26,7 @@ pub(super) fn write(node: &str, changes: &[Change]) -> Vec<String> {
         };
         match told.last_mut() {
             Some(last) if last.len() + line.len() <= LONGEST => last.push_str(&line),
-            _ => told.push(format!("{node}{line}")),
+            _ => told.push(format!("{voice}{line}")),
         }
     }
     told
@@ -40,10 +40,10 @@ fn line(sign: char, key: &Key) -> String {
     }
 }
 
-/// What is to be told here of a notification; `None`: it is this node's own.
-pub(super) fn read(node: &str, payload: &str) -> Option<Told> {
+/// What is to be told here of a notification; `None`: it is this voice's own.
+pub(super) fn read(voice: &str, payload: &str) -> Option<Told> {
     let mut lines = payload.lines();
-    if lines.next() == Some(node) {
+    if lines.next() == Some(voice) {
         return None;
     }
     let change = |line: &str| match line.split_at_checked(1)? {

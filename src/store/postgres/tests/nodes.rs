@@ -190,3 +190,32 @@ async fn while_nothing_is_heard_nothing_is_believed_for_longer_than_two_seconds(
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// As where its synchronous standby hangs: nobody waits any more by the time the server commits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_takes_effect_after_its_answer_was_given_up_is_told_to_the_node_that_wrote_it_too() {
+    let (nodes, scratch) = nodes().await;
+    nodes[0].commit(put("token/x")).await.unwrap();
+    scratch.sql(
+        "CREATE TABLE public.go (said boolean);
+         CREATE FUNCTION public.held() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           FOR turn IN 1..600 LOOP
+             IF EXISTS (SELECT FROM public.go) THEN RETURN NULL; END IF;
+             PERFORM pg_sleep(0.05);
+           END LOOP;
+           RAISE 'nobody said go';
+         END $$;
+         CREATE CONSTRAINT TRIGGER held AFTER DELETE ON sekisho.record DEFERRABLE INITIALLY DEFERRED
+           FOR EACH ROW WHEN (old.key = 'token/x') EXECUTE FUNCTION public.held()",
+    );
+    let mut watch = nodes[0].watch("token/");
+    let revoked = nodes[0].commit(Commit { deletes: vec![key("token/x")], ..Commit::default() }).await;
+    assert!(matches!(revoked, Err(StoreError::Unavailable(_))), "{revoked:?}");
+    // Whoever looks now finds it there still.
+    let told = tokio::time::timeout(Duration::from_secs(10), watch.next()).await.expect("it is told").unwrap();
+    assert_eq!(told, Change::Lagged);
+    assert!(nodes[0].get(&key("token/x")).await.unwrap().is_some());
+    scratch.sql("INSERT INTO public.go VALUES (true)");
+    assert_eq!(next(&mut *watch).await, Change::Delete(key("token/x")));
+    assert!(nodes[0].get(&key("token/x")).await.unwrap().is_none());
+}
