@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::harness::frames::{
     ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS, block, frame,
 };
-use crate::harness::{Conn, Recorder, Sekisho, poll};
+use crate::harness::{Client, Conn, Recorder, Sekisho, poll, wait_until};
 use crate::wire::gate as open_gate;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -158,4 +158,42 @@ fn a23_an_upload_that_drips_is_ended_and_one_that_is_slow_goes_on() {
     assert!(slow.text().is_empty() || slow.text().starts_with("HTTP/1.1 200 "), "{}", slow.text());
     let requests = upstream.wait_for(1);
     assert!(requests.iter().any(|request| request.target() == "/uploads/d" && request.body.len() == LENGTH));
+}
+
+/// Each is held until it is whole, so that a client that leaves many unfinished would be memory without a bound.
+#[test]
+fn a23_forms_on_their_way_are_counted_for_each_address_and_who_is_signed_in_has_other_places() {
+    let upstream = Recorder::ok();
+    let gate = Sekisho::builder()
+        .cheap_hashes()
+        .set("second_factor.policy", "off")
+        .upstream(&upstream.url())
+        .user("alice", &[])
+        .start();
+    let mut alice = Client::new(&gate);
+    alice.sign_in_by_password_alone(&gate);
+    let unfinished = |path: &str| {
+        let mut conn = Conn::plain(gate.address());
+        conn.send(post(path, 20));
+        conn.send("login=");
+        conn
+    };
+    let answer = || {
+        let mut conn = Conn::plain(gate.address());
+        conn.send(post("/.sekisho/login", 5));
+        conn.send("login");
+        conn.response().status
+    };
+    // At pages of any kind, whether or not there is one.
+    let paths = ["/.sekisho/login", "/.sekisho/forgot", "/.sekisho/nowhere"];
+    let mut held: Vec<Conn> = (0..64).map(|number| unfinished(paths[number % 3])).collect();
+    wait_until("the address has its share", || (answer() == 503).then_some(()));
+    let line = "as many forms on their way as one address may have";
+    assert_eq!(gate.logs().iter().filter(|said| said.contains(line)).count(), 1, "said once");
+    assert_eq!(alice.open("/.sekisho/account").status, 200, "what has no body waits for nobody");
+    assert!(alice.sign_out().status < 400, "who is signed in has places of their own");
+    // One of them comes to its end, and its place is another's.
+    held[0].send("x".repeat(14));
+    assert_ne!(held[0].response().status, 503);
+    wait_until("there is a place again", || (answer() != 503).then_some(()));
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
@@ -21,6 +21,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::context::Call;
 use super::headers::spelling;
+use super::shares::{Full, Share, Shares};
 use super::turns::Turns;
 use crate::service::held::{self, Found, Release};
 use crate::service::import;
@@ -39,6 +40,8 @@ pub fn by_turns(portal: Portal, turns: Turns) -> Portal {
 const MAX_FORM: usize = 64 * 1024;
 /// How long such a body may take in all.
 const FORM_TIME: Duration = Duration::from_secs(30);
+/// How many bodies are read of one address at once: of those who are signed in, and of anybody else. Each is held until it is whole.
+static FORMS: LazyLock<[Arc<Shares>; 2]> = LazyLock::new(|| [Shares::new(64), Shares::new(64)].map(Arc::new));
 /// How many uploads are held in memory at once, some megabytes each, and how long one may take.
 static UPLOADS: Semaphore = Semaphore::const_new(4);
 const UPLOAD_TIME: Duration = Duration::from_secs(120);
@@ -101,8 +104,9 @@ pub async fn ask(
     let limit = if posts { Limit::of(&visit) } else { Limit::FORM };
     // Held until the page has done with the upload.
     let place = if limit.most > MAX_FORM { UPLOADS.try_acquire().map(Some) } else { Ok(None) };
+    let share = share(session, &visit, takes_form);
     let body = match visit.ask {
-        _ if place.is_err() => {
+        _ if place.is_err() || share.is_err() => {
             visit.ask = Ask::Failure(Failure::Unavailable);
             Bytes::new()
         }
@@ -116,6 +120,7 @@ pub async fn ask(
         },
         _ => Bytes::new(),
     };
+    drop(share);
     let Some(request) = request(session, visit, body) else {
         return plain(session, StatusCode::BAD_REQUEST).await.map(Answered::Shown);
     };
@@ -144,6 +149,20 @@ pub async fn ask(
         return plain(session, StatusCode::INTERNAL_SERVER_ERROR).await.map(Answered::Shown);
     };
     write(session, head, body).await.map(Answered::Shown)
+}
+
+/// The share of its address that a body takes while it is read, if one is to be read.
+fn share(session: &mut Session, visit: &Visit, takes_form: bool) -> Result<Option<Share>, Full> {
+    if !takes_form || session.is_body_empty() {
+        return Ok(None);
+    }
+    let [known, unknown] = &*FORMS;
+    let shares = if visit.session.is_some() { known } else { unknown };
+    shares.of(visit.client).map(Some).inspect_err(|full| {
+        if full.first {
+            tracing::warn!(client = %visit.client, share = full.share, "as many forms on their way as one address may have");
+        }
+    })
 }
 
 /// Whether a form that comes is one by which a kept one may be sent.
