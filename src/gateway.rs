@@ -249,8 +249,11 @@ impl GatewayState {
     /// From now on the call is judged anew whenever another configuration is taken, or its account changes.
     /// False: it may not go on already.
     fn stays_open(&self, call: &Call, passed: Passed) -> bool {
-        let passed = self.open_calls.add(passed.by(call.certificate.as_ref()));
-        call.stays_open(Arc::clone(&passed));
+        let endless = passed.is_endless();
+        let passed = call.stays_open(|| self.open_calls.add(passed.by(call.certificate.as_ref())));
+        if endless {
+            passed.becomes_endless();
+        }
         // Either may have come about between this request's judgement and now.
         let may_begin = passed.may_begin(&self.plan(), self.services.clock.now());
         if !may_begin {

@@ -144,9 +144,10 @@ impl Call {
         self.ended.get()
     }
 
-    /// The call goes on only as long as the configuration in force lets it.
-    pub fn stays_open(&self, passed: Arc<Passed>) {
-        let _ = self.passed.set(passed);
+    /// The call goes on only as long as the configuration in force lets it: as what it was let through as at first, if that was
+    /// known before.
+    pub fn stays_open(&self, passed: impl FnOnce() -> Arc<Passed>) -> &Arc<Passed> {
+        self.passed.get_or_init(passed)
     }
 
     pub fn passed(&self) -> Option<&Arc<Passed>> {

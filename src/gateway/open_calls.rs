@@ -9,6 +9,7 @@
 //! nothing: taking the same configuration again changes nothing for anybody.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use http::Method;
@@ -46,7 +47,8 @@ pub struct Passed {
     /// As whom it was let through.
     named: Option<Whose>,
     at: Timestamp,
-    endless: bool,
+    /// Known when its answer begins, at the latest.
+    endless: AtomicBool,
     cut: CancellationToken,
 }
 
@@ -70,7 +72,7 @@ impl Passed {
             certificate: None,
             named: permit.whose(),
             at: request.now,
-            endless,
+            endless: AtomicBool::new(endless),
             cut: CancellationToken::new(),
         }
     }
@@ -87,6 +89,16 @@ impl Passed {
         Self { certificate: certificate.filter(|_| by_certificate).cloned(), ..self }
     }
 
+    /// Whether it has no end of its own.
+    pub fn is_endless(&self) -> bool {
+        self.endless.load(Ordering::SeqCst)
+    }
+
+    /// Its answer turned out to have none.
+    pub fn becomes_endless(&self) {
+        self.endless.store(true, Ordering::SeqCst);
+    }
+
     /// Fires when it may not go on.
     pub const fn cut(&self) -> &CancellationToken {
         &self.cut
@@ -95,7 +107,7 @@ impl Passed {
     /// Whether it is still let through, now that it is on the list: what merely is on its way has the grace of another
     /// configuration before it.
     pub fn may_begin(&self, plan: &Plan, now: Timestamp) -> bool {
-        self.may_go_on(if self.endless { plan } else { &self.plan }, now)
+        self.may_go_on(if self.is_endless() { plan } else { &self.plan }, now)
     }
 
     /// Whether it would be let through by this plan, and with what is known of its account by now.
@@ -162,7 +174,7 @@ impl OpenCalls {
 
     /// Closes what `plan` does not let through any more: what has no end of its own, or all of it.
     pub fn judge(&self, plan: &Plan, only_endless: bool, now: Timestamp) {
-        let closed = self.close(|call| (call.endless || !only_endless) && !call.may_go_on(plan, now));
+        let closed = self.close(|call| (call.is_endless() || !only_endless) && !call.may_go_on(plan, now));
         if closed > 0 {
             tracing::info!(closed, "closed what the configuration does not let through any more");
         }

@@ -107,6 +107,23 @@ fn an_event_stream_ends_where_its_route_is_denied_and_not_before() {
     conn.until_close();
 }
 
+/// It is known as one only when it is answered: until then it is a request whose body comes slowly.
+#[test]
+fn an_event_stream_that_answers_a_form_in_pieces_ends_at_once_as_well() {
+    let upstream = tools::EventStream::start();
+    let gate = gate(&upstream.url()).set("server.shutdown_grace", "10m").start();
+    let alice = alice(&gate);
+    let mut conn = alice.connect();
+    let head = format!("POST /events HTTP/1.1\r\nHost: {}\r\n{}", alice.host, alice.cookie_header());
+    conn.send(format!("{head}Origin: http://{}\r\nContent-Length: 6\r\n\r\nfirst", alice.host));
+    assert!(conn.is_silent_for(A_WHILE), "its last byte has yet to come");
+    conn.send("!");
+    assert_eq!(conn.read_head().unwrap().status, 200);
+    gate.change("routes", &format!("[{{name: all, upstream: {:?}, access: deny}}]", upstream.url()));
+    gate.reload();
+    conn.until_close();
+}
+
 /// What was let through and is only on its way may end; what does not within the grace is ended.
 #[test]
 fn an_answer_on_its_way_ends_in_peace_or_with_the_grace() {
