@@ -113,3 +113,30 @@ fn a54_lines_for_people_are_not_forged_either_and_hold_no_secret() {
     }
     // All lines are searched for every secret named above, cookies included, when the gateway is dropped.
 }
+
+/// The proxy library's finer lines have whole heads in them: whoever asks for a part of it by name gets none of those either.
+#[test]
+fn a54_no_filter_of_the_log_brings_cookies_into_it() {
+    let upstream = Recorder::ok();
+    let mut gate = Sekisho::builder()
+        .cheap_hashes()
+        .set("second_factor.policy", "off")
+        .upstream(&upstream.url())
+        .user("alice", &[])
+        .prepare();
+    gate.set_environment(
+        "SEKISHO_LOG",
+        "debug,pingora_proxy::proxy_h1=trace,pingora_core::protocols::http=trace,h2::codec=trace",
+    );
+    gate.serve();
+    let mut alice = Client::new(&gate);
+    alice.sign_in_by_password_alone(&gate);
+    gate.secrets().add("cookie-of-the-tool");
+    let mut conn = alice.connect();
+    let cookies = alice.cookie_header().trim_end().to_owned();
+    conn.send(format!("GET /x HTTP/1.1\r\nHost: {}\r\n{cookies}; tool=cookie-of-the-tool\r\n\r\n", alice.host));
+    assert_eq!(conn.response().status, 200);
+    assert!(upstream.last().header("cookie").is_some_and(|cookie| cookie.contains("cookie-of-the-tool")));
+    assert!(gate.logs().iter().any(|line| line.contains("DEBUG")), "the filter is in use");
+    // Secrets are looked for when the gateway is dropped.
+}

@@ -9,6 +9,9 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::backend::{open_for_gateway, open_store, store_failure};
 use super::log_lines::Named;
@@ -223,8 +226,13 @@ fn not_started(error: &server::StartError) -> Failure {
 /// Whose finer lines show whole heads of requests, cookies and all: they say no more than this, whatever is asked for. h2 would
 /// write a warning for each of certain frames, and Pingora an error for each connection that breaks off before its first frame: as
 /// many as a client cares for.
-const QUIET: [&str; 5] =
-    ["pingora_core=warn", "pingora_core::apps=off", "pingora_proxy=warn", "pingora_pool=warn", "h2=error"];
+const QUIET: [(&str, LevelFilter); 5] = [
+    ("pingora_core", LevelFilter::WARN),
+    ("pingora_core::apps", LevelFilter::OFF),
+    ("pingora_proxy", LevelFilter::WARN),
+    ("pingora_pool", LevelFilter::WARN),
+    ("h2", LevelFilter::ERROR),
+];
 
 /// Logs of this process, and of Pingora through `log`. `SEKISHO_LOG` takes a filter such as `debug` or `sekisho=trace`.
 pub fn log_to_stderr(format: LogFormat, default: &str) {
@@ -236,16 +244,17 @@ pub fn log_to_stderr(format: LogFormat, default: &str) {
         },
         _ => (EnvFilter::new(default), None),
     };
-    let filter = QUIET.iter().fold(filter, |filter, directive| match directive.parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    });
+    // Beside the filter that was asked for and not in it: there, whatever names a part of such a crate would have its way.
+    let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
+    let quiet = Targets::new().with_default(most).with_targets(QUIET);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let _ = match format {
-        LogFormat::Json => builder.json().map_event_format(|inner| Named { inner, format }).try_init(),
+        LogFormat::Json => {
+            builder.json().map_event_format(|inner| Named { inner, format }).finish().with(quiet).try_init()
+        }
         LogFormat::Text => {
             let ansi = io::IsTerminal::is_terminal(&io::stderr());
-            builder.with_ansi(ansi).map_event_format(|inner| Named { inner, format }).try_init()
+            builder.with_ansi(ansi).map_event_format(|inner| Named { inner, format }).finish().with(quiet).try_init()
         }
     };
     if let Some(text) = wrong {
