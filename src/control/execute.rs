@@ -1,5 +1,6 @@
 //! Carries out a command: the same function for the socket's server and for a command line that has the store to itself.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,8 +14,9 @@ use crate::authn::machine_token::MachineToken;
 use crate::authn::password::{ForeignHash, Unusable};
 use crate::authn::recovery_code::RecoverySet;
 use crate::authn::tool_login::Part;
-use crate::authn::user::Email;
+use crate::authn::user::{Email, LoginName};
 use crate::clock::Timestamp;
+use crate::id::UserId;
 use crate::secret::ExposeSecret;
 use crate::service::actor::Actor;
 use crate::service::care::{Listener, Piece};
@@ -90,13 +92,8 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
     Ok(match command {
         Command::UserAdd(new) => account(users.add(new_user(new), ACTOR, now).await?),
         Command::UserList(filter) => {
-            let mut rows = Vec::new();
-            for id in services.directory.ids(&everybody(filter), now).await? {
-                if let Ok(view) = users.show(&id.to_string(), now).await? {
-                    rows.push(account_row(&view));
-                }
-            }
-            Reply::Accounts(rows)
+            let ids = services.directory.ids(&everybody(filter), now).await?;
+            Reply::Accounts(users.these(&ids, now).await?.iter().map(account_row).collect())
         }
         Command::UserShow { who } => account(users.show(&who, now).await?),
         Command::UserSet { who, changes } => match user_change(changes) {
@@ -191,12 +188,12 @@ async fn carry_out(services: &Services, command: Command, now: Timestamp) -> Res
                     Err(rejection) => return Ok(refused(&rejection)),
                 },
             };
-            let mut rows = Vec::new();
-            for view in views {
-                let stored = services.tool_logins.stored(view.user.id, now).await?;
-                rows.extend(stored.iter().map(|stored| tool_login_row(&view, stored)));
-            }
-            Reply::ToolLogins(rows)
+            let logins: BTreeMap<UserId, &LoginName> =
+                views.iter().map(|view| (view.user.id, &view.user.login)).collect();
+            let ids: Vec<UserId> = views.iter().map(|view| view.user.id).collect();
+            let stored = services.tool_logins.stored(&ids, now).await?;
+            let row = |stored: &StoredView| Some(tool_login_row(logins.get(&stored.user)?, stored));
+            Reply::ToolLogins(stored.iter().filter_map(row).collect())
         }
         Command::ToolLoginSet { who, route, username, secret } => match users.show(&who, now).await? {
             Ok(view) => {
@@ -252,10 +249,10 @@ fn tool_login(outcome: Result<(), tool_logins::Refused>, route: &str) -> Reply {
     Reply::Refused { reason, hint }
 }
 
-fn tool_login_row(view: &UserView, stored: &StoredView) -> ToolLoginRow {
+fn tool_login_row(login: &LoginName, stored: &StoredView) -> ToolLoginRow {
     ToolLoginRow {
         user_id: stored.user.to_string(),
-        login: view.user.login.to_string(),
+        login: login.to_string(),
         route: stored.route.clone(),
         changed_at: stored.changed_at.to_string(),
     }

@@ -504,6 +504,7 @@ impl Reply {
             Self::Sessions(rows) => cut(rows).map(|(a, b)| (Self::Sessions(a), Self::Sessions(b))),
             Self::Devices(rows) => cut(rows).map(|(a, b)| (Self::Devices(a), Self::Devices(b))),
             Self::Tokens(rows) => cut(rows).map(|(a, b)| (Self::Tokens(a), Self::Tokens(b))),
+            Self::ToolLogins(rows) => cut(rows).map(|(a, b)| (Self::ToolLogins(a), Self::ToolLogins(b))),
             _ => None,
         }
     }
@@ -518,6 +519,7 @@ impl Reply {
             (Self::Sessions(rows), Self::Sessions(more)) => rows.extend(more),
             (Self::Devices(rows), Self::Devices(more)) => rows.extend(more),
             (Self::Tokens(rows), Self::Tokens(more)) => rows.extend(more),
+            (Self::ToolLogins(rows), Self::ToolLogins(more)) => rows.extend(more),
             _ => return Err(Malformed::NotAMessage),
         }
         Ok(())

@@ -70,6 +70,9 @@ pub enum Refused {
     Rejection(Rejection),
 }
 
+/// How many accounts' are read at once.
+const PIECE: usize = 256;
+
 /// What is to become of it.
 enum Wish {
     Set(Credentials),
@@ -126,14 +129,22 @@ impl ToolLogins {
         Ok(config.routes.iter().filter_map(view).collect())
     }
 
-    /// Everything that is stored for an account.
+    /// Everything that is stored for these accounts, in their order.
     ///
     /// # Errors
     /// Where the store cannot.
-    pub async fn stored(&self, user: UserId, now: Timestamp) -> Result<Vec<StoredView>, ServiceError> {
-        let kept = self.context.store.get::<Kept>(&user.to_string(), now).await?.record.unwrap_or_default();
-        let view = |(route, one): (String, One)| StoredView { user, route, changed_at: one.changed_at };
-        Ok(kept.by_route.into_iter().map(view).collect())
+    pub async fn stored(&self, users: &[UserId], now: Timestamp) -> Result<Vec<StoredView>, ServiceError> {
+        let mut stored = Vec::new();
+        for users in users.chunks(PIECE) {
+            let names: Vec<String> = users.iter().map(ToString::to_string).collect();
+            let found = self.context.store.get_all::<Kept>(&names, now).await?;
+            for (user, slot) in users.iter().zip(found) {
+                let kept = slot.record.unwrap_or_default();
+                let view = |(route, one): (String, One)| StoredView { user: *user, route, changed_at: one.changed_at };
+                stored.extend(kept.by_route.into_iter().map(view));
+            }
+        }
+        Ok(stored)
     }
 
     /// Stores what the tool of this route is shown for this account from now on.

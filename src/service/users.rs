@@ -259,12 +259,23 @@ impl Users {
     /// # Errors
     /// Where the store cannot.
     pub async fn list(&self, now: Timestamp) -> Result<Vec<UserView>, ServiceError> {
-        let mut views = Vec::new();
-        for user in self.all(now).await? {
-            views.push(self.view(user, now).await?);
-        }
+        let mut views = self.views(self.all(now).await?, now).await?;
         views.sort_by(|a, b| a.user.login.cmp(&b.user.login));
         Ok(views)
+    }
+
+    /// These accounts, in this order; those that there are not (any more) are left out.
+    ///
+    /// # Errors
+    /// Where the store cannot.
+    pub async fn these(&self, ids: &[UserId], now: Timestamp) -> Result<Vec<UserView>, ServiceError> {
+        let mut users = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(PAGE) {
+            let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            let found = self.context.store.get_all::<User>(&names, now).await?;
+            users.extend(found.into_iter().filter_map(|slot| slot.record));
+        }
+        self.views(users, now).await
     }
 
     /// One account, by login or id.
@@ -440,10 +451,23 @@ impl Users {
     }
 
     async fn view(&self, user: User, now: Timestamp) -> Result<UserView, ServiceError> {
-        let limits = context::limits(&self.context.config.load());
         let throttle = self.context.store.get::<AccountThrottle>(&records::account_throttle(user.id), now).await?;
-        let locked_until = throttle.record.and_then(|throttle| throttle.locked_until(limits, now));
-        Ok(UserView { user, locked_until })
+        Ok(self.seen(user, throttle.record, now))
+    }
+
+    async fn views(&self, users: Vec<User>, now: Timestamp) -> Result<Vec<UserView>, ServiceError> {
+        let names: Vec<String> = users.iter().map(|user| records::account_throttle(user.id)).collect();
+        let mut throttles = Vec::with_capacity(users.len());
+        for names in names.chunks(PAGE) {
+            throttles.extend(self.context.store.get_all::<AccountThrottle>(names, now).await?);
+        }
+        Ok(users.into_iter().zip(throttles).map(|(user, slot)| self.seen(user, slot.record, now)).collect())
+    }
+
+    fn seen(&self, user: User, throttle: Option<AccountThrottle>, now: Timestamp) -> UserView {
+        let limits = context::limits(&self.context.config.load());
+        let locked_until = throttle.and_then(|throttle| throttle.locked_until(limits, now));
+        UserView { user, locked_until }
     }
 
     async fn all(&self, now: Timestamp) -> Result<Vec<User>, ServiceError> {

@@ -62,20 +62,28 @@ fn a_change_that_this_version_does_not_know_is_refused_not_dropped() {
 
 #[test]
 fn a_long_list_is_cut_into_frames_and_put_together_again() {
-    let rows: Vec<_> = (0..9_000).map(|n| row(&format!("user-{n}"))).collect();
-    let frames = Response::encode(Reply::Accounts(rows.clone()), false).unwrap();
-    assert!(frames.len() > 1);
-    assert!(frames.iter().all(|frame| frame.len() <= MAX_FRAME));
-    let mut parts = frames.iter().map(|frame| Response::decode(frame).unwrap());
-    let first = parts.next().unwrap();
-    let (mut whole, mut more) = (first.reply, first.more);
-    for part in parts {
-        assert!(more, "a frame came after the last one");
-        more = part.more;
-        whole.append(part.reply).unwrap();
+    let accounts = (0..9_000).map(|n| row(&format!("user-{n}"))).collect();
+    let stored = |n| ToolLoginRow {
+        user_id: format!("{n:016}"),
+        login: format!("user-{n}"),
+        route: "monitoring".into(),
+        changed_at: "2026-07-01T08:00:00Z".into(),
+    };
+    for list in [Reply::Accounts(accounts), Reply::ToolLogins((0..20_000).map(stored).collect())] {
+        let frames = Response::encode(list.clone(), false).unwrap();
+        assert!(frames.len() > 1);
+        assert!(frames.iter().all(|frame| frame.len() <= MAX_FRAME));
+        let mut parts = frames.iter().map(|frame| Response::decode(frame).unwrap());
+        let first = parts.next().unwrap();
+        let (mut whole, mut more) = (first.reply, first.more);
+        for part in parts {
+            assert!(more, "a frame came after the last one");
+            more = part.more;
+            whole.append(part.reply).unwrap();
+        }
+        assert!(!more);
+        assert_eq!(whole, list);
     }
-    assert!(!more);
-    assert_eq!(whole, Reply::Accounts(rows));
 }
 
 #[test]
