@@ -3,6 +3,8 @@
 //! A key stands under its browser's value, where the login looks for it, and in an index by account, where this looks. Both are
 //! written by [`with`] and taken away by [`without`], and by nobody else.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -66,7 +68,7 @@ impl Devices {
             .filter(|(_, device)| device.is_of(&user))
             .map(|(_, device)| DeviceView { device, login: user.login.to_string() })
             .collect();
-        views.sort_by_key(|view| std::cmp::Reverse(view.device.last_seen));
+        views.sort_by_key(|view| Reverse(view.device.last_seen));
         Ok(views)
     }
 
@@ -80,24 +82,37 @@ impl Devices {
         Ok(self.context.store.get::<Device>(&name, visit.now).await?.record.map(|device| device.id))
     }
 
-    /// The browsers of all accounts.
+    /// The browsers of all accounts, account by account.
     ///
     /// # Errors
     /// Where the store cannot.
     pub async fn list_all(&self, now: Timestamp) -> Result<Vec<DeviceView>, ServiceError> {
-        let mut views = Vec::new();
+        let store = &self.context.store;
+        let mut devices = Vec::new();
         let mut after: Option<String> = None;
         loop {
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let page = self.context.store.list::<User>("", from, PAGE, now).await?;
-            for listed in &page {
-                views.extend(self.list(listed.record.id, now).await?);
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
-                _ => return Ok(views),
+            let page = store.list::<Device>("", from, PAGE, now).await?;
+            let full = page.len() == PAGE;
+            after = page.last().map(|last| last.name.clone());
+            devices.extend(page.into_iter().map(|listed| listed.record));
+            if !full {
+                break;
             }
         }
+        devices.sort_by_key(|device| (device.user, Reverse(device.last_seen)));
+        let users: BTreeSet<UserId> = devices.iter().map(|device| device.user).collect();
+        let names: Vec<String> = users.iter().map(UserId::to_string).collect();
+        let mut owners = HashMap::new();
+        for names in names.chunks(PAGE) {
+            let found = store.get_all::<User>(names, now).await?;
+            owners.extend(found.into_iter().filter_map(|slot| slot.record).map(|user| (user.id, user)));
+        }
+        let view = |device: Device| {
+            let owner = owners.get(&device.user).filter(|owner| device.is_of(owner))?;
+            Some(DeviceView { login: owner.login.to_string(), device })
+        };
+        Ok(devices.into_iter().filter_map(view).collect())
     }
 
     /// Forgets one browser of this account, with the sessions that it has begun; `None`: the account has no such browser.
@@ -190,8 +205,11 @@ impl Devices {
             let mut kept = Vec::with_capacity(devices.len());
             let names: Vec<_> = devices.iter().map(|(digest, _)| device_name(digest, user)).collect();
             let slots = context.store.get_all::<Device>(&names, now).await?;
+            // A key that takes a new value in this very moment must not be left over under it: neither before this read, nor after.
+            if slots.iter().any(|slot| slot.record.is_none()) {
+                continue;
+            }
             for ((_, device), (name, slot)) in devices.iter().zip(names.iter().zip(slots)) {
-                // A key that takes a new value in this very moment must not be left over under it.
                 change = change.unchanged::<Device>(name, slot.seen);
                 let event = events::success(Kind::DeviceForgotten, now, Some(user), owner.login.as_str(), by.clone())?;
                 kept.push(events::detailed(event, device.id.to_string()));
@@ -233,26 +251,47 @@ const fn own_session(actor: &Actor) -> Option<SessionId> {
     }
 }
 
-/// The records of an account's keys, with their browsers' digests.
+/// The records of an account's keys, with their browsers' digests. Each that is there all the while is among them, also one that takes
+/// a new value meanwhile.
 pub(super) async fn of_user(
     context: &Context,
     user: UserId,
     now: Timestamp,
 ) -> Result<Vec<(TokenDigest, Device)>, ServiceError> {
+    let mut missed = Vec::new();
+    for _ in 0..TRIES {
+        let (mut found, mut gone) = (Vec::new(), Vec::new());
+        for digests in digests_of(context, user, now).await?.chunks(PAGE) {
+            let names: Vec<_> = digests.iter().map(|digest| device_name(digest, user)).collect();
+            let devices = context.store.get_all::<Device>(&names, now).await?;
+            for (digest, slot) in digests.iter().zip(devices) {
+                match slot.record {
+                    Some(device) => found.push((*digest, device)),
+                    None => gone.push(*digest),
+                }
+            }
+        }
+        // Forgotten, or under a value by now that was not listed yet.
+        if gone.is_empty() || gone == missed {
+            return Ok(found);
+        }
+        missed = gone;
+    }
+    Err(ServiceError::Contended)
+}
+
+async fn digests_of(context: &Context, user: UserId, now: Timestamp) -> Result<Vec<TokenDigest>, ServiceError> {
     let prefix = format!("{user}/");
-    let mut found = Vec::new();
+    let mut digests = Vec::new();
     let mut after: Option<String> = None;
     loop {
         let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let page = context.store.list::<DeviceIndex>(&prefix, from, PAGE, now).await?;
-        let digests = page.iter().filter_map(|entry| entry.name.strip_prefix(&prefix).and_then(records::parse_digest));
-        let digests: Vec<_> = digests.collect();
-        let names: Vec<_> = digests.iter().map(|digest| device_name(digest, user)).collect();
-        let devices = context.store.get_all::<Device>(&names, now).await?;
-        found.extend(digests.into_iter().zip(devices).filter_map(|(digest, slot)| Some((digest, slot.record?))));
+        let known = page.iter().filter_map(|entry| entry.name.strip_prefix(&prefix).and_then(records::parse_digest));
+        digests.extend(known);
         match page.last() {
             Some(last) if page.len() == PAGE => after = Some(last.name.clone()),
-            _ => return Ok(found),
+            _ => return Ok(digests),
         }
     }
 }

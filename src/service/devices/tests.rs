@@ -3,9 +3,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::audit::Event;
+use crate::secret::Token;
 use crate::service::login::Step;
 use crate::service::testing::{Bench, Browser, PASSWORD};
 use crate::service::visit::SekishoCookies;
+use crate::store::engine::Outcome;
+use crate::store::record::Slot;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -39,6 +42,44 @@ async fn alice_on_two(bench: &Bench) -> (UserId, Browser, Browser) {
 
 async fn actor(bench: &Bench, browser: &Browser) -> Actor {
     Actor::of(&browser.visit(bench).await, Some("test")).unwrap()
+}
+
+/// Gives a key one new value after another, as a browser does at each second factor, until it is gone.
+async fn restless(bench: Arc<Bench>, mut digest: TokenDigest, user: UserId) {
+    while let Slot { record: Some(device), seen } =
+        bench.store.get::<Device>(&device_name(&digest, user), bench.now()).await.unwrap()
+    {
+        let next = Token::generate().unwrap().digest();
+        let change = Change::new().unchanged::<Device>(&device_name(&digest, user), seen);
+        let change = with(without(change, &[(digest, device.clone())]), &next, &device);
+        if let Outcome::Committed(_) = bench.store.commit(change).await.unwrap() {
+            digest = next;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_key_that_was_given_a_new_value_while_it_was_forgotten() {
+    let bench = Arc::new(Bench::new(|_| {}));
+    let alice = bench.add("alice").await.user;
+    let mut browser = Browser::default();
+    let app = browser.enrol(&bench, "alice", true).await;
+    for round in 0..20 {
+        let known = bench.services.devices.list(alice.id, bench.now()).await.unwrap();
+        let id = known.first().expect("the browser is known").device.id;
+        let digest = browser.cookies.device.as_ref().unwrap().digest();
+        let restless = tokio::spawn(restless(Arc::clone(&bench), digest, alice.id));
+        let devices = &bench.services.devices;
+        let forgotten = match round % 2 {
+            0 => devices.forget_all(alice.id, &Actor::CommandLine, bench.now()).await.unwrap().unwrap(),
+            _ => devices.forget_of(alice.id, id, &Actor::CommandLine, bench.now()).await.unwrap().unwrap().unwrap(),
+        };
+        assert_eq!((forgotten.devices, keys(&bench).await.len()), (1, 0), "round {round}");
+        restless.await.unwrap();
+        bench.advance(MINUTE);
+        browser.password(&bench, "alice", PASSWORD).await;
+        browser.code(&bench, &app.code(bench.now()), true).await;
+    }
 }
 
 #[tokio::test]
