@@ -215,7 +215,7 @@ impl Devices {
                 kept.push(events::detailed(event, device.id.to_string()));
             }
             if context.commit(change, &kept).await?.is_some() {
-                context.sessions.forget_all(user, &sessions, now).await?;
+                context.sessions.forget_all(&sessions, now).await?;
                 forgotten.devices += devices.len() as u64;
                 forgotten.sessions += sessions.len() as u64;
                 if !more {

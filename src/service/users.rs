@@ -364,7 +364,7 @@ impl Users {
             let change = mail_limit::forget(change, user.id).delete::<AddressChange>(&name).delete::<NewestLink>(&name);
             let change = self.context.without_devices(change, user.id, now).await?;
             if self.context.commit(change, &[event]).await?.is_some() {
-                self.after(user.id, &sessions, now).await;
+                self.after(user.id, &sessions, now).await?;
                 return Ok(Ok(()));
             }
         }
@@ -538,9 +538,9 @@ impl Users {
         user: UserId,
         ended: &[(crate::secret::TokenDigest, crate::authn::session::Session)],
         now: Timestamp,
-    ) {
+    ) -> Result<(), ServiceError> {
         self.context.sessions.refresh(user, now).await;
-        ended.iter().for_each(|(digest, session)| self.context.sessions.forget(digest, Some(session.id)));
+        self.context.sessions.forget_all(ended, now).await
     }
 }
 

@@ -129,10 +129,10 @@ pub async fn complete(context: &Context, browser: Browser<'_>, entry: Entry<'_>)
     }
     let sessions = &context.sessions;
     sessions.refresh(user.id, now).await;
-    aftermath.ended.iter().for_each(|(digest, session)| sessions.forget(digest, Some(session.id)));
     if let Some((old, id)) = aftermath.rotated {
         sessions.rotated(&old, aftermath.token.digest(), id);
     }
+    sessions.forget_all(&aftermath.ended, now).await?;
     if is_new_device && along.tells_of_new_device {
         let notice = Notice::NewDevice { address: browser.visit.client };
         context.mailer.notice(&browser.visit.config, browser.visit.language, &user, notice, now);

@@ -4,6 +4,7 @@
 //! A session that takes a new value in the very moment of its end must not be left over under that. The end of one is a commit that compares its
 //! record; after the end of many it is looked whether any is there still.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::{ServiceError, Sessions, session_at};
@@ -216,20 +217,30 @@ impl Sessions {
         Ok((Self::without(change, before.unwrap_or_default()), events))
     }
 
-    /// Follows the commit of a change that ended these sessions of one account, where the account's epoch does not tell that they are over.
+    /// Follows the commit of a change that ended these sessions, where the epochs of their accounts do not tell that they are over.
     ///
     /// # Errors
     /// Where the store cannot: some may be left.
     pub(in crate::service) async fn forget_all(
         &self,
-        user: UserId,
         sessions: &[(TokenDigest, Session)],
         now: Timestamp,
     ) -> Result<(), ServiceError> {
         sessions.iter().for_each(|(digest, session)| self.forget(digest, Some(session.id)));
-        if sessions.is_empty() {
-            return Ok(());
+        let users: BTreeSet<UserId> = sessions.iter().map(|(_, session)| session.user).collect();
+        for user in users {
+            self.forget_what_is_left(user, sessions, now).await?;
         }
+        Ok(())
+    }
+
+    /// Those of an account's that have taken a new value while they were ended.
+    async fn forget_what_is_left(
+        &self,
+        user: UserId,
+        sessions: &[(TokenDigest, Session)],
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
         for _ in 0..TRIES {
             let mut left = self.of_user(user, now).await?;
             left.retain(|(_, session)| sessions.iter().any(|(_, ended)| ended.id == session.id));

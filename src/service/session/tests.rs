@@ -97,7 +97,7 @@ async fn nothing_is_left_of_a_session_that_was_given_a_new_value_while_it_was_en
             _ => {
                 let ended = sessions.of_user(alice.id, bench.now()).await.unwrap();
                 bench.store.commit(sessions.without_all(Change::new(), &ended).await.unwrap()).await.unwrap();
-                sessions.forget_all(alice.id, &ended, bench.now()).await.unwrap();
+                sessions.forget_all(&ended, bench.now()).await.unwrap();
             }
         }
         assert_eq!(sessions.of_user(alice.id, bench.now()).await.unwrap().len(), 0, "way {}", way % 3);

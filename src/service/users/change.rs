@@ -159,7 +159,7 @@ impl Users {
             change = self.throttle(change, &user, &effect.throttle, now).await?;
             let event = events::success(effect.kind, now, Some(user.id), user.login.as_str(), By::Actor(actor))?;
             if context.commit(change, &[events::detailed(event, effect.detail)]).await?.is_some() {
-                self.after(user.id, &sessions, now).await;
+                self.after(user.id, &sessions, now).await?;
                 self.tell(&before, &user, now);
                 return Ok(Ok(self.view(user, now).await?));
             }
