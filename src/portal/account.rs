@@ -57,15 +57,14 @@ fn lead_on(
 }
 
 /// What is said of an obstacle.
-const fn obstacle(obstacle: Obstacle) -> Alert {
+fn obstacle(obstacle: Obstacle) -> Alert {
     Alert::problem(match obstacle {
         Obstacle::FactorRequired => "problem-factor-required",
         Obstacle::NotInUse => "problem-factor-not-in-use",
         Obstacle::NoSecondFactor => "problem-no-factor",
         Obstacle::MailNotConfigured => "address-by-managers",
         Obstacle::SameAddress => "problem-address-same",
-        // How long, the page says that has such a wish.
-        Obstacle::TooManyMails(_) => "problem-address-tries",
+        Obstacle::TooManyMails(wait) => return Alert::waiting("problem-changes-wait", wait),
         Obstacle::NothingBegun => "problem-address-gone",
     })
 }

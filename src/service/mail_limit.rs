@@ -29,10 +29,12 @@ pub enum Letter {
     PasswordLink,
     /// The same, sent by a manager: whoever asks for links must not keep a manager's from being sent.
     ManagersLink,
+    /// That a factor was changed by the owner, who can do so again and again: what cannot be told in time is not done.
+    Notice,
 }
 
 impl Letter {
-    const ALL: [Self; 4] = [Self::LoginCode, Self::AddressCode, Self::PasswordLink, Self::ManagersLink];
+    const ALL: [Self; 5] = [Self::LoginCode, Self::AddressCode, Self::PasswordLink, Self::ManagersLink, Self::Notice];
 
     const fn name(self) -> &'static str {
         match self {
@@ -40,6 +42,7 @@ impl Letter {
             Self::AddressCode => "address-code",
             Self::PasswordLink => "password-link",
             Self::ManagersLink => "managers-link",
+            Self::Notice => "notice",
         }
     }
 }

@@ -116,7 +116,11 @@ impl Mailer {
 
     /// Tells the owner of something that has happened, where there is an address and a way to send.
     pub fn notice(&self, config: &Config, language: Language, user: &User, notice: Notice, now: Timestamp) {
-        if self.outbox.load().is_some() && user.email.is_some() {
+        if !self.has_room() {
+            // Codes and links come first: somebody waits for them.
+            tracing::warn!(user = %user.id, "a notice was not sent: too many mails are waiting for the mail server");
+            self.metrics.mails.notices.refused.inc();
+        } else if self.outbox.load().is_some() && user.email.is_some() {
             self.post(config, user, &self.metrics.mails.notices, || notice_mail(config, language, user, notice, now));
         }
     }

@@ -105,6 +105,7 @@ problem-address-codes = Both codes are wrong. Enter those from the newest mails.
 problem-address-old-code = The code sent to your old address is wrong.
 problem-address-new-code = The code sent to your new address is wrong.
 problem-address-expired = The codes have expired. Have new ones sent.
+problem-changes-wait = Too many changes were made within a short time. Wait { $span }, then try again.
 problem-address-tries = The codes were tried too many times and are no longer valid. Have new ones sent.
 problem-address-locked = Too many wrong codes were entered for this account. Ask your administrator.
 problem-address-gone = No change of your mail address is under way. Begin anew.

@@ -105,6 +105,7 @@ problem-address-codes = コードがどちらも違います。最新のメー�
 problem-address-old-code = 現在のアドレスに届いたコードが違います。
 problem-address-new-code = 新しいアドレスに届いたコードが違います。
 problem-address-expired = コードの有効期限が切れました。コードを再送信してください。
+problem-changes-wait = 短い時間に何度も変更されたため、受け付けられません。{ $span }お待ちいただいてから、もう一度お試しください。
 problem-address-tries = コードを間違えた回数が多すぎるため、このコードは使えなくなりました。コードを再送信してください。
 problem-address-locked = コードの間違いが続いたため、現在は受け付けていません。管理者にお問い合わせください。
 problem-address-gone = メールアドレスの変更手続きが見つかりません。もう一度最初から操作してください。

@@ -193,6 +193,7 @@ impl crate::portal::view::Samples for OwnFactorPage {
             sample("none", none, Some(Alert::notice("done-factor-removed"))),
             sample("not-in-use", FactorView { app_possible: false, ..none }, Some(obstacle(Obstacle::NotInUse))),
             sample("mail", mail, Some(obstacle(Obstacle::FactorRequired))),
+            sample("mail-wait", mail, Some(obstacle(Obstacle::TooManyMails(std::time::Duration::from_secs(60))))),
             sample("mail-on", FactorView { required: false, ..mail }, Some(Alert::notice("done-factor-on"))),
             sample(
                 "mail-off",

@@ -1,5 +1,7 @@
 //! After the app: its recovery codes, shown until they are saved. And within a session: another app, another set of codes.
 
+use std::time::Duration;
+
 use super::Enrolments;
 use crate::audit::Kind;
 use crate::authn::login::{self, Along, State};
@@ -13,6 +15,7 @@ use crate::service::login::flows::{self, Found as Flow};
 use crate::service::login::recovery::{self, Fresh};
 use crate::service::login::sign_in::{self, Arriving};
 use crate::service::login::{Browser, Refusal, Step};
+use crate::service::mail_limit::{self, Letter};
 use crate::service::mailer::Notice;
 use crate::service::own::{self, Obstacle, Outcome, Own};
 use crate::service::visit::Visit;
@@ -173,6 +176,11 @@ impl Enrolments {
                 return Ok(Outcome::Refused(Obstacle::NoSecondFactor));
             }
             let Ok(confirmed) = own.confirmed(visit) else { return Ok(Outcome::ConfirmationDue) };
+            let context = &self.context;
+            let allowance = mail_limit::read(context, user.id, Letter::Notice, None, Duration::ZERO, visit.now).await?;
+            if !allowance.wait().is_zero() {
+                return Ok(Outcome::Refused(Obstacle::TooManyMails(allowance.wait())));
+            }
             let Fresh { set, codes } = match &made {
                 Some(fresh) => fresh.clone(),
                 None => made.insert(recovery::fresh(&self.context, visit, user.id).await?).clone(),
@@ -184,7 +192,7 @@ impl Enrolments {
             };
             let name = user.id.to_string();
             let state = State::RecoveryCodesShown(shown);
-            let change = flows::begin(Change::new(), visit, &flow, state, return_to)?;
+            let change = flows::begin(allowance.spend(Change::new()), visit, &flow, state, return_to)?;
             let change = change.unchanged::<User>(&name, own.account.seen).put(&name, &user);
             let by = By::InSession(visit.origin(user_agent), own.session.id);
             let event = events::success(Kind::RecoveryCodesRenewed, visit.now, Some(user.id), user.login.as_str(), by)?;

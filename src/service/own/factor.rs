@@ -1,6 +1,8 @@
 //! The owner gives the second factor up, or switches codes by mail on (F5). What was open elsewhere ends with it, and so does every
 //! login that was begun before.
 
+use std::time::Duration;
+
 use super::{Obstacle, Outcome, Own, OwnSettings, is_asked_for_anywhere, is_required_anywhere};
 use crate::audit::Kind;
 use crate::authn::confirmation::Confirmed;
@@ -12,6 +14,7 @@ use crate::secret::Token;
 use crate::service::ServiceError;
 use crate::service::context::TRIES;
 use crate::service::events::{self, By};
+use crate::service::mail_limit::{self, Letter};
 use crate::service::mailer::Notice;
 use crate::service::records;
 use crate::service::visit::Visit;
@@ -65,11 +68,18 @@ impl OwnSettings {
                 return Ok(Outcome::Refused(obstacle));
             }
             let Ok(confirmed) = own.confirmed(visit) else { return Ok(Outcome::ConfirmationDue) };
+            if step.is_so(before) {
+                return Ok(Outcome::Done(own.token));
+            }
+            let allowance = mail_limit::read(context, before.id, Letter::Notice, None, Duration::ZERO, now).await?;
+            if !allowance.wait().is_zero() {
+                return Ok(Outcome::Refused(Obstacle::TooManyMails(allowance.wait())));
+            }
             let mut user = before.clone();
             if step.take(&confirmed, &mut user, &visit.config).is_err() {
                 return Ok(Outcome::SignedOut);
             }
-            let change = context.without_devices(Change::new(), user.id, now).await?;
+            let change = context.without_devices(allowance.spend(Change::new()), user.id, now).await?;
             let (change, renewal) = own.renewed(context, visit, change, own.session.clone(), Some(&user)).await?;
             let throttle_name = records::account_throttle(user.id);
             let throttle = context.store.get::<AccountThrottle>(&throttle_name, now).await?;
@@ -97,12 +107,21 @@ impl Step {
     fn obstacle(self, user: &User, config: &Config) -> Option<Obstacle> {
         match self {
             Self::GiveUp if is_required_anywhere(config) => Some(Obstacle::FactorRequired),
-            Self::GiveUp if !facts(user).usable => Some(Obstacle::NoSecondFactor),
+            Self::GiveUp if !facts(user).usable || self.is_so(user) => Some(Obstacle::NoSecondFactor),
             Self::SwitchOn if !is_asked_for_anywhere(config) => Some(Obstacle::NotInUse),
             Self::SwitchOn if user.second_factor.method != Method::Mail || config.mail.is_none() => {
                 Some(Obstacle::NoSecondFactor)
             }
             Self::GiveUp | Self::SwitchOn => None,
+        }
+    }
+
+    /// Whether there is nothing left to do.
+    fn is_so(self, user: &User) -> bool {
+        let on = user.second_factor.switched_on;
+        match self {
+            Self::GiveUp => user.second_factor.method == Method::Mail && !on,
+            Self::SwitchOn => on,
         }
     }
 

@@ -241,6 +241,30 @@ async fn f5_the_owner_of_a_mailbox_switches_its_codes_on_by_giving_one() {
     assert!(matches!(switch_on(&bench, &mut browser).await, Outcome::Done(_)));
     assert!(bench.passes(&browser.session()).await && !bench.passes(&other.session()).await);
     assert!(mailbox.letter().await.contains("Two-step login was switched on"));
+    // What is on already is no change: nothing ends, and nobody is told.
+    let before = browser.session();
+    assert!(matches!(switch_on(&bench, &mut browser).await, Outcome::Done(token) if token.digest() == before.digest()));
+    // Whoever has no end of it has to wait, or mails would have no end either.
+    let mut changes = 1;
+    let wait = loop {
+        let outcome = match changes % 2 {
+            0 => switch_on(&bench, &mut browser).await,
+            _ => give_up(&bench, &mut browser).await,
+        };
+        match outcome {
+            Outcome::Done(_) => changes += 1,
+            Outcome::Refused(Obstacle::TooManyMails(wait)) => break wait,
+            other => panic!("{other:?}"),
+        }
+        mailbox.letter().await;
+    };
+    assert_eq!((changes, wait), (5, MINUTE));
+    bench.advance(wait);
+    assert!(matches!(give_up(&bench, &mut browser).await, Outcome::Done(_)));
+    mailbox.letter().await;
+    bench.advance(2 * MINUTE);
+    assert!(matches!(switch_on(&bench, &mut browser).await, Outcome::Done(_)));
+    mailbox.letter().await;
     assert!(matches!(english().password(&bench, "alice", PASSWORD).await, Step::Code { .. }));
 }
 
