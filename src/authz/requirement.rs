@@ -49,6 +49,15 @@ impl SecondFactorDemand {
         }
     }
 
+    /// What asks for no less than either.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            policy: self.policy.max(other.policy),
+            recheck_interval: self.recheck_interval.min(other.recheck_interval),
+        }
+    }
+
     /// Whether this account has to give a second factor at all.
     #[must_use]
     pub const fn applies_to(&self, account: AccountSecondFactor) -> bool {

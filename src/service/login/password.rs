@@ -10,9 +10,10 @@ use super::device_keys::Key;
 use super::{Browser, Credentials, Destination, Refusal, Step, device_keys, flows, mailed, sign_in};
 use crate::audit::{Event, Kind};
 use crate::authn::lockout::{AccountThrottle, AddressThrottle, Limits};
-use crate::authn::login::{Along, Next, Start, State};
+use crate::authn::login::{Along, Next, Start, State, facts};
 use crate::authn::password::{self, Matches};
 use crate::authn::user::{LoginName, User};
+use crate::authz::SecondFactorDemand;
 use crate::clock::Timestamp;
 use crate::id::DeviceId;
 use crate::secret::{ExposeSecret, Purpose, SecretString, Token};
@@ -207,9 +208,22 @@ fn verdict(browser: Browser<'_>, judged: &Judged, reading: &Reading, destination
         return None;
     }
     let user = &reading.account.as_ref()?.user;
-    let passed = Start.password(user, judged.proof.as_ref()?, destination.demand).ok()?;
+    let passed = Start.password(user, judged.proof.as_ref()?, demand(browser, user, destination)).ok()?;
     let key = reading.key.as_ref().and_then(|key| key.sparing(browser));
     passed.next(user, key, now).ok()
+}
+
+/// What this login has to satisfy. One that leads to another password asks whoever has a second factor for it as sekisho's own pages do,
+/// whatever the route that it came from asks for.
+fn demand(browser: Browser<'_>, user: &User, destination: &Destination) -> SecondFactorDemand {
+    let config = &browser.visit.config;
+    let stored = user.password.as_ref();
+    let leads_to_another =
+        stored.is_some_and(|stored| stored.change_is_due(config.password.max_age, browser.visit.now));
+    match leads_to_another && facts(user).usable {
+        true => destination.demand.and(config.portal_demand()),
+        false => destination.demand,
+    }
 }
 
 /// Commits the step forward: a session, or a flow that waits for what is due.

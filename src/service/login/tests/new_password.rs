@@ -1,6 +1,7 @@
 //! The password that a login asks for before it lets anybody in (F22).
 
 use super::*;
+use crate::authz::SecondFactorDemand;
 use crate::service::testing::new_user;
 use crate::service::users::NewUser;
 
@@ -74,6 +75,23 @@ async fn f22_a_password_older_than_max_age_must_be_changed_and_a_new_one_has_its
     assert!(matches!(browser.change_password(&bench, NEW).await, Ok(Step::SignedIn { .. })));
     bench.advance(DAY * 89);
     assert!(matches!(browser.password(&bench, "alice", NEW).await, Step::SignedIn { .. }));
+}
+
+#[tokio::test]
+async fn f22_a_route_that_asks_for_no_code_leads_to_no_new_password_without_one() {
+    let bench = Bench::new(|_| {});
+    let (_, app) = marked(&bench).await;
+    let mut browser = Browser::default();
+    let off = Destination {
+        demand: SecondFactorDemand { policy: Policy::Off, ..bench.destination().demand },
+        ..bench.destination()
+    };
+    assert!(matches!(browser.password_to(&bench, "alice", PASSWORD, off.clone()).await, Step::Code { .. }));
+    assert!(matches!(code(&mut browser, &bench, &app).await, Step::ChangePassword { .. }));
+    assert!(matches!(browser.change_password(&bench, NEW).await, Ok(Step::SignedIn { .. })));
+    let mut again = Browser::default();
+    let step = again.password_to(&bench, "alice", NEW, off).await;
+    assert!(matches!(step, Step::SignedIn { .. }), "with a password that is good the route has its way: {step:?}");
 }
 
 #[tokio::test]
