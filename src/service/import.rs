@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::columns::Column;
 pub use self::plan::{Judged, Verdict};
-pub use self::row::{Fault, Reason, Row};
+pub use self::row::{FORMULA, Fault, Reason, Row};
 pub use self::run::{Outcome, Report, ReportRow};
 pub use self::table::{MAX_ROWS, Separator};
 pub use self::text::Encoding;

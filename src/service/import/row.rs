@@ -180,6 +180,11 @@ impl<'t> Cells<'t> {
     /// Several in one cell, parted by what no group's name can have.
     fn groups(&self, faults: &mut Vec<Fault>) -> Option<BTreeSet<Group>> {
         let cell = self.get(Column::Groups)?;
+        if cell.contains(['\n', '\r']) {
+            // As in any other cell: other people's groups would be this one's.
+            faults.push(Fault::new(Column::Groups, Reason::LineBreak, cell));
+            return None;
+        }
         let parted = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '、' | '，' | '；' | '|');
         let mut groups = BTreeSet::new();
         for part in cell.split(parted).filter(|part| !part.is_empty()) {
@@ -187,17 +192,24 @@ impl<'t> Cells<'t> {
                 Ok(group) => {
                     groups.insert(group);
                 }
-                Err(_) => faults.push(Fault::new(Column::Groups, Reason::GroupRule, part)),
+                Err(_) => {
+                    // The first tells enough, and a cell may have millions of them.
+                    faults.push(Fault::new(Column::Groups, Reason::GroupRule, part));
+                    return None;
+                }
             }
         }
         Some(groups)
     }
 }
 
+/// With what a cell begins that a spreadsheet takes for a formula, in the letters of any keyboard.
+pub const FORMULA: [char; 11] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n'];
+
 /// The apostrophe with which the exported list keeps a spreadsheet from calculating what looks like a formula.
 fn without_apostrophe(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r']) => rest,
+        Some(rest) if rest.starts_with(FORMULA) => rest,
         _ => cell,
     }
 }
@@ -231,6 +243,15 @@ mod tests {
         assert_eq!((bare.name, bare.email, bare.groups, bare.role), (None, None, None, None));
         let short = row("login,name,email\nhanako\n");
         assert_eq!((short.name, short.email), (None, None));
+    }
+
+    #[test]
+    fn a_groups_cell_with_a_quotation_mark_that_never_ends_gives_nobody_others_groups() {
+        let text = "login,groups\nhanako,\"ops\ntaro,finance\njiro,admins\n";
+        let told: Vec<_> = faults(text).into_iter().map(|(column, reason, _)| (column, reason)).collect();
+        assert_eq!(told, [(Some(Column::Groups), Reason::LineBreak)]);
+        let many = format!("login,groups\nhanako,\"{}\"\n", "!,".repeat(100_000));
+        assert_eq!(faults(&many).len(), 1);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::portal::error::PortalError;
 use crate::portal::exchange::Exchange;
 use crate::portal::person;
 use crate::service::Services;
-use crate::service::import::{Fault, Forbidden, Judged, Outcome, Progress, ReportRow, Verdict};
+use crate::service::import::{FORMULA, Fault, Forbidden, Judged, Outcome, Progress, ReportRow, Verdict};
 use axum::extract::State;
 
 /// A row that is not imported.
@@ -107,7 +107,7 @@ pub fn list(language: Language, header: &[String], rows: &[RefusedRow]) -> Vec<u
 
 /// A cell that no spreadsheet takes for a formula; the import takes the apostrophe away again.
 fn harmless(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.to_owned() }
+    if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell.to_owned() }
 }
 
 /// A fault in words, as the page has it.

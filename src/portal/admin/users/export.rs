@@ -23,6 +23,7 @@ use crate::portal::exchange::Exchange;
 use crate::portal::person;
 use crate::service::Services;
 use crate::service::directory::Row;
+use crate::service::import::FORMULA;
 
 /// How many accounts go in one piece.
 const PIECE: usize = 500;
@@ -105,7 +106,7 @@ fn cells(row: &Row) -> [String; HEAD.len()] {
 
 /// What a spreadsheet shows and does not calculate.
 fn safe(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
 }
 
 fn lines(rows: impl IntoIterator<Item = [String; HEAD.len()]>) -> Vec<u8> {
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_formula_is_text() {
-        for formula in ["=1+1", "+81", "-1", "@SUM(A1)", "\tx", "\rx"] {
+        for formula in ["=1+1", "+81", "-1", "@SUM(A1)", "＝1+1", "＋81", "－1", "＠SUM(A1)", "\tx", "\rx", "\nx"] {
             assert_eq!(safe(formula), format!("'{formula}"));
         }
         for text in ["", "山田", "'quoted", "a=b", "1-2"] {
