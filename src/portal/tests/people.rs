@@ -240,6 +240,11 @@ async fn two_who_edit_one_account_at_once_do_not_overwrite_each_other_unseen() {
     assert_eq!(late.status, StatusCode::CONFLICT);
     assert_eq!((value(&late, "name").as_str(), value(&late, "email").as_str()), ("First", "bob@example.com"));
     assert_eq!(user(&browser, "bob").await.name.as_str(), "First");
+    // Nor over a mistake that has to be put right first.
+    let third = browser.post(&edit, &edit_form(&second, &[("name", "Third"), ("email", "nobody")])).await;
+    assert_eq!((third.status, value(&third, "name").as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "Third"));
+    let late_again = browser.post(&edit, &edit_form(&third, &[("email", "")])).await;
+    assert_eq!((late_again.status, user(&browser, "bob").await.email.is_some()), (StatusCode::CONFLICT, true));
     // What the page shows now can be changed.
     let again = browser.post(&edit, &edit_form(&late, &[("name", "Second")])).await;
     assert_eq!(again.status, StatusCode::SEE_OTHER);

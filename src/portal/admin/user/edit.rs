@@ -55,7 +55,8 @@ pub async fn show(
     match found(&services, &exchange, &person, &id).await? {
         Ok(view) if may(&person, Act::EditName, &view.user) => {
             let sent = Sent::of(&view.user);
-            page(exchange, &person, &view, &sent, StatusCode::OK, Problems::default(), None)
+            let seen = Edition::of(&view.user);
+            page(exchange, &person, &view, (&sent, &seen), StatusCode::OK, Problems::default(), None)
         }
         Ok(_) => Ok(message::page(exchange, Kind::DeniedAccount)),
         Err(kind) => Ok(message::page(exchange, kind)),
@@ -78,16 +79,19 @@ pub async fn submit(
         Err(kind) => return Ok(message::page(exchange, kind)),
     };
     let sent = Sent::read(&fields);
+    // As it was when the form was first made, also where it comes again after a mistake: what somebody else has changed since
+    // must not be undone unseen.
+    let seen = Edition::sent(fields.get("edition").unwrap_or_default());
     let wanted = match sent.judge() {
         Ok(wanted) => wanted.unlike(&view.user),
         Err(problems) => {
-            return page(exchange, &person, &view, &sent, StatusCode::UNPROCESSABLE_ENTITY, problems, None);
+            return page(exchange, &person, &view, (&sent, &seen), StatusCode::UNPROCESSABLE_ENTITY, problems, None);
         }
     };
     if wanted.is_empty() {
         return Ok(deed::back(exchange, view.user.id, "unchanged"));
     }
-    let change = change(wanted, Edition::sent(fields.get("edition").unwrap_or_default()));
+    let change = change(wanted, seen.clone());
     let now = exchange.visit.now;
     let rejection = match services.users.set(&view.user.id.to_string(), change, &person.actor, now).await? {
         Ok(view) => return Ok(deed::back(exchange, view.user.id, "saved")),
@@ -101,13 +105,14 @@ pub async fn submit(
         Rejection::ChangedMeanwhile => match found(&services, &exchange, &person, &id).await? {
             Ok(view) => {
                 let sent = Sent::of(&view.user);
-                page(exchange, &person, &view, &sent, status, Problems::default(), alert())
+                let seen = Edition::of(&view.user);
+                page(exchange, &person, &view, (&sent, &seen), status, Problems::default(), alert())
             }
             Err(kind) => Ok(message::page(exchange, kind)),
         },
         _ => match Problems::of(&rejection) {
-            Some(problems) => page(exchange, &person, &view, &sent, status, problems, None),
-            None => page(exchange, &person, &view, &sent, status, Problems::default(), alert()),
+            Some(problems) => page(exchange, &person, &view, (&sent, &seen), status, problems, None),
+            None => page(exchange, &person, &view, (&sent, &seen), status, Problems::default(), alert()),
         },
     }
 }
@@ -130,7 +135,7 @@ fn page(
     mut exchange: Exchange,
     person: &Person,
     view: &UserView,
-    sent: &Sent,
+    (sent, seen): (&Sent, &Edition),
     status: StatusCode,
     problems: Problems,
     alert: Option<Alert>,
@@ -143,7 +148,7 @@ fn page(
         alert,
         path: exchange.page_path(&below),
         csrf: person.form_token(&mut exchange, FORM)?,
-        edition: Edition::of(user).as_str().to_owned(),
+        edition: seen.as_str().to_owned(),
         whose: if user.name.as_str().is_empty() { user.login.to_string() } else { user.name.to_string() },
         fields: sent.view(person, Some(user), problems),
     };
