@@ -9,6 +9,8 @@
 //! The way is sealed: nobody else can make one, so it leads to hosts that a route names and to paths that were checked there. What comes with
 //! a code decides where it is good, never its address.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, Method};
@@ -242,11 +244,11 @@ fn is_whole_window(exchange: &Exchange) -> bool {
 #[must_use]
 pub fn forms(visit: &Visit, leads_out: bool) -> Forms {
     match visit.place() {
-        Place::Alone | Place::Unnamed if leads_out => Forms::Anywhere,
+        Place::Alone | Place::Unnamed | Place::Tool if leads_out => Forms::Anywhere,
         Place::Alone | Place::Unnamed => Forms::Home,
         // Signing out leads to the login.
         Place::Tool => Forms::Listed(vec![portal_origin(visit)]),
-        Place::Portal if leads_out => Forms::Listed(hosts(visit)),
+        Place::Portal if leads_out => hosts(visit).map_or(Forms::Anywhere, Forms::Listed),
         Place::Portal => Forms::Home,
     }
 }
@@ -257,20 +259,28 @@ pub fn portal_page(exchange: &Exchange, below: &str) -> String {
     format!("{}{}", portal_origin(&exchange.visit), exchange.page_path(below))
 }
 
-/// Every host that a route names, as a policy spells it.
-fn hosts(visit: &Visit) -> Vec<String> {
-    let mut hosts: Vec<String> = Vec::new();
+/// The longest list of hosts in a policy: other proxies take a head of a few KiB at most.
+const LONGEST_LIST: usize = 2048;
+
+/// Every host that a route names, as a policy spells it; `None`: they are too many to be listed.
+fn hosts(visit: &Visit) -> Option<Vec<String>> {
+    let (mut hosts, mut known, mut length) = (Vec::new(), BTreeSet::new(), 0);
     for (_, route) in visit.config.routes.iter() {
         let host = match &route.host {
             HostPattern::Exact(host) => visit.origin_of(host.as_str()),
             HostPattern::Wildcard(suffix) => visit.origin_of(&format!("*.{suffix}")),
             HostPattern::Any => continue,
         };
-        if !hosts.contains(&host) {
-            hosts.push(host);
+        if !known.insert(host.clone()) {
+            continue;
         }
+        length += host.len() + 1;
+        if length > LONGEST_LIST {
+            return None;
+        }
+        hosts.push(host);
     }
-    hosts
+    Some(hosts)
 }
 
 fn portal_origin(visit: &Visit) -> String {

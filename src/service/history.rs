@@ -157,12 +157,19 @@ impl History {
     /// The account that the filter's person is. One that was deleted is still known by its id.
     async fn account(&self, filter: &Filter, now: Timestamp) -> Result<Option<UserId>, ServiceError> {
         let Some(person) = filter.person.as_deref() else { return Ok(None) };
+        // Nobody hides the events of a deleted account behind another one whose login is its id.
+        let id = person.trim().parse::<UserId>().ok();
+        if let Some(id) = id
+            && !self.context.store.list::<EventIndex>(&event_index(id, ""), Bound::Unbounded, 1, now).await?.is_empty()
+        {
+            return Ok(Some(id));
+        }
         if let Ok(login) = person.parse::<LoginName>()
             && let Some(found) = self.context.user_by_login(&login, now).await?
         {
             return Ok(Some(found.user.id));
         }
-        Ok(person.trim().parse().ok())
+        Ok(id)
     }
 }
 

@@ -85,6 +85,13 @@ fn is_required_anywhere(config: &Config) -> bool {
     policies(config).any(|policy| policy == Policy::Required)
 }
 
+/// What the gateway and all of its routes ask for alike; `None`: not the same.
+#[must_use]
+pub fn policy_everywhere(config: &Config) -> Option<Policy> {
+    let gateway = config.second_factor.demand.policy;
+    policies(config).all(|policy| policy == gateway).then_some(gateway)
+}
+
 fn policies(config: &Config) -> impl Iterator<Item = Policy> {
     let routes = config.routes.iter().map(|(_, route)| route.second_factor.policy);
     std::iter::once(config.second_factor.demand.policy).chain(routes)

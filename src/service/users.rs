@@ -289,7 +289,7 @@ impl Users {
         }
     }
 
-    /// One account, for whoever may see accounts.
+    /// One account, by its id alone, for whoever may see accounts.
     ///
     /// # Errors
     /// Where the store cannot.
@@ -300,7 +300,9 @@ impl Users {
         now: Timestamp,
     ) -> Result<Result<UserView, Rejection>, ServiceError> {
         match self.subject(&id.to_string(), Act::View, actor, now).await? {
-            Ok((Found { user, .. }, _)) => Ok(Ok(self.view(user, now).await?)),
+            Ok((Found { user, .. }, _)) if user.id == id => Ok(Ok(self.view(user, now).await?)),
+            // Another one whose login is the id of one that was deleted.
+            Ok(_) => Ok(Err(Rejection::NoSuchUser(id.to_string()))),
             Err(rejection) => Ok(Err(rejection)),
         }
     }

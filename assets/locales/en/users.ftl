@@ -20,7 +20,7 @@ users-total = { $total ->
    *[other] { $total } accounts; { $first } to { $last } are shown.
 }
 users-policy-required = The second factor is required of everybody here, whatever the account's own switch says.
-users-policy-off = No second factor is asked for here, whatever the account's own switch says.
+users-policy-off = No route asks for a second factor. The account's own switch counts for sekisho's own pages alone.
 users-none = There is no account yet.
 users-none-found = No account matches these conditions.
 users-pages = Pages

@@ -128,6 +128,9 @@ struct Standing {
     locked: Vec<directory::Row>,
 }
 
+/// Up to so many sessions are counted anew for each who looks.
+const COUNTED_ANEW: usize = 5000;
+
 impl Standing {
     async fn now(services: &Services, now: Timestamp) -> Result<Self, ServiceError> {
         let wanted = |filter: Filter, most: usize| Query { filter, sort: Sort::default(), page: 0, per_page: most };
@@ -137,11 +140,20 @@ impl Standing {
         admins.truncate(ADMINS_LOOKED_AT);
         Ok(Self {
             counts: services.directory.counts(now).await?,
-            sessions: services.sessions.list(None, now).await?.len(),
+            sessions: sessions(services, now).await?,
             admins: services.users.effective_admins_among(&admins, now).await?,
             days: services.history.days(DAYS, now).await?,
             locked: services.directory.query(&wanted(locked, NAMED), now).await?.rows,
         })
+    }
+}
+
+/// How many sessions live. To walk through all takes as long as there are many: then it is what was counted last.
+async fn sessions(services: &Services, now: Timestamp) -> Result<usize, ServiceError> {
+    let counted = usize::try_from(services.metrics.population.sessions.get()).unwrap_or_default();
+    match counted > COUNTED_ANEW {
+        true => Ok(counted),
+        false => Ok(services.sessions.list(None, now).await?.len()),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::portal::person;
 use crate::portal::refusal::Alert;
 use crate::portal::view::Page;
 use crate::service::Services;
-use crate::service::directory;
+use crate::service::{directory, own};
 
 /// The list's path below the portal's.
 const PATH: &str = "/admin/users";
@@ -98,10 +98,10 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
     exchange.here_with(PATH, listing.search());
     let nav = Nav::new(&mut exchange, &person, Room::Users)?;
     let path = exchange.page_path(PATH);
-    let policy = match exchange.visit.config.second_factor.demand.policy {
-        Policy::Required => Some("required"),
-        Policy::PerUser => None,
-        Policy::Off => Some("off"),
+    let policy = match own::policy_everywhere(&exchange.visit.config) {
+        Some(Policy::Required) => Some("required"),
+        Some(Policy::Off) => Some("off"),
+        Some(Policy::PerUser) | None => None,
     };
     let mut page = UsersPage::new(nav, path, &listing, &found, person.account.role, policy);
     page.alert = exchange.query.get("done").and_then(done);
