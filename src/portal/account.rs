@@ -69,5 +69,14 @@ fn obstacle(obstacle: Obstacle) -> Alert {
     })
 }
 
-/// The status that goes with it.
-const REFUSED: StatusCode = StatusCode::CONFLICT;
+/// The status of the page that says it, and what it says; where waiting helps, the answer names the time for programs too.
+fn refused(exchange: &mut Exchange, why: Obstacle) -> (StatusCode, Alert) {
+    let status = match why {
+        Obstacle::TooManyMails(wait) => {
+            exchange.retry_after(wait);
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        _ => StatusCode::CONFLICT,
+    };
+    (status, obstacle(why))
+}

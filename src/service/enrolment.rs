@@ -2,6 +2,7 @@
 //! account's once a first code proves it. Recovery codes come with it, shown until they are saved.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ServiceError;
 use super::context::{self, Context, Found, TRIES};
@@ -10,6 +11,7 @@ use super::login::flows::{self, Found as Flow};
 use super::login::recovery::{self, Fresh};
 use super::login::sign_in::{self, Arriving};
 use super::login::{Browser, Refusal, Step, exhausted};
+use super::mail_limit::{self, Allowance, Letter};
 use super::mailer::Notice;
 use super::own::Own;
 use super::records;
@@ -20,6 +22,8 @@ use crate::authn::lockout::hints_at_the_clock;
 use crate::authn::login::{Along, EnrolmentDue, NewFactor, State};
 use crate::authn::totp::{self, Accepted, KEY_BYTES, TotpKey, Verdict};
 use crate::authn::user::User;
+use crate::clock::Timestamp;
+use crate::id::UserId;
 use crate::secret::{KeyError, Purpose, SecretString, Token, random_bytes};
 use crate::store::record::Change;
 
@@ -94,7 +98,11 @@ impl Enrolments {
         };
         // Made before the turn, as it takes a while.
         let proved = offered(&found, &due, visit)?.is_some_and(|key| is_right(&key, &code, visit).is_some());
-        let mut fresh = match proved {
+        let waits = match self.allowance(&due, account.user.id, visit.now).await? {
+            Some(allowance) => !allowance.wait().is_zero(),
+            None => false,
+        };
+        let mut fresh = match proved && !waits {
             true => Some(recovery::fresh(&self.context, visit, account.user.id).await?),
             false => None,
         };
@@ -159,6 +167,20 @@ impl Enrolments {
         Ok(open.then_some((found, due, account)))
     }
 
+    /// Whoever is signed in can set up one app after another, and each is told by mail: they are counted like other changes of a
+    /// factor. `None`: a login's, of which there is one.
+    async fn allowance(
+        &self,
+        due: &EnrolmentDue,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Option<Allowance>, ServiceError> {
+        match due.is_in_session() {
+            true => mail_limit::read(&self.context, user, Letter::Notice, None, Duration::ZERO, now).await.map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// One try: read everything as it is now, judge, commit. `None`: somebody came in between.
     async fn attempt(
         &self,
@@ -180,6 +202,15 @@ impl Enrolments {
         let Some(proof) = is_right(&key, code, visit) else {
             return self.refuse(browser, &found, due, &account.user).await;
         };
+        let (in_session, replaces) = (due.is_in_session(), due.is_renewal());
+        let change = match self.allowance(&due, account.user.id, now).await? {
+            None => Change::new(),
+            Some(allowance) if allowance.wait().is_zero() => allowance.spend(Change::new()),
+            Some(allowance) => {
+                let retry_after = allowance.wait();
+                return Ok(Some(Step::Refused(Refusal::TooManyAttempts { retry_after })));
+            }
+        };
         let Fresh { set, codes } = match fresh {
             Some(made) => made.clone(),
             None => fresh.insert(recovery::fresh(&self.context, visit, account.user.id).await?).clone(),
@@ -190,13 +221,12 @@ impl Enrolments {
             codes: found.seal_codes(config, recovery::lines(&codes).as_bytes())?,
             remember,
         };
-        let (in_session, replaces) = (due.is_in_session(), due.is_renewal());
         let Found { user, seen } = &mut account;
         let Ok(shown) = due.proved(user, new, &proof, now) else {
             return Ok(Some(Step::Refused(Refusal::RestartLogin)));
         };
         let name = user.id.to_string();
-        let change = found.entered(Change::new(), visit, State::RecoveryCodesShown(shown));
+        let change = found.entered(change, visit, State::RecoveryCodesShown(shown));
         let mut change = change.unchanged::<User>(&name, *seen);
         let mut renewal = None;
         if in_session {

@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::{REFUSED, back_to, lead_on, obstacle};
+use super::{back_to, lead_on};
 use crate::authn::mail_code::DIGITS;
 use crate::authn::user::{Email, Method};
 use crate::portal::error::PortalError;
@@ -152,7 +152,7 @@ pub async fn prove(State(services): State<Services>, exchange: Exchange, body: B
         Given::Expired => (StatusCode::UNAUTHORIZED, "problem-address-expired"),
         Given::TooManyTries => (StatusCode::TOO_MANY_REQUESTS, "problem-address-tries"),
         Given::Locked => (StatusCode::FORBIDDEN, "problem-address-locked"),
-        Given::Gone => (REFUSED, "problem-address-gone"),
+        Given::Gone => (StatusCode::CONFLICT, "problem-address-gone"),
     };
     let (wrong_old, wrong_new) = match given {
         Given::Wrong { old, new } => (old, new),
@@ -177,9 +177,10 @@ async fn answer(
     match lead_on(exchange, outcome.not_done(), Wish::Anything, HERE) {
         Ok(answer) => Ok(answer),
         Err(refused) => {
-            let (exchange, why) = *refused;
-            let shown = Shown { typed, ..Shown::saying(obstacle(why)) };
-            page(services, exchange, person, REFUSED, shown).await
+            let (mut exchange, why) = *refused;
+            let (status, alert) = super::refused(&mut exchange, why);
+            let shown = Shown { typed, ..Shown::saying(alert) };
+            page(services, exchange, person, status, shown).await
         }
     }
 }
@@ -260,11 +261,11 @@ impl crate::portal::view::Samples for EmailPage {
             sample("plain", None, Shown::default()),
             sample("first", None, notice("done-confirmed")),
             sample("factor", None, notice("done-address")),
-            sample("no-mail", None, Shown::saying(obstacle(Obstacle::MailNotConfigured))),
+            sample("no-mail", None, Shown::saying(super::obstacle(Obstacle::MailNotConfigured))),
             sample("bad", None, Shown { typed: "hanako".to_owned(), ..saying("problem-address") }),
-            sample("same", None, Shown::saying(obstacle(Obstacle::SameAddress))),
+            sample("same", None, Shown::saying(super::obstacle(Obstacle::SameAddress))),
             sample("gone", None, saying("problem-address-gone")),
-            sample("nothing", None, Shown::saying(obstacle(Obstacle::NothingBegun))),
+            sample("nothing", None, Shown::saying(super::obstacle(Obstacle::NothingBegun))),
             sample("cancelled", None, notice("done-address-cancelled")),
             sample("sent", Some((true, 30)), notice("done-address-sent")),
             sample("sent-first", Some((false, 0)), Shown::default()),

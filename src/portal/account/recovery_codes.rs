@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::{REFUSED, lead_on, obstacle};
+use super::lead_on;
 use crate::portal::error::PortalError;
 use crate::portal::exchange::Exchange;
 use crate::portal::moment::Moment;
@@ -64,8 +64,9 @@ pub async fn renew(State(services): State<Services>, exchange: Exchange, body: B
     match lead_on(exchange, outcome, Wish::Anything, HERE) {
         Ok(answer) => Ok(answer),
         Err(refused) => {
-            let (exchange, why) = *refused;
-            page(&services, exchange, &person, REFUSED, Some(obstacle(why))).await
+            let (mut exchange, why) = *refused;
+            let (status, alert) = super::refused(&mut exchange, why);
+            page(&services, exchange, &person, status, Some(alert)).await
         }
     }
 }
@@ -112,7 +113,7 @@ impl crate::portal::view::Samples for OwnCodesPage {
         let sample = |name: &str, left: Option<usize>, low: bool, unsaved: bool| {
             let page = Self {
                 nav: Nav::sample(crate::authn::user::Role::User, Room::Account),
-                alert: (name == "refused").then(|| obstacle(crate::service::own::Obstacle::NoSecondFactor)),
+                alert: (name == "refused").then(|| super::obstacle(crate::service::own::Obstacle::NoSecondFactor)),
                 csrf: "x".repeat(43),
                 left,
                 low,

@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::{REFUSED, back_to, lead_on, obstacle};
+use super::{back_to, lead_on};
 use crate::authn::user::Method;
 use crate::portal::error::PortalError;
 use crate::portal::exchange::Exchange;
@@ -110,8 +110,9 @@ async fn answer(
     match lead_on(exchange, outcome, wish, HERE) {
         Ok(answer) => Ok(answer),
         Err(refused) => {
-            let (exchange, why) = *refused;
-            page(services, exchange, person, REFUSED, Some(obstacle(why))).await
+            let (mut exchange, why) = *refused;
+            let (status, alert) = super::refused(&mut exchange, why);
+            page(services, exchange, person, status, Some(alert)).await
         }
     }
 }
@@ -191,14 +192,18 @@ impl crate::portal::view::Samples for OwnFactorPage {
             sample("app", app, None),
             sample("app-optional", FactorView { required: false, ..app }, Some(Alert::notice("done-confirmed"))),
             sample("none", none, Some(Alert::notice("done-factor-removed"))),
-            sample("not-in-use", FactorView { app_possible: false, ..none }, Some(obstacle(Obstacle::NotInUse))),
-            sample("mail", mail, Some(obstacle(Obstacle::FactorRequired))),
-            sample("mail-wait", mail, Some(obstacle(Obstacle::TooManyMails(std::time::Duration::from_secs(60))))),
+            sample("not-in-use", FactorView { app_possible: false, ..none }, Some(super::obstacle(Obstacle::NotInUse))),
+            sample("mail", mail, Some(super::obstacle(Obstacle::FactorRequired))),
+            sample(
+                "mail-wait",
+                mail,
+                Some(super::obstacle(Obstacle::TooManyMails(std::time::Duration::from_secs(60)))),
+            ),
             sample("mail-on", FactorView { required: false, ..mail }, Some(Alert::notice("done-factor-on"))),
             sample(
                 "mail-off",
                 FactorView { required: false, asked_for: false, switch_possible: true, ..mail },
-                Some(obstacle(Obstacle::NoSecondFactor)),
+                Some(super::obstacle(Obstacle::NoSecondFactor)),
             ),
         ]
     }

@@ -86,6 +86,19 @@ async fn nothing_that_changes_a_factor_is_done_without_giving_all_again() {
 }
 
 #[tokio::test]
+async fn changes_without_an_end_are_told_when_to_come_again() {
+    let (mut browser, _) = enrolled(bench_that_asks(|demand| demand.policy = Policy::Required)).await;
+    let page = "/.sekisho/account/recovery-codes";
+    for _ in 0..5 {
+        let renewed = post_from(&mut browser, page, page, "").await;
+        assert_eq!(renewed.location(), "/.sekisho/enrol/recovery-codes");
+    }
+    let waits = post_from(&mut browser, page, page, "").await;
+    assert_eq!((waits.status, waits.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "60"));
+    assert!(waits.body.contains("1分"), "{}", waits.body);
+}
+
+#[tokio::test]
 async fn f5_f4_where_it_is_optional_the_owner_sets_an_app_up_or_goes_on_without() {
     let mut browser = Browser::with(bench_that_asks(|demand| demand.policy = Policy::PerUser));
     browser.bench.add("alice").await;

@@ -150,6 +150,34 @@ async fn another_app_gives_the_session_a_new_value_and_ends_a_login_that_owed_no
 }
 
 #[tokio::test]
+async fn whoever_sets_up_one_app_after_another_has_to_wait_and_keeps_the_one_that_is_there() {
+    let bench = Bench::new(|_| {});
+    bench.add("alice").await;
+    let mut browser = english();
+    let mut app = browser.enrol(&bench, "alice", true).await;
+    let mut apps = 0;
+    let wait = loop {
+        assert!(matches!(another_app(&bench, &mut browser).await, Outcome::Done(_)));
+        let next = browser.offered(&bench).await;
+        match browser.confirm(&bench, &next.code(bench.now()), true).await {
+            Step::RecoveryCodes { .. } if apps < 10 => (app, apps) = (next, apps + 1),
+            Step::Refused(Refusal::TooManyAttempts { retry_after }) => break retry_after,
+            other => panic!("{other:?}"),
+        }
+        browser.saved(&bench).await;
+    };
+    assert_eq!((apps, wait), (5, MINUTE));
+    bench.advance(STEP);
+    let mut other = elsewhere(&bench, &app).await;
+    assert!(matches!(another_app(&bench, &mut other).await, Outcome::Done(_)), "the last app is asked for");
+    // What was scanned already is good once the wait is over.
+    bench.advance(wait);
+    let next = browser.offered(&bench).await;
+    let step = browser.confirm(&bench, &next.code(bench.now()), true).await;
+    assert!(matches!(step, Step::RecoveryCodes { .. }), "{step:?}");
+}
+
+#[tokio::test]
 async fn of_two_browsers_that_change_the_app_at_once_one_wins() {
     for _ in 0..10 {
         let bench = Bench::new(|_| {});
