@@ -9,6 +9,7 @@ use super::{Event, Kind, Outcome};
 use crate::clock::Timestamp;
 use crate::service::ServiceError;
 use crate::service::context::Context;
+use crate::store::record::Listed;
 
 /// The most days that are counted.
 const MOST: u64 = 90;
@@ -30,11 +31,18 @@ pub struct Day {
 
 #[derive(Debug, Default)]
 pub(super) struct Tally {
+    /// The first moment that is counted; `None`: nothing was asked for so far.
+    from: Option<u64>,
+    settled: Counted,
+}
+
+/// What was counted, and how far.
+#[derive(Debug, Default, Clone)]
+struct Counted {
     /// By the day's number since the epoch.
     days: BTreeMap<u64, Counts>,
-    /// Every event from the first of these moments on and before the second is counted.
-    from: Option<u64>,
-    upto: u64,
+    /// The name of the last event that is in it, or what comes before the first one's.
+    place: String,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -53,65 +61,45 @@ impl Tally {
         let today = now.millis() / DAY;
         let days = u64::try_from(days).unwrap_or(MOST).clamp(1, MOST);
         let first = today.saturating_sub(days - 1);
-        self.settle(context, first * DAY, now).await?;
-        let mut counted = self.days.clone();
-        count(context, self.upto, u64::MAX, now, &mut counted).await?;
+        if self.from.is_none_or(|from| first * DAY < from) {
+            let place = format!("{:016}", first * DAY);
+            *self = Self { from: Some(first * DAY), settled: Counted { place, ..Counted::default() } };
+        }
+        let settled = now.millis().saturating_sub(u64::try_from(SETTLED_AFTER.as_millis()).unwrap_or_default());
+        self.settled.go_on(context, settled, now).await?;
+        self.settled.days.retain(|day, _| *day >= today.saturating_sub(MOST));
+        let mut counted = self.settled.clone();
+        counted.go_on(context, u64::MAX, now).await?;
         let day = |number: u64| {
-            let Counts { sign_ins, failures } = counted.get(&number).copied().unwrap_or_default();
+            let Counts { sign_ins, failures } = counted.days.get(&number).copied().unwrap_or_default();
             Day { begins: Timestamp::from_millis(number * DAY), sign_ins, failures }
         };
         Ok((first..=today).map(day).collect())
     }
-
-    /// Counts what will not change any more, from `first` on.
-    async fn settle(&mut self, context: &Context, first: u64, now: Timestamp) -> Result<(), ServiceError> {
-        let settled = now.millis().saturating_sub(u64::try_from(SETTLED_AFTER.as_millis()).unwrap_or_default());
-        if self.from.is_none_or(|from| first < from) {
-            *self = Self { days: BTreeMap::new(), from: Some(first), upto: first };
-        }
-        if settled > self.upto {
-            let mut days = self.days.clone();
-            count(context, self.upto, settled, now, &mut days).await?;
-            let oldest = (now.millis() / DAY).saturating_sub(MOST);
-            days.retain(|day, _| *day >= oldest);
-            (self.days, self.upto) = (days, settled);
-        }
-        Ok(())
-    }
 }
 
-/// Adds the events from the moment `from` on and before `upto`.
-async fn count(
-    context: &Context,
-    from: u64,
-    upto: u64,
-    now: Timestamp,
-    days: &mut BTreeMap<u64, Counts>,
-) -> Result<(), ServiceError> {
-    let mut after = Bound::Included(format!("{from:016}"));
-    loop {
-        let bound = match &after {
-            Bound::Included(name) => Bound::Included(name.as_str()),
-            Bound::Excluded(name) => Bound::Excluded(name.as_str()),
-            Bound::Unbounded => Bound::Unbounded,
-        };
-        let chunk = context.store.list::<Event>("", bound, CHUNK, now).await?;
-        let last = chunk.last().map(|last| last.name.clone());
-        let full = chunk.len() == CHUNK;
-        for event in chunk.into_iter().map(|listed| listed.record) {
-            if event.at.millis() >= upto {
+impl Counted {
+    /// Adds the events before the moment `upto`. Whoever waits for it may leave: what was read until then is counted, and the next
+    /// one goes on from there.
+    async fn go_on(&mut self, context: &Context, upto: u64, now: Timestamp) -> Result<(), ServiceError> {
+        loop {
+            let chunk = context.store.list::<Event>("", Bound::Excluded(self.place.as_str()), CHUNK, now).await?;
+            let full = chunk.len() == CHUNK;
+            for Listed { name, record: event, .. } in chunk {
+                if event.at.millis() >= upto {
+                    return Ok(());
+                }
+                let counts = self.days.entry(event.at.millis() / DAY).or_default();
+                match (event.kind, event.result) {
+                    (Kind::Login, Outcome::Success) => counts.sign_ins += 1,
+                    (Kind::Login | Kind::SecondFactor, Outcome::Failure) => counts.failures += 1,
+                    _ => {}
+                }
+                self.place = name;
+            }
+            if !full {
                 return Ok(());
             }
-            let counts = days.entry(event.at.millis() / DAY).or_default();
-            match (event.kind, event.result) {
-                (Kind::Login, Outcome::Success) => counts.sign_ins += 1,
-                (Kind::Login | Kind::SecondFactor, Outcome::Failure) => counts.failures += 1,
-                _ => {}
-            }
-        }
-        match last {
-            Some(last) if full => after = Bound::Excluded(last),
-            _ => return Ok(()),
         }
     }
 }

@@ -1,4 +1,6 @@
+use std::future::poll_fn;
 use std::ops::Bound;
+use std::task::Poll;
 
 use super::*;
 use crate::audit::Event;
@@ -197,6 +199,42 @@ async fn each_day_has_its_sign_ins_and_failures() {
     bench.advance(DAY);
     assert_eq!(counts().await, [(1, 1), (1, 1), (0, 0)]);
     assert_eq!(history.days(1000, bench.now()).await.unwrap().len(), 90);
+}
+
+#[tokio::test]
+async fn a_count_that_its_reader_left_goes_on_where_it_was() {
+    let bench = Bench::new(|_| {});
+    for chunk in 0..10 {
+        let mut change = Change::new();
+        for index in 0..1000 {
+            let at = bench.now().plus(Duration::from_millis(chunk * 1000 + index));
+            let by = By::Oneself(Origin::default());
+            change = events::with(change, &[events::success(Kind::Login, at, None, "a", by).unwrap()]);
+        }
+        bench.store.commit(change).await.unwrap();
+    }
+    bench.advance(DAY);
+    let now = bench.now();
+    let mut readers = 1;
+    // Each is gone after a few looks.
+    let days = loop {
+        let mut reading = Box::pin(bench.services.history.days(2, now));
+        let mut looks = 0;
+        let seen = poll_fn(|context| {
+            looks += 1;
+            match reading.as_mut().poll(context) {
+                Poll::Pending if looks == 4 => Poll::Ready(None),
+                seen => seen.map(Some),
+            }
+        });
+        if let Some(days) = seen.await {
+            break days.unwrap();
+        }
+        readers += 1;
+        assert!(readers < 20, "none of them gets anywhere");
+    };
+    assert!(readers > 1, "one was enough");
+    assert_eq!(days.iter().map(|day| day.sign_ins).sum::<u64>(), 10_000);
 }
 
 #[tokio::test]
