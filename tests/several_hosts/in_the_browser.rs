@@ -111,11 +111,19 @@ async fn an_address_with_somebody_elses_code_says_so_and_the_way_in_is_open() {
     }
 }
 
-/// A page with a form, and what was sent by it.
+/// A page with a form, and what was sent by it. Another leads to the other host.
 fn form() -> Recorder {
     Recorder::with(|request, stream| {
+        if request.line.starts_with("POST /move") {
+            let host = request.header("host").unwrap_or_default().replace("a.test", "b.test");
+            let answer =
+                format!("HTTP/1.1 303 See Other\r\nLocation: https://{host}/moved\r\nContent-Length: 0\r\n\r\n");
+            return stream.write_all(answer.as_bytes()).is_ok();
+        }
         let body = match request.line.starts_with("POST ") {
             true => format!("<!doctype html><p id=\"got\">{}</p>", String::from_utf8_lossy(&request.body)),
+            false if request.target() == "/moved" => "<!doctype html><p id=\"moved\">moved</p>".to_owned(),
+            false if request.target() == "/other" => "<!doctype html><form method=\"post\" action=\"/move\"><input name=\"memo\"><button>Move</button></form>".to_owned(),
             false => "<!doctype html><form method=\"post\" action=\"/save\"><textarea name=\"memo\"></textarea><button>Save</button></form>".to_owned(),
         };
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -147,4 +155,24 @@ async fn f34_what_was_typed_at_a_tools_host_arrives_there_after_the_login() {
     gate.secrets().add(&value);
     let sent: Vec<_> = upstream.requests().into_iter().filter(|request| request.line.starts_with("POST ")).collect();
     assert_eq!((sent.len(), sent[0].header("remote-user")), (1, Some("alice")));
+}
+
+/// Chromium holds what the tool redirects to against the policy of the page that the kept form was sent from.
+#[tokio::test(flavor = "multi_thread")]
+async fn f34_a_kept_form_leads_out_of_its_host_where_the_tool_says_so() {
+    let upstream = form();
+    let gate = builder(&upstream).clock().start();
+    let browser = Browser::start().await;
+    browser.open(&url(&gate, "a.test", "/other")).await;
+    give_password(&browser, "alice").await;
+    browser.find_soon("input[name=memo]").await;
+    gate.advance(Duration::from_secs(60 * 60));
+    browser.click("form button").await;
+    browser.see("What you entered was kept").await;
+    give_password(&browser, "alice").await;
+    browser.arrive("/.sekisho/held/").await;
+    browser.click("main form button[type=submit]").await;
+    browser.see("moved").await;
+    assert_eq!(browser.address().await, url(&gate, "b.test", "/moved"));
+    assert_eq!(upstream.last().header("remote-user"), Some("alice"));
 }
