@@ -180,6 +180,11 @@ impl super::view::Samples for EnrolPage {
             sample("required", false, None),
             sample("optional", true, None),
             sample("wrong", false, Some(Alert::of(Refusal::WrongCode { clock_hint: true }))),
+            sample(
+                "wait",
+                false,
+                Some(Alert::of(Refusal::TooManyChanges { retry_after: std::time::Duration::from_secs(60) })),
+            ),
         ]
     }
 }

@@ -75,7 +75,9 @@ impl From<Refusal> for Problem {
             Refusal::InvalidCredentials => "invalid_credentials",
             Refusal::WrongCode { .. } | Refusal::UsedCode | Refusal::WrongRecoveryCode => "invalid_code",
             Refusal::NoCodeYet | Refusal::ExpiredCode => "expired",
-            Refusal::TooManyTries | Refusal::TooManyAttempts { .. } => "too_many_attempts",
+            Refusal::TooManyTries | Refusal::TooManyAttempts { .. } | Refusal::TooManyChanges { .. } => {
+                "too_many_attempts"
+            }
             Refusal::RestartLogin => "restart_login",
             Refusal::Locked => "locked",
         };

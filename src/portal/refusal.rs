@@ -67,6 +67,7 @@ impl Alert {
             Refusal::WrongRecoveryCode => Self::problem("problem-wrong-recovery-code"),
             Refusal::UsedCode => Self::problem("problem-used-code"),
             Refusal::TooManyAttempts { retry_after } => Self::waiting("problem-too-many", retry_after),
+            Refusal::TooManyChanges { retry_after } => Self::waiting("problem-changes-wait", retry_after),
             Refusal::RestartLogin => Self::problem("problem-restart"),
             Refusal::Locked => Self::problem("problem-locked"),
         }
@@ -101,7 +102,7 @@ impl Alert {
 #[must_use]
 pub const fn status(refusal: Refusal) -> StatusCode {
     match refusal {
-        Refusal::TooManyAttempts { .. } | Refusal::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::TooManyAttempts { .. } | Refusal::TooManyChanges { .. } | Refusal::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Locked => StatusCode::FORBIDDEN,
         Refusal::NoCodeYet
         | Refusal::ExpiredCode
@@ -117,7 +118,7 @@ pub const fn status(refusal: Refusal) -> StatusCode {
 #[must_use]
 pub const fn retry_after(refusal: Refusal) -> Option<Duration> {
     match refusal {
-        Refusal::TooManyAttempts { retry_after } => Some(retry_after),
+        Refusal::TooManyAttempts { retry_after } | Refusal::TooManyChanges { retry_after } => Some(retry_after),
         _ => None,
     }
 }

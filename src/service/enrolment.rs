@@ -208,7 +208,7 @@ impl Enrolments {
             Some(allowance) if allowance.wait().is_zero() => allowance.spend(Change::new()),
             Some(allowance) => {
                 let retry_after = allowance.wait();
-                return Ok(Some(Step::Refused(Refusal::TooManyAttempts { retry_after })));
+                return Ok(Some(Step::Refused(Refusal::TooManyChanges { retry_after })));
             }
         };
         let Fresh { set, codes } = match fresh {

@@ -110,6 +110,8 @@ pub enum Refusal {
     WrongRecoveryCode,
     /// Too many tries, for this address, flow or account, or too soon after the last mail.
     TooManyAttempts { retry_after: Duration },
+    /// The owner has changed the second factor too often within a short time.
+    TooManyChanges { retry_after: Duration },
     /// The flow is over, unknown, or another browser's: from the start.
     RestartLogin,
     /// The account was changed or locked meanwhile (said only after the right password in this flow).

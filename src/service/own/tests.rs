@@ -161,7 +161,7 @@ async fn whoever_sets_up_one_app_after_another_has_to_wait_and_keeps_the_one_tha
         let next = browser.offered(&bench).await;
         match browser.confirm(&bench, &next.code(bench.now()), true).await {
             Step::RecoveryCodes { .. } if apps < 10 => (app, apps) = (next, apps + 1),
-            Step::Refused(Refusal::TooManyAttempts { retry_after }) => break retry_after,
+            Step::Refused(Refusal::TooManyChanges { retry_after }) => break retry_after,
             other => panic!("{other:?}"),
         }
         browser.saved(&bench).await;
