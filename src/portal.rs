@@ -39,6 +39,7 @@ mod moment;
 mod nav;
 mod negotiate;
 mod password;
+mod pending;
 mod person;
 mod problem;
 mod qr;

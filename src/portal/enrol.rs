@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::csrf::Form;
 use super::error::PortalError;
 use super::exchange::Exchange;
+use super::pending::{self, Pending};
 use super::qr::{self, Drawing};
 use super::refusal::{self, Alert};
-use super::second_factor::{in_progress, nothing_in_progress};
 use super::span::Span;
 use super::step::{self, Course};
 use super::view::Page;
@@ -49,31 +49,20 @@ impl Page for EnrolPage {
 
 /// `GET /enrol`
 pub async fn show(State(services): State<Services>, exchange: Exchange) -> Result<Response, PortalError> {
-    let exchange = match guard::page(exchange) {
-        Ok(exchange) => exchange,
+    let Pending { exchange, flow, view } = match pending::page(&services, exchange, Stage::EnrolmentDue).await? {
+        Ok(pending) => pending,
         Err(answer) => return Ok(*answer),
     };
-    let Some((flow, view)) = in_progress(&services, &exchange).await? else {
-        return Ok(nothing_in_progress(exchange));
-    };
-    if view.stage != Stage::EnrolmentDue {
-        return Ok(step::to_page_of(exchange, view.stage));
-    }
     page(&services, exchange, StatusCode::OK, &flow, &view, false, None).await
 }
 
 /// `POST /enrol`
 pub async fn submit(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
-    let (exchange, fields) = match guard::form(exchange, body).await {
-        Ok(posted) => posted,
-        Err(answer) => return Ok(*answer),
-    };
-    let Some((flow, view)) = in_progress(&services, &exchange).await? else {
-        return login::over(exchange, Refusal::RestartLogin, "", None);
-    };
-    if view.stage != Stage::EnrolmentDue {
-        return Ok(step::to_page_of(exchange, view.stage));
-    }
+    let (Pending { exchange, flow, view }, fields) =
+        match pending::form(&services, exchange, body, Stage::EnrolmentDue).await? {
+            Ok(posted) => posted,
+            Err(answer) => return Ok(*answer),
+        };
     let remember = fields.get("remember").is_some();
     if !exchange.token_is_valid(Form::Enrol { flow: &flow }, &fields) {
         let alert = Alert::form_expired();
@@ -99,8 +88,8 @@ pub async fn cancel(State(services): State<Services>, exchange: Exchange, body: 
         Ok(posted) => posted,
         Err(answer) => return Ok(*answer),
     };
-    let Some((flow, view)) = in_progress(&services, &exchange).await? else {
-        return Ok(nothing_in_progress(exchange));
+    let Some((flow, view)) = pending::of(&services, &exchange).await? else {
+        return Ok(pending::none(exchange));
     };
     if view.stage != Stage::EnrolmentDue {
         return Ok(step::to_page_of(exchange, view.stage));
@@ -131,7 +120,7 @@ async fn page(
     alert: Option<Alert>,
 ) -> Result<Response, PortalError> {
     let Some(offer) = services.enrolment.offer(&exchange.visit, flow).await? else {
-        return Ok(nothing_in_progress(exchange));
+        return Ok(pending::none(exchange));
     };
     exchange.here("/enrol", None);
     let uri = offer.uri.expose_secret();

@@ -13,8 +13,7 @@ use axum::response::Response;
 
 use super::error::PortalError;
 use super::exchange::Exchange;
-use super::second_factor::in_progress;
-use super::{guard, step};
+use super::{guard, pending, step};
 use crate::service::Services;
 use crate::service::login::Stage;
 
@@ -24,7 +23,7 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
         Ok(exchange) => exchange,
         Err(answer) => return Ok(*answer),
     };
-    match in_progress(&services, &exchange).await? {
+    match pending::of(&services, &exchange).await? {
         Some((flow, view)) if view.stage == Stage::PasswordChangeDue => due::show(exchange, &flow, &view),
         Some((_, view)) if exchange.session().is_none() => Ok(step::to_page_of(exchange, view.stage)),
         _ => own::show(&services, exchange).await,
@@ -37,7 +36,7 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
         Ok(exchange) => exchange,
         Err(answer) => return Ok(*answer),
     };
-    match in_progress(&services, &exchange).await? {
+    match pending::of(&services, &exchange).await? {
         Some((flow, view)) if view.stage == Stage::PasswordChangeDue => {
             due::submit(&services, exchange, body, &flow, &view).await
         }

@@ -9,15 +9,14 @@ use serde::Serialize;
 use super::csrf::Form;
 use super::error::PortalError;
 use super::exchange::Exchange;
+use super::pending::{self, Pending};
 use super::refusal::{self, Alert};
-use super::second_factor::{in_progress, nothing_in_progress};
 use super::span::Span;
 use super::step::{self, Course};
 use super::view::Page;
-use super::{guard, login};
 use crate::secret::Token;
 use crate::service::Services;
-use crate::service::login::{FlowView, Refusal, Stage};
+use crate::service::login::{FlowView, Stage};
 
 /// The page.
 #[derive(Debug, Serialize)]
@@ -40,14 +39,11 @@ impl Page for RecoveryPage {
 
 /// `GET /second-factor/recovery`
 pub async fn show(State(services): State<Services>, exchange: Exchange) -> Result<Response, PortalError> {
-    let exchange = match guard::page(exchange) {
-        Ok(exchange) => exchange,
+    let Pending { exchange, flow, view } = match pending::page(&services, exchange, Stage::CodeDue).await? {
+        Ok(pending) => pending,
         Err(answer) => return Ok(*answer),
     };
-    let Some((flow, view)) = in_progress(&services, &exchange).await? else {
-        return Ok(nothing_in_progress(exchange));
-    };
-    if view.stage != Stage::CodeDue || !view.recovery_codes {
+    if !view.recovery_codes {
         return Ok(step::to_page_of(exchange, view.stage));
     }
     page(exchange, StatusCode::OK, &flow, &view, false, None)
@@ -55,16 +51,11 @@ pub async fn show(State(services): State<Services>, exchange: Exchange) -> Resul
 
 /// `POST /second-factor/recovery`
 pub async fn submit(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
-    let (exchange, fields) = match guard::form(exchange, body).await {
-        Ok(posted) => posted,
-        Err(answer) => return Ok(*answer),
-    };
-    let Some((flow, view)) = in_progress(&services, &exchange).await? else {
-        return login::over(exchange, Refusal::RestartLogin, "", None);
-    };
-    if view.stage != Stage::CodeDue {
-        return Ok(step::to_page_of(exchange, view.stage));
-    }
+    let (Pending { exchange, flow, view }, fields) =
+        match pending::form(&services, exchange, body, Stage::CodeDue).await? {
+            Ok(posted) => posted,
+            Err(answer) => return Ok(*answer),
+        };
     let remember = fields.get("remember").is_some();
     if !exchange.token_is_valid(Form::SecondFactor { flow: &flow }, &fields) {
         let alert = Alert::form_expired();
@@ -122,6 +113,6 @@ impl super::view::Samples for RecoveryPage {
             };
             (name.to_owned(), page)
         };
-        vec![sample("plain", None), sample("wrong", Some(Alert::of(Refusal::WrongRecoveryCode)))]
+        vec![sample("plain", None), sample("wrong", Some(Alert::of(crate::service::login::Refusal::WrongRecoveryCode)))]
     }
 }

@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::csrf::Form;
 use super::error::PortalError;
 use super::exchange::Exchange;
+use super::pending::{self, Pending};
 use super::refusal::{self, Alert};
-use super::second_factor::{in_progress, nothing_in_progress};
 use super::view::Page;
 use super::{guard, login, step};
 use crate::clock::Timestamp;
@@ -21,7 +21,7 @@ use crate::i18n;
 use crate::secret::{ExposeSecret, Token};
 use crate::service::Services;
 use crate::service::enrolment::RecoveryCodesView;
-use crate::service::login::{FlowView, Stage};
+use crate::service::login::Stage;
 
 /// The page. Holds codes in the clear: what prints it prints secrets, so it is not `Debug`.
 #[derive(Serialize)]
@@ -46,20 +46,20 @@ impl Page for RecoveryCodesPage {
 
 /// `GET /enrol/recovery-codes`
 pub async fn show(State(services): State<Services>, exchange: Exchange) -> Result<Response, PortalError> {
-    match shown(&services, exchange).await? {
-        Ok((exchange, flow, _)) => page(&services, exchange, StatusCode::OK, &flow, None).await,
+    match pending::page(&services, exchange, Stage::RecoveryCodesShown).await? {
+        Ok(Pending { exchange, flow, .. }) => page(&services, exchange, StatusCode::OK, &flow, None).await,
         Err(answer) => Ok(*answer),
     }
 }
 
 /// `GET /enrol/recovery-codes.txt`
 pub async fn download(State(services): State<Services>, exchange: Exchange) -> Result<Response, PortalError> {
-    let (exchange, flow) = match shown(&services, exchange).await? {
-        Ok((exchange, flow, _)) => (exchange, flow),
+    let Pending { exchange, flow, .. } = match pending::page(&services, exchange, Stage::RecoveryCodesShown).await? {
+        Ok(pending) => pending,
         Err(answer) => return Ok(*answer),
     };
     let Some(view) = services.enrolment.recovery_codes(&exchange.visit, &flow).await? else {
-        return Ok(nothing_in_progress(exchange));
+        return Ok(pending::none(exchange));
     };
     let text = text_file(exchange.language, &view);
     let headers = [
@@ -75,8 +75,9 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
         Ok(posted) => posted,
         Err(answer) => return Ok(*answer),
     };
-    let (mut exchange, flow, view) = match shown(&services, exchange).await? {
-        Ok(shown) => shown,
+    let shown = pending::page(&services, exchange, Stage::RecoveryCodesShown).await?;
+    let Pending { mut exchange, flow, view } = match shown {
+        Ok(pending) => pending,
         Err(answer) => return Ok(*answer),
     };
     if !exchange.token_is_valid(Form::RecoveryCodes { flow: &flow }, &fields) {
@@ -117,24 +118,6 @@ fn date(at: Timestamp) -> String {
     at.to_string().split('T').next().unwrap_or_default().to_owned()
 }
 
-/// The login of this browser, where it stands at the codes; otherwise the way to where it stands.
-async fn shown(
-    services: &Services,
-    exchange: Exchange,
-) -> Result<Result<(Exchange, Token, FlowView), Box<Response>>, PortalError> {
-    let exchange = match guard::page(exchange) {
-        Ok(exchange) => exchange,
-        Err(answer) => return Ok(Err(answer)),
-    };
-    let Some((flow, view)) = in_progress(services, &exchange).await? else {
-        return Ok(Err(Box::new(nothing_in_progress(exchange))));
-    };
-    if view.stage != Stage::RecoveryCodesShown {
-        return Ok(Err(Box::new(step::to_page_of(exchange, view.stage))));
-    }
-    Ok(Ok((exchange, flow, view)))
-}
-
 async fn page(
     services: &Services,
     mut exchange: Exchange,
@@ -143,7 +126,7 @@ async fn page(
     alert: Option<Alert>,
 ) -> Result<Response, PortalError> {
     let Some(view) = services.enrolment.recovery_codes(&exchange.visit, flow).await? else {
-        return Ok(nothing_in_progress(exchange));
+        return Ok(pending::none(exchange));
     };
     exchange.here("/enrol/recovery-codes", None);
     let page = RecoveryCodesPage {

@@ -102,7 +102,9 @@ impl Alert {
 #[must_use]
 pub const fn status(refusal: Refusal) -> StatusCode {
     match refusal {
-        Refusal::TooManyAttempts { .. } | Refusal::TooManyChanges { .. } | Refusal::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::TooManyAttempts { .. } | Refusal::TooManyChanges { .. } | Refusal::TooManyTries => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         Refusal::Locked => StatusCode::FORBIDDEN,
         Refusal::NoCodeYet
         | Refusal::ExpiredCode

@@ -14,12 +14,13 @@ use super::csrf::Form;
 use super::error::PortalError;
 use super::exchange::Exchange;
 use super::message::Kind;
+use super::pending::{self, Pending};
 use super::problem::Problem;
 use super::refusal::{self, Alert};
 use super::span::Span;
 use super::step::{self, Course};
 use super::view::Page;
-use super::{guard, login, return_to};
+use super::{login, return_to};
 use crate::authn::mail_code;
 use crate::i18n;
 use crate::secret::Token;
@@ -86,32 +87,21 @@ impl Page for SecondFactorPage {
 
 /// `GET /second-factor`
 pub async fn show(State(services): State<Services>, exchange: Exchange) -> Result<Response, PortalError> {
-    let exchange = match guard::page(exchange) {
-        Ok(exchange) => exchange,
+    let Pending { exchange, flow, view } = match pending::page(&services, exchange, Stage::CodeDue).await? {
+        Ok(pending) => pending,
         Err(answer) => return Ok(*answer),
     };
-    let Some((flow, view)) = in_progress(&services, &exchange).await? else {
-        return Ok(nothing_in_progress(exchange));
-    };
-    if view.stage != Stage::CodeDue {
-        return Ok(step::to_page_of(exchange, view.stage));
-    }
     let resent = exchange.query.get("notice") == Some("resent") && view.mail.is_some();
     page(exchange, StatusCode::OK, &flow, &view, false, resent.then(|| Alert::notice("notice-resent")))
 }
 
 /// `POST /second-factor`
 pub async fn submit(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
-    let (exchange, fields) = match guard::form(exchange, body).await {
-        Ok(posted) => posted,
-        Err(answer) => return Ok(*answer),
-    };
-    let Some((flow, view)) = in_progress(&services, &exchange).await? else {
-        return login::over(exchange, Refusal::RestartLogin, "", None);
-    };
-    if view.stage != Stage::CodeDue {
-        return Ok(step::to_page_of(exchange, view.stage));
-    }
+    let (Pending { exchange, flow, view }, fields) =
+        match pending::form(&services, exchange, body, Stage::CodeDue).await? {
+            Ok(posted) => posted,
+            Err(answer) => return Ok(*answer),
+        };
     let remember = fields.get("remember").is_some();
     if !exchange.token_is_valid(Form::SecondFactor { flow: &flow }, &fields) {
         let alert = Alert::form_expired();
@@ -138,13 +128,11 @@ pub async fn submit(State(services): State<Services>, exchange: Exchange, body: 
 
 /// `POST /second-factor/resend`
 pub async fn resend(State(services): State<Services>, exchange: Exchange, body: Body) -> Result<Response, PortalError> {
-    let (mut exchange, fields) = match guard::form(exchange, body).await {
-        Ok(posted) => posted,
-        Err(answer) => return Ok(*answer),
-    };
-    let Some((flow, view)) = in_progress(&services, &exchange).await? else {
-        return login::over(exchange, Refusal::RestartLogin, "", None);
-    };
+    let (Pending { mut exchange, flow, view }, fields) =
+        match pending::form(&services, exchange, body, Stage::CodeDue).await? {
+            Ok(posted) => posted,
+            Err(answer) => return Ok(*answer),
+        };
     if view.mail.is_none() {
         return Ok(step::to_page_of(exchange, view.stage));
     }
@@ -197,7 +185,7 @@ async fn told(services: &Services, exchange: &Exchange) -> Result<Told, Problem>
     if !exchange.visit.may_sign_in {
         return Err(Kind::PlainHttp.into());
     }
-    let Some((_, view)) = in_progress(services, exchange).await? else {
+    let Some((_, view)) = pending::of(services, exchange).await? else {
         return Err(Refusal::RestartLogin.into());
     };
     let Some(mail) = view.mail else { return Err(Kind::NotFound.into()) };
@@ -207,22 +195,6 @@ async fn told(services: &Services, exchange: &Exchange) -> Result<Told, Problem>
     let say = |key| i18n::text(exchange.language, key, Some(&address));
     let problem = if delivery == Sending::Failed { say("mailed-failed") } else { None };
     Ok(Told { delivery, text: say(delivery.text()).unwrap_or_default(), problem })
-}
-
-/// The login that this browser is in the middle of.
-///
-/// # Errors
-/// Where the store cannot tell.
-pub async fn in_progress(services: &Services, exchange: &Exchange) -> Result<Option<(Token, FlowView)>, PortalError> {
-    let Some(flow) = exchange.visit.cookies.flow.clone() else { return Ok(None) };
-    let view = services.login.view(&exchange.visit, &flow).await?;
-    Ok(view.map(|view| (flow, view)))
-}
-
-/// Whoever comes to a page of a login without being in one: somebody signed in who went back, or a login that is over.
-#[must_use]
-pub fn nothing_in_progress(exchange: Exchange) -> Response {
-    if exchange.session().is_some() { exchange.redirect("/") } else { exchange.redirect_to_login("/", Some("restart")) }
 }
 
 fn page(
